@@ -1,0 +1,1 @@
+"""oceanarrow feeds ocean data to machine-learning models."""

@@ -1,0 +1,140 @@
+//! The one error type of the engine.
+//!
+//! An error says what a handler can do about it (`kind`), which stage met it, and names the asset,
+//! the variable and the query as far as they are known. The Python package maps each kind to one
+//! exception class (`python/oceanarrow/exceptions.py`); a test keeps the two lists equal.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// The engine's result.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What a handler can do about an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// An argument of the caller's is wrong; the message says what is right.
+    InvalidInput,
+    /// A dataset, file or variable does not exist.
+    NotFound,
+    /// The dataset's metadata break the TACO specification.
+    InvalidDataset,
+    /// A granule's bytes are damaged, truncated, or not what the metadata say.
+    CorruptGranule,
+    /// A granule is sound but uses something the engine does not read.
+    Unsupported,
+    /// Reading failed for a reason outside the data; trying again may help.
+    Io,
+    /// The loader was closed or interrupted.
+    Cancelled,
+    /// A defect of oceanarrow's own.
+    Internal,
+}
+
+impl Kind {
+    /// Every kind, in declaration order.
+    pub const ALL: [Kind; 8] = [
+        Kind::InvalidInput,
+        Kind::NotFound,
+        Kind::InvalidDataset,
+        Kind::CorruptGranule,
+        Kind::Unsupported,
+        Kind::Io,
+        Kind::Cancelled,
+        Kind::Internal,
+    ];
+
+    /// The stable name of the kind.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Kind::InvalidInput => "invalid_input",
+            Kind::NotFound => "not_found",
+            Kind::InvalidDataset => "invalid_dataset",
+            Kind::CorruptGranule => "corrupt_granule",
+            Kind::Unsupported => "unsupported",
+            Kind::Io => "io",
+            Kind::Cancelled => "cancelled",
+            Kind::Internal => "internal",
+        }
+    }
+}
+
+/// An error with its context: `message`, then the asset, variable and query it concerns.
+#[derive(Clone, Debug, thiserror::Error)]
+pub struct Error {
+    /// What a handler can do about it.
+    pub kind: Kind,
+    /// What happened, and what to do.
+    pub message: Cow<'static, str>,
+    /// The file concerned: a path, with `[offset+size]` when it lies in an archive.
+    pub asset: Option<String>,
+    /// The variable concerned.
+    pub variable: Option<String>,
+    /// The query concerned, in words.
+    pub query: Option<String>,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        for (label, value) in
+            [("file", &self.asset), ("variable", &self.variable), ("query", &self.query)]
+        {
+            if let Some(value) = value {
+                write!(f, "; {label}: {value}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+macro_rules! constructors {
+    ($($name:ident => $kind:ident),* $(,)?) => {
+        impl Error {
+            $(
+                #[doc = concat!("An error of kind [`Kind::", stringify!($kind), "`].")]
+                pub fn $name(message: impl Into<Cow<'static, str>>) -> Self {
+                    Self::new(Kind::$kind, message)
+                }
+            )*
+        }
+    };
+}
+
+constructors! {
+    invalid_input => InvalidInput,
+    not_found => NotFound,
+    invalid_dataset => InvalidDataset,
+    corrupt => CorruptGranule,
+    unsupported => Unsupported,
+    io => Io,
+    cancelled => Cancelled,
+    internal => Internal,
+}
+
+impl Error {
+    fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { kind, message: message.into(), asset: None, variable: None, query: None }
+    }
+
+    /// Names the file, unless a deeper stage has done so.
+    #[must_use]
+    pub fn asset(mut self, asset: impl fmt::Display) -> Self {
+        self.asset.get_or_insert_with(|| asset.to_string());
+        self
+    }
+
+    /// Names the variable, unless a deeper stage has done so.
+    #[must_use]
+    pub fn variable(mut self, variable: impl fmt::Display) -> Self {
+        self.variable.get_or_insert_with(|| variable.to_string());
+        self
+    }
+
+    /// Names the query, unless a deeper stage has done so.
+    #[must_use]
+    pub fn query(mut self, query: impl fmt::Display) -> Self {
+        self.query.get_or_insert_with(|| query.to_string());
+        self
+    }
+}
