@@ -1,8 +1,23 @@
-//! Python bindings.
+//! Python bindings of the oceanarrow engine: conversions only, one file a Python-visible concept.
+
+mod batch;
+mod engine;
+mod error;
+mod request;
+mod stream;
+mod tensor;
+
 use pyo3::prelude::*;
 
-/// The native module.
-#[pymodule]
-fn _engine(_m: &Bound<'_, PyModule>) -> PyResult<()> {
+/// The native module of oceanarrow; `_engine.pyi` documents it.
+#[pymodule(gil_used = true)]
+fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_class::<batch::Batch>()?;
+    module.add_class::<engine::Engine>()?;
+    module.add_class::<request::Request>()?;
+    module.add_class::<stream::Stream>()?;
+    module.add_class::<tensor::Tensor>()?;
+    module.add_function(wrap_pyfunction!(request::built_in_variables, module)?)?;
     Ok(())
 }
