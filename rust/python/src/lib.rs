@@ -1,8 +1,12 @@
 //! Python bindings.
 use pyo3::prelude::*;
 
+mod catalog;
+mod error;
+
 /// The native module.
 #[pymodule]
-fn _engine(_m: &Bound<'_, PyModule>) -> PyResult<()> {
+fn _engine(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_class::<catalog::Catalog>()?;
     Ok(())
 }
