@@ -1,7 +1,9 @@
 //! Boxes on the sphere in plain longitude and latitude.
 
+use serde::{Deserialize, Serialize};
+
 /// A latitude-longitude box: `[lon, lon + width] x [lat_min, lat_max]`, `0 < width <= 360`.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BBox {
     /// Western edge, in whatever turn of the circle its maker chose.
     pub lon: f64,

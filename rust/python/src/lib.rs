@@ -1,6 +1,7 @@
 //! Python bindings of the oceanarrow engine: conversions only, one file a Python-visible concept.
 
 mod batch;
+mod catalog;
 mod engine;
 mod error;
 mod request;
@@ -14,6 +15,7 @@ use pyo3::prelude::*;
 fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<batch::Batch>()?;
+    module.add_class::<catalog::Catalog>()?;
     module.add_class::<engine::Engine>()?;
     module.add_class::<request::Request>()?;
     module.add_class::<stream::Stream>()?;

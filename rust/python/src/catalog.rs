@@ -1,0 +1,94 @@
+//! `Catalog`: the granules of a dataset.
+
+use oceanarrow_engine::catalog as engine;
+use oceanarrow_engine::query::iso_date;
+use oceanarrow_engine::store::LocalFiles;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::error::raise;
+
+/// The granules of a local TACO dataset, sorted by day, region, source and file.
+///
+/// `paths` is one FOLDER, `.tacozip` or `.tacocat` directory, or all parts of a split dataset.
+#[pyclass(frozen, module = "oceanarrow._engine")]
+pub struct Catalog {
+    inner: engine::Catalog,
+}
+
+#[pymethods]
+impl Catalog {
+    #[new]
+    fn new(py: Python<'_>, paths: Vec<String>) -> PyResult<Self> {
+        let inner =
+            py.detach(|| engine::Catalog::open(&LocalFiles::default(), &paths)).map_err(raise)?;
+        Ok(Self { inner })
+    }
+
+    fn __len__(&self) -> usize {
+        self.inner.granules().len()
+    }
+
+    /// First and last day that have a granule, as ISO dates; None if there is no granule.
+    #[getter]
+    fn days(&self) -> Option<(String, String)> {
+        self.inner.days().map(|(first, last)| (iso_date(first), iso_date(last)))
+    }
+
+    /// Footprint of each region by name: (lon_min, lon_max, lat_min, lat_max), degrees.
+    #[getter]
+    fn regions<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let regions = PyDict::new(py);
+        for region in self.inner.regions() {
+            let b = region.bbox;
+            regions.set_item(&region.name, (b.lon, b.lon + b.width, b.lat_min, b.lat_max))?;
+        }
+        Ok(regions)
+    }
+
+    /// The names of the data sources, in alphabetical order.
+    #[getter]
+    fn sources(&self) -> Vec<&str> {
+        self.inner.sources().iter().map(|name| &**name).collect()
+    }
+
+    /// What is odd about the dataset, but no reason to refuse it.
+    #[getter]
+    fn warnings(&self) -> Vec<String> {
+        self.inner.warnings().to_vec()
+    }
+
+    /// The granules as dicts: day (ISO), region, source, file, res_deg_lat (NaN: unknown), path, and,
+    /// in an archive, offset and size in bytes (else None).
+    fn granules<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        self.inner.granules().iter().map(|granule| self.granule(py, granule)).collect()
+    }
+
+    /// Checks the ZIP local header of granule `index`; nothing to check in a folder.
+    fn check_zip_entry(&self, py: Python<'_>, index: usize) -> PyResult<()> {
+        let granule = self.inner.granules().get(index).copied().ok_or_else(|| {
+            pyo3::exceptions::PyIndexError::new_err(format!("there is no granule {index}"))
+        })?;
+        py.detach(|| self.inner.check_zip_entry(&LocalFiles::default(), &granule)).map_err(raise)
+    }
+}
+
+impl Catalog {
+    fn granule<'py>(
+        &self,
+        py: Python<'py>,
+        granule: &engine::Granule,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let location = self.inner.location(granule);
+        let row = PyDict::new(py);
+        row.set_item("day", iso_date(granule.day))?;
+        row.set_item("region", &self.inner.regions()[usize::from(granule.region)].name)?;
+        row.set_item("source", &*self.inner.sources()[usize::from(granule.source)])?;
+        row.set_item("file", &*self.inner.files()[usize::from(granule.file)])?;
+        row.set_item("res_deg_lat", granule.res_deg_lat)?;
+        row.set_item("path", &*location.object)?;
+        row.set_item("offset", location.slice.map(|slice| slice.0))?;
+        row.set_item("size", location.slice.map(|slice| slice.1))?;
+        Ok(row)
+    }
+}
