@@ -79,7 +79,8 @@ def rasterise(polygon: list[Ring]) -> npt.NDArray[np.bool_]:
             first = np.ceil((x - west) / STEP - 0.5).astype(np.int64)
             np.add.at(crossings, (rows, np.clip(first, 0, width)), 1)
     inside = np.cumsum(crossings, axis=1)[:, :width] % 2 == 1
-    return inside.reshape(ROWS, len(TURNS), COLUMNS).any(axis=1)
+    mask: npt.NDArray[np.bool_] = inside.reshape(ROWS, len(TURNS), COLUMNS).any(axis=1)
+    return mask
 
 
 def mask_bytes(polygons: list[list[Ring]]) -> bytes:
