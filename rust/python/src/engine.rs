@@ -14,7 +14,7 @@ use pyo3::types::{PyBytes, PyCapsule, PyDict, PyTuple};
 use pyo3_arrow::error::PyArrowResult;
 use pyo3_arrow::ffi::to_schema_pycapsule;
 
-use crate::error::raise;
+use crate::error::{raise, run};
 use crate::request::{Request, choice};
 use crate::stream::Stream;
 
@@ -67,7 +67,7 @@ impl Engine {
         let queries = queries(boxes.as_array(), days.as_array())?;
         let requests = requests.iter().map(|r| r.inner.clone()).collect();
         let options = Options { on_error, support, cache_bytes };
-        let plan = py.detach(|| Plan::open(&roots, queries, requests, options)).map_err(raise)?;
+        let plan = run(py, || Plan::open(&roots, queries, requests, options))?;
         Ok(Self::new(plan))
     }
 
@@ -79,7 +79,9 @@ impl Engine {
             .map_err(|e| raise(Error::invalid_input(format!("not a pickled engine: {e}"))))
     }
 
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
         let py = slf.py();
         let engine = slf.get().engine();
         let bytes = py
@@ -103,7 +105,7 @@ impl Engine {
         shapes: Vec<Option<(usize, usize)>>,
     ) -> PyResult<(Vec<Option<Bound<'py, PyTuple>>>, usize)> {
         let engine = self.engine();
-        let sample = py.detach(|| engine.sample(index, &shapes)).map_err(raise)?;
+        let sample = run(py, || engine.sample(index, &shapes))?;
         let columns = sample
             .columns
             .into_iter()
@@ -134,13 +136,20 @@ impl Engine {
         let engine = self.engine();
         let order = order(&engine, batch_size, seed, tail)?;
         let options = StreamOptions { order, epoch, threads, prefetch_bytes };
-        py.detach(|| loader::Stream::new(engine, options)).map(Stream::new).map_err(raise)
+        run(py, || loader::Stream::new(engine, options)).map(Stream::new)
     }
 
     /// The number of steps an epoch.
     #[pyo3(signature = (*, batch_size, seed, tail))]
     fn steps(&self, batch_size: usize, seed: Option<u64>, tail: &str) -> PyResult<usize> {
         Ok(order(&self.engine(), batch_size, seed, tail)?.steps())
+    }
+
+    /// Names of the columns of the batches.
+    #[getter]
+    fn column_names(&self) -> PyResult<Vec<String>> {
+        let schema = self.engine().schema().map_err(raise)?;
+        Ok(schema.fields().iter().map(|f| f.name().clone()).collect())
     }
 
     /// The schema of the batches, as an Arrow C schema capsule.

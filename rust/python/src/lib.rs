@@ -4,6 +4,7 @@ mod batch;
 mod catalog;
 mod engine;
 mod error;
+mod granule;
 mod request;
 mod stream;
 mod tensor;
@@ -20,6 +21,9 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<request::Request>()?;
     module.add_class::<stream::Stream>()?;
     module.add_class::<tensor::Tensor>()?;
+    module.add_function(wrap_pyfunction!(error::error_kinds, module)?)?;
+    module.add_function(wrap_pyfunction!(granule::read_points, module)?)?;
+    module.add_function(wrap_pyfunction!(granule::read_window, module)?)?;
     module.add_function(wrap_pyfunction!(request::built_in_variables, module)?)?;
     Ok(())
 }

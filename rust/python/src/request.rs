@@ -42,7 +42,12 @@ impl Request {
             resampling: choice(
                 "resample",
                 resample,
-                &[("bilinear", R::Bilinear), ("area", R::Area), ("nearest", R::Nearest), ("auto", R::Auto)],
+                &[
+                    ("bilinear", R::Bilinear),
+                    ("area", R::Area),
+                    ("nearest", R::Nearest),
+                    ("auto", R::Auto),
+                ],
             )?,
             grid: choice("grid", grid, &[("exact", G::Exact), ("crop", G::Crop)])?,
             temporal: choice(

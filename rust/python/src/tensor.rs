@@ -1,9 +1,7 @@
 //! `_engine.Tensor`: one column of a batch, shared with NumPy without a copy.
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{
-    Date32Type, Float32Type, Float64Type, Int32Type, Int64Type, UInt8Type,
-};
+use arrow_array::types::{Date32Type, Float32Type, Float64Type, Int32Type, Int64Type, UInt8Type};
 use arrow_array::{Array, ArrayRef, ArrowPrimitiveType};
 use arrow_schema::DataType;
 use numpy::ndarray::{ArrayView, IxDyn};
@@ -35,9 +33,10 @@ impl Tensor {
         T::Native: Element,
     {
         let this = slf.get();
-        let values = this.values.as_primitive_opt::<T>().ok_or_else(|| {
-            raise(Error::internal(format!("a column is not {}", T::DATA_TYPE)))
-        })?;
+        let values = this
+            .values
+            .as_primitive_opt::<T>()
+            .ok_or_else(|| raise(Error::internal(format!("a column is not {}", T::DATA_TYPE))))?;
         let shape = IxDyn(&this.shape);
         let view = ArrayView::from_shape(shape, values.values())
             .map_err(|e| raise(Error::internal(format!("a column has another shape: {e}"))))?;
