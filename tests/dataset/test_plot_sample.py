@@ -125,8 +125,6 @@ def test_points_are_scattered_surface_last() -> None:
     axes = panels(plot_sample(sample()))["input: argo"]
     (dots,) = [item for item in axes.collections if isinstance(item, PathCollection)]
     assert dots.get_array().tolist() == [5.0, 10.0]
-    offset = axes.xaxis.get_major_formatter()
-    assert offset is not None
     assert np.asarray(dots.get_offsets())[:, 1].tolist() == [42.0, 41.0]
 
 
@@ -167,6 +165,18 @@ def test_boxes_across_the_antimeridian_are_whole() -> None:
         labels = [axes.xaxis.get_major_formatter()(x, 0) for x in axes.get_xticks()]
         assert "180°" in labels and any(label.endswith("W") for label in labels)
         assert "175°E to 175°W" in figure.get_suptitle()
+
+
+def test_longitudes_of_another_turn_are_moved_into_the_frame() -> None:
+    one = {
+        "inputs": {"l4_sss": grid(np.ones((3, 3)), (-170, -160, 0, 10))}, "targets": {},
+        "metadata": {"bbox": (190, 200, 0, 10), "time_range": ("2023-04-02", "2023-04-02")},
+    }  # fmt: skip
+    figure = plot_sample(one, title="Hawaii is north")
+    (axes,) = panels(figure).values()
+    corners = mesh(axes).get_coordinates()[..., 0]
+    assert (corners.min(), corners.max()) == axes.get_xlim()
+    assert figure.get_suptitle() == "Hawaii is north | 2023-04-02\n0° to 10°N, 170°W to 160°W"
 
 
 def test_a_single_cell_fills_the_frame() -> None:

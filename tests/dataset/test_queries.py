@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import pickle
+import subprocess
+import sys
 from datetime import UTC, date, datetime, timedelta, timezone
 
 import numpy as np
@@ -139,3 +141,10 @@ def test_a_patch_has_a_positive_size(value: object) -> None:
 def test_units_are_degrees_or_kilometres() -> None:
     with pytest.raises(InvalidInputError, match="'deg' or 'km', not 'px'"):
         PatchSize(10, "px")  # type: ignore[arg-type]
+
+
+def test_importing_loads_no_heavy_library() -> None:
+    heavy = "{'torch', 'matplotlib', 'pyarrow', 'pandas', 'xarray', 'tqdm'}"
+    code = f"import sys, oceanarrow.dataset, oceanarrow.plot; print({heavy} & set(sys.modules))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.strip() == "set()", result.stderr
