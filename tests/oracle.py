@@ -499,6 +499,12 @@ def _mean_of_valid(stack: Sequence[np.ndarray]) -> np.ndarray:
         return np.nansum(array, axis=0) / count
 
 
+@lru_cache(maxsize=4096)
+def read_points(path: Path, name: str) -> tuple[np.ndarray, ...]:
+    with xr.open_dataset(path, engine="h5netcdf") as granule:
+        return tuple(granule[column].values for column in (name, "lat", "lon", "time", "PRES"))
+
+
 def render_points(root: Path, query: Asked, variable: str = "argo") -> Profiles:
     """What a point variable of a query should be, by day, region and place in the file."""
     west, east = longitudes(query)
@@ -510,10 +516,7 @@ def render_points(root: Path, query: Asked, variable: str = "argo") -> Profiles:
             if not overlaps(query, region):
                 continue
             present = True
-            with xr.open_dataset(path, engine="h5netcdf") as granule:
-                data = granule[FILES[variable][1]].values
-                lat, lon = granule["lat"].values, granule["lon"].values
-                time, pressure = granule["time"].values, granule["PRES"].values
+            data, lat, lon, time, pressure = read_points(path, FILES[variable][1])
             lon = west + (lon - west) % 360.0
             when = time.astype("datetime64[D]")
             inside = (lon <= east) & (lat >= query.lat_min) & (lat <= query.lat_max)
