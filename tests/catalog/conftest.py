@@ -7,12 +7,7 @@ from pathlib import Path
 
 import pytest
 from containers import Tree, tree, write_folder
-
 from oceanarrow._engine import Catalog
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "peer: compares with another library; skipped without it")
 
 
 @pytest.fixture

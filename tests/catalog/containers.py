@@ -1,7 +1,7 @@
 """Writes small TACO containers, whole or broken, without any TACO library.
 
-A container is made of three lists of rows (dicts, one a row). A test builds them with `tree`, breaks what it
-wants to see refused, and writes them as a FOLDER, a ZIP or a TacoCat.
+A container is three lists of rows (dicts, one a row). A test builds them with `tree`, breaks
+what it wants to see refused, and writes them as a FOLDER, a ZIP or a TacoCat.
 """
 
 from __future__ import annotations
@@ -29,7 +29,11 @@ REGIONS = {
     "SOUTH_INDIAN": (0.0, 90.0, -90.0, 0.0),
 }
 """Name -> (lon_min, lon_max, lat_min, lat_max)."""
-FILES = {"glorys.nc": ("glorys", 1 / 12), "l3_sss_asc.nc": ("l3_sss_smos_asc", 0.25), "argo.nc": ("argo", None)}
+FILES = {
+    "glorys.nc": ("glorys", 1 / 12),
+    "l3_sss_asc.nc": ("l3_sss_smos_asc", 0.25),
+    "argo.nc": ("argo", None),
+}
 """File name -> (data_source, res_deg_lat)."""
 
 HEADER_END = 157
@@ -38,13 +42,19 @@ HEADER_END = 157
 _WRITERS: dict[str, dict[str, Any]] = {
     # As the published dataset was written: V2 pages, no dictionary, no statistics, no Arrow schema.
     "published": {
-        "version": "2.6", "data_page_version": "2.0", "compression": "zstd", "compression_level": 22,
-        "use_dictionary": False, "write_statistics": False, "store_schema": False, "row_group_size": 65_536,
+        "version": "2.6",
+        "data_page_version": "2.0",
+        "compression": "zstd",
+        "compression_level": 22,
+        "use_dictionary": False,
+        "write_statistics": False,
+        "store_schema": False,
+        "row_group_size": 65_536,
     },
     # The defaults of pyarrow: V1 pages, dictionaries, statistics, Arrow schema.
     "default": {},
     "large": {},
-}  # fmt: skip
+}
 
 _COMMON = {"id": pa.string(), "type": pa.string()}
 _FOOTPRINT = {
@@ -58,9 +68,12 @@ _PATH = {"internal:relative_path": pa.string()}
 _COLUMNS: tuple[dict[str, pa.DataType], ...] = (
     _COMMON | {"stac:time_start": pa.string()} | _IDS,
     _COMMON | _FOOTPRINT | _IDS | _PATH,
-    _COMMON | {"data_source": pa.string(), "res_deg_lat": pa.float64(), "sensor": pa.string()} | _FOOTPRINT | _IDS
+    _COMMON
+    | {"data_source": pa.string(), "res_deg_lat": pa.float64(), "sensor": pa.string()}
+    | _FOOTPRINT
+    | _IDS
     | _PATH,
-)  # fmt: skip
+)
 _ARCHIVED = {"internal:offset": pa.int64(), "internal:size": pa.int64()}
 _PART = {"internal:source_file": pa.string()}
 
@@ -71,7 +84,9 @@ class Tree:
 
     levels: list[list[Row]]
     collection: dict[str, Any]
-    columns: list[dict[str, pa.DataType]] = field(default_factory=lambda: [dict(c) for c in _COLUMNS])
+    columns: list[dict[str, pa.DataType]] = field(
+        default_factory=lambda: [dict(c) for c in _COLUMNS]
+    )
 
     def row(self, level: int, **where: object) -> Row:
         """The first row of a level whose columns have these values."""
@@ -84,7 +99,13 @@ class Tree:
 
 def box_wkb(lon_min: float, lon_max: float, lat_min: float, lat_max: float) -> bytes:
     """A box as a little-endian WKB polygon, 93 bytes."""
-    ring = [(lon_max, lat_min), (lon_max, lat_max), (lon_min, lat_max), (lon_min, lat_min), (lon_max, lat_min)]
+    ring = [
+        (lon_max, lat_min),
+        (lon_max, lat_max),
+        (lon_min, lat_max),
+        (lon_min, lat_min),
+        (lon_max, lat_min),
+    ]
     return struct.pack("<BIII", 1, 3, 1, 5) + b"".join(struct.pack("<dd", *point) for point in ring)
 
 
@@ -105,14 +126,16 @@ def tree(
     missing: Iterable[tuple[str, str, str]] = (),
     padded: bool = True,
 ) -> Tree:
-    """Rows of dates x regions x files; `missing` ones are padded (old writers) or left out (new)."""
+    """Rows of dates x regions x files; `missing` ones are padded (old writers) or left out."""
     absent = set(missing)
     levels: list[list[Row]] = [[], [], []]
     for date in dates:
         time = date.replace("_", "-") + "T00:00:00+00:00"
         day = len(levels[0])
-        levels[0].append({"id": date, "type": "FOLDER", "stac:time_start": time}
-                         | {"internal:current_id": day, "internal:parent_id": day})  # fmt: skip
+        levels[0].append(
+            {"id": date, "type": "FOLDER", "stac:time_start": time}
+            | {"internal:current_id": day, "internal:parent_id": day}
+        )
         for region, box in regions.items():
             tile = len(levels[1])
             levels[1].append(
@@ -122,7 +145,12 @@ def tree(
             )
             pads = 0
             for file, (source, resolution) in files.items():
-                row: Row = {"id": file, "type": "FILE", "data_source": source, "res_deg_lat": resolution}
+                row: Row = {
+                    "id": file,
+                    "type": "FILE",
+                    "data_source": source,
+                    "res_deg_lat": resolution,
+                }
                 row |= {"sensor": source.upper()} | _footprint(date, box)
                 if (date, region, file) in absent:
                     if not padded:
@@ -137,7 +165,8 @@ def tree(
 
 def _collection(levels: list[list[Row]], n_regions: int) -> dict[str, Any]:
     per_region = [
-        {"n": sum(r["internal:parent_id"] % n_regions == k for r in levels[2]), "type": ["FILE"]} for k in range(n_regions)
+        {"n": sum(r["internal:parent_id"] % n_regions == k for r in levels[2]), "type": ["FILE"]}
+        for k in range(n_regions)
     ]
     return {
         "id": "synthetic",
@@ -159,7 +188,10 @@ def payload(path: str) -> bytes:
 
 
 def write_level(
-    path: Path, rows: Sequence[Row], columns: Mapping[str, pa.DataType], flavour: Flavour = "published"
+    path: Path,
+    rows: Sequence[Row],
+    columns: Mapping[str, pa.DataType],
+    flavour: Flavour = "published",
 ) -> None:
     """One level table."""
     types = dict(columns)
@@ -187,7 +219,9 @@ def write_folder(root: Path, made: Tree, flavour: Flavour = "published") -> Path
 def _files(made: Tree) -> list[tuple[str, str, str]]:
     """Date, region and file of each row whose ids make a sane path."""
     dates = {row["internal:current_id"]: row["id"] for row in made.levels[0]}
-    tiles = {row["internal:current_id"]: (row["internal:parent_id"], row["id"]) for row in made.levels[1]}
+    tiles = {
+        row["internal:current_id"]: (row["internal:parent_id"], row["id"]) for row in made.levels[1]
+    }
     found = []
     for row in made.levels[2]:
         day, region = tiles.get(row["internal:parent_id"], (None, ""))
@@ -208,7 +242,19 @@ class ZipWriter:
     def add(self, name: str, data: bytes) -> tuple[int, int]:
         """Adds an entry; returns offset and size of its data."""
         start = len(self.bytes)
-        common = struct.pack("<HHHHHIIIHH", 10, 0, 0, 0x3E96, 0x5D76, zlib.crc32(data), len(data), len(data), len(name), 0)
+        common = struct.pack(
+            "<HHHHHIIIHH",
+            10,
+            0,
+            0,
+            0x3E96,
+            0x5D76,
+            zlib.crc32(data),
+            len(data),
+            len(data),
+            len(name),
+            0,
+        )
         self.bytes += b"PK\x03\x04" + common + name.encode() + data
         self.directory += b"PK\x01\x02" + struct.pack("<H", 10) + common
         self.directory += struct.pack("<HHHII", 0, 0, 0, 0, start) + name.encode()
@@ -217,18 +263,25 @@ class ZipWriter:
 
     def finish(self) -> bytes:
         """The archive."""
-        end = struct.pack("<HHHHIIH", 0, 0, self.count, self.count, len(self.directory), len(self.bytes), 0)
+        end = struct.pack(
+            "<HHHHIIH", 0, 0, self.count, self.count, len(self.directory), len(self.bytes), 0
+        )
         return bytes(self.bytes + self.directory + b"PK\x05\x06" + end)
 
 
 def pack_header(entries: Sequence[tuple[int, int]], count: int | None = None) -> bytes:
     """The payload of TACO_HEADER: 116 bytes."""
     pairs = [*entries, *[(0, 0)] * (7 - len(entries))]
-    return struct.pack("<B3x", len(entries) if count is None else count) + b"".join(struct.pack("<QQ", *p) for p in pairs)
+    return struct.pack("<B3x", len(entries) if count is None else count) + b"".join(
+        struct.pack("<QQ", *p) for p in pairs
+    )
 
 
 def write_zip(
-    path: Path, made: Tree, flavour: Flavour = "published", edit: Callable[[Tree], None] | None = None
+    path: Path,
+    made: Tree,
+    flavour: Flavour = "published",
+    edit: Callable[[Tree], None] | None = None,
 ) -> Tree:
     """A `.tacozip`; returns the rows as written, with offsets. `edit` may break those first."""
     made = copy.deepcopy(made)
@@ -242,7 +295,9 @@ def write_zip(
         row["internal:offset"], row["internal:size"] = writer.add(f"DATA/{inner}", payload(inner))
     for rows in made.levels[:2]:
         for row in rows:
-            row["internal:offset"], row["internal:size"] = writer.add(f"DATA/{row['id']}/__meta__", b"PAR1")
+            row["internal:offset"], row["internal:size"] = writer.add(
+                f"DATA/{row['id']}/__meta__", b"PAR1"
+            )
     for columns in made.columns:
         columns.update(_ARCHIVED)
     if edit is not None:
@@ -273,7 +328,10 @@ def patch(path: Path, offset: int, data: bytes) -> None:
 
 
 def write_cat(
-    directory: Path, parts: Mapping[str, Tree], flavour: Flavour = "published", edit: Callable[[Tree], None] | None = None
+    directory: Path,
+    parts: Mapping[str, Tree],
+    flavour: Flavour = "published",
+    edit: Callable[[Tree], None] | None = None,
 ) -> Path:
     """Parts and their `.tacocat`; ids restart in each part. Returns the `.tacocat` directory."""
     cat = directory / ".tacocat"

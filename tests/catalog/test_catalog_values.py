@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,7 +21,6 @@ from containers import (
     write_folder,
     write_zip,
 )
-
 from oceanarrow._engine import Catalog
 
 Key = tuple[str, str, str, str]
@@ -46,7 +44,7 @@ def keys(catalog: Catalog) -> list[Key]:
 def check_bytes(catalog: Catalog) -> None:
     """Each location holds the bytes of its own file."""
     for index, g in enumerate(catalog.granules()):
-        with open(g["path"], "rb") as file:
+        with Path(g["path"]).open("rb") as file:
             file.seek(g["offset"] or 0)
             data = file.read(-1 if g["size"] is None else g["size"])
         assert data == payload(f"{g['day'].replace('-', '_')}/{g['region']}/{g['file']}")
@@ -94,7 +92,9 @@ def test_zip_parts_in_any_order(tmp_path: Path, made: Tree) -> None:
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
 @pytest.mark.parametrize("given", ["cat", "around"])
-def test_tacocat_ids_restart_in_each_part(tmp_path: Path, made: Tree, flavour: Flavour, given: str) -> None:
+def test_tacocat_ids_restart_in_each_part(
+    tmp_path: Path, made: Tree, flavour: Flavour, given: str
+) -> None:
     cat = write_cat(tmp_path, split(made), flavour)
     catalog = Catalog([str(cat if given == "cat" else tmp_path)])
     assert keys(catalog) == expected()
@@ -118,7 +118,9 @@ def test_rows_in_any_order(opened: Callable[[Tree], Catalog], made: Tree) -> Non
     assert keys(opened(made)) == expected()
 
 
-def test_paths_are_rebuilt_when_the_column_is_missing(opened: Callable[[Tree], Catalog], made: Tree) -> None:
+def test_paths_are_rebuilt_when_the_column_is_missing(
+    opened: Callable[[Tree], Catalog], made: Tree
+) -> None:
     made.drop(2, "internal:relative_path")
     catalog = opened(made)
     assert keys(catalog) == expected()
@@ -150,7 +152,9 @@ def test_rows_that_are_not_files_are_skipped(opened: Callable[[Tree], Catalog], 
     assert keys(opened(made)) == expected({("2023_03_29", "NORTH_ATLANTIC", "argo.nc")})
 
 
-def test_footprints_from_the_table_when_level1_has_none(opened: Callable[[Tree], Catalog], made: Tree) -> None:
+def test_footprints_from_the_table_when_level1_has_none(
+    opened: Callable[[Tree], Catalog], made: Tree
+) -> None:
     made.drop(1, "istac:geometry")
     assert opened(made).regions == REGIONS
 
@@ -167,11 +171,13 @@ def test_a_dataset_without_granules_is_empty(tmp_path: Path) -> None:
     assert (len(catalog), catalog.days, catalog.granules()) == (0, None, [])
 
 
-def test_a_link_out_of_the_root_is_a_warning(folder: Callable[[Tree], Path], made: Tree, tmp_path: Path) -> None:
+def test_a_link_out_of_the_root_is_a_warning(
+    folder: Callable[[Tree], Path], made: Tree, tmp_path: Path
+) -> None:
     root = folder(made)
     date = root / "DATA" / "2023_03_30"
     date.rename(tmp_path / "elsewhere")
-    os.symlink(tmp_path / "elsewhere", date)
+    date.symlink_to(tmp_path / "elsewhere")
     catalog = Catalog([str(root)])
     assert len(catalog.warnings) == 1
     assert "links to somewhere outside" in catalog.warnings[0]
@@ -182,5 +188,5 @@ def test_a_link_out_of_the_root_is_a_warning(folder: Callable[[Tree], Path], mad
 def test_a_link_within_the_root_is_none(folder: Callable[[Tree], Path], made: Tree) -> None:
     root = folder(made)
     (root / "DATA" / "2023_03_30").rename(root / "moved")
-    os.symlink(root / "moved", root / "DATA" / "2023_03_30")
+    (root / "DATA" / "2023_03_30").symlink_to(root / "moved")
     assert Catalog([str(root)]).warnings == []
