@@ -1,1 +1,22 @@
-"""oceanarrow feeds ocean data to machine-learning models."""
+"""oceanarrow feeds ocean data to machine-learning models.
+
+A Rust engine plans, reads, renders and collates; Python gets one Arrow record batch a step.
+`Loader` streams batches, `oceanarrow.dataset` holds the documented OceanTACO names.
+"""
+
+from oceanarrow._engine import Catalog, __version__
+from oceanarrow.batch import Batch
+from oceanarrow.exceptions import OceanArrowError
+from oceanarrow.loader import Loader
+from oceanarrow.variables import Variable, register_variable, variables
+
+__all__ = [
+    "Batch",
+    "Catalog",
+    "Loader",
+    "OceanArrowError",
+    "Variable",
+    "__version__",
+    "register_variable",
+    "variables",
+]

@@ -1,14 +1,34 @@
-"""Exceptions, one class for each kind of error."""
+"""Exceptions: one class for each kind of error of the engine.
+
+Each class is also a built-in exception of the nearest meaning, so code that catches `ValueError`,
+`FileNotFoundError` or `OSError` keeps working.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+__all__ = [
+    "CancelledError",
+    "CorruptGranuleError",
+    "InternalError",
+    "InvalidDatasetError",
+    "InvalidInputError",
+    "NotFoundError",
+    "OceanArrowError",
+    "TransientIoError",
+    "UnsupportedError",
+]
 
 
 class OceanArrowError(Exception):
-    """Base of all exceptions of oceanarrow."""
+    """Any error of oceanarrow's; `kind` is its stable name."""
 
-    kind: str = "internal"
+    kind: ClassVar[str] = ""
 
 
 class InvalidInputError(OceanArrowError, ValueError):
-    """An argument is wrong."""
+    """An argument is wrong; the message says what is right."""
 
     kind = "invalid_input"
 
@@ -32,13 +52,13 @@ class CorruptGranuleError(OceanArrowError, OSError):
 
 
 class UnsupportedError(OceanArrowError, ValueError):
-    """A granule is sound but uses something that is not read."""
+    """A granule is sound but uses something that oceanarrow does not read."""
 
     kind = "unsupported"
 
 
 class TransientIoError(OceanArrowError, OSError):
-    """Reading failed for a reason outside the data."""
+    """Reading failed for a reason outside the data; trying again may help."""
 
     kind = "io"
 
@@ -50,6 +70,6 @@ class CancelledError(OceanArrowError):
 
 
 class InternalError(OceanArrowError, RuntimeError):
-    """A defect of oceanarrow's own."""
+    """A defect of oceanarrow's own; please report it."""
 
     kind = "internal"

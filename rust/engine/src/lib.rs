@@ -27,3 +27,11 @@ pub mod catalog;
 pub mod plan;
 
 pub mod granule;
+
+pub mod render;
+
+pub mod collate;
+
+pub mod export;
+
+pub mod loader;

@@ -6,7 +6,7 @@ use oceanarrow_engine::store::LocalFiles;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::error::raise;
+use crate::error::run;
 
 /// The granules of a local TACO dataset, sorted by day, region, source and file.
 ///
@@ -20,8 +20,7 @@ pub struct Catalog {
 impl Catalog {
     #[new]
     fn new(py: Python<'_>, paths: Vec<String>) -> PyResult<Self> {
-        let inner =
-            py.detach(|| engine::Catalog::open(&LocalFiles::default(), &paths)).map_err(raise)?;
+        let inner = run(py, || engine::Catalog::open(&LocalFiles::default(), &paths))?;
         Ok(Self { inner })
     }
 
@@ -69,7 +68,7 @@ impl Catalog {
         let granule = self.inner.granules().get(index).copied().ok_or_else(|| {
             pyo3::exceptions::PyIndexError::new_err(format!("there is no granule {index}"))
         })?;
-        py.detach(|| self.inner.check_zip_entry(&LocalFiles::default(), &granule)).map_err(raise)
+        run(py, || self.inner.check_zip_entry(&LocalFiles::default(), &granule))
     }
 }
 

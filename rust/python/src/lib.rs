@@ -1,12 +1,29 @@
-//! Python bindings.
+//! Python bindings of the oceanarrow engine: conversions only, one file a Python-visible concept.
+
+mod batch;
+mod catalog;
+mod engine;
+mod error;
+mod granule;
+mod request;
+mod stream;
+mod tensor;
+
 use pyo3::prelude::*;
 
-mod catalog;
-mod error;
-
-/// The native module.
-#[pymodule]
-fn _engine(m: &Bound<'_, PyModule>) -> PyResult<()> {
-    m.add_class::<catalog::Catalog>()?;
+/// The native module of oceanarrow; `_engine.pyi` documents it.
+#[pymodule(gil_used = true)]
+fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_class::<batch::Batch>()?;
+    module.add_class::<catalog::Catalog>()?;
+    module.add_class::<engine::Engine>()?;
+    module.add_class::<request::Request>()?;
+    module.add_class::<stream::Stream>()?;
+    module.add_class::<tensor::Tensor>()?;
+    module.add_function(wrap_pyfunction!(error::error_kinds, module)?)?;
+    module.add_function(wrap_pyfunction!(granule::read_points, module)?)?;
+    module.add_function(wrap_pyfunction!(granule::read_window, module)?)?;
+    module.add_function(wrap_pyfunction!(request::built_in_variables, module)?)?;
     Ok(())
 }

@@ -1,0 +1,80 @@
+# `make demo` and `make test` need Rust, Python 3.11, a C compiler and, the first time, the network.
+# The environment is made again when the lock file changes, the engine when its sources do.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+VENV ?= .venv
+SYSTEM_PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PYTEST_ARGS ?= -n auto --dist loadfile
+
+export VIRTUAL_ENV := $(abspath $(VENV))
+export PATH := $(abspath $(VENV))/bin:$(PATH)
+# maturin refuses to choose between two environments.
+unexport CONDA_PREFIX
+
+REQUIREMENTS := requirements/test.txt
+ENVIRONMENT := $(VENV)/.made-from-lock
+EXTENSION := python/oceanarrow/_engine.abi3.so
+RUST_SOURCES := $(shell find rust -name target -prune -o -type f -print) \
+    Cargo.toml Cargo.lock pyproject.toml .cargo/config.toml
+
+.PHONY: demo test lint test-rust test-python test-full bench wheel lock clean help
+
+demo: $(EXTENSION) ## Train a small network on real sea level, about two minutes; writes demo/sea_level.png
+	python demo/fetch.py
+	python demo/train.py
+
+test: lint test-rust test-python ## Everything that must hold before a change is merged
+
+lint: $(EXTENSION) ## Format, clippy, ruff, mypy
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	ruff check .
+	ruff format --check .
+	python -m mypy
+	@if [ -f python/oceanarrow/_engine.pyi ]; then python -m mypy.stubtest oceanarrow._engine; fi
+
+test-rust: ## Tests of the engine, without Python
+	cargo test --locked --workspace --quiet
+
+test-python: $(EXTENSION) ## Tests of the package
+	python -m pytest $(PYTEST_ARGS)
+
+test-full: $(EXTENSION) ## Also the slow tests and the comparisons with other libraries
+	python -m pytest $(PYTEST_ARGS) -m ""
+
+bench: $(ENVIRONMENT) ## Measure samples a second with the release engine
+	maturin develop --locked --release
+	python benchmarks/samples.py
+	rm -f $(EXTENSION) # so that the next target takes the development build again
+
+wheel: $(ENVIRONMENT) ## A release wheel in dist/
+	maturin build --locked --release --out dist
+
+lock: $(ENVIRONMENT) ## Pin requirements/test.in again
+	python -m pip install --quiet uv
+	cd requirements && uv pip compile --quiet --upgrade --python-version 3.11 --no-emit-index-url \
+	    --no-emit-find-links --annotation-style line --custom-compile-command "make lock" \
+	    test.in --output-file test.txt
+
+clean: ## Remove what was built or downloaded, not the environment
+	cargo clean
+	rm -rf dist demo/data demo/sea_level.png benchmarks/data $(EXTENSION)
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+$(ENVIRONMENT): $(REQUIREMENTS)
+	@$(SYSTEM_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	    || { echo "oceanarrow needs Python 3.11 or newer: set SYSTEM_PYTHON=/path/to/python3.11" >&2; exit 1; }
+	test -x $(VENV)/bin/python || $(SYSTEM_PYTHON) -m venv $(VENV)
+	python -m pip install --quiet --disable-pip-version-check --requirement $(REQUIREMENTS)
+	touch $@
+
+$(EXTENSION): $(ENVIRONMENT) $(RUST_SOURCES)
+	@command -v cargo >/dev/null || { echo "oceanarrow needs Rust: https://rustup.rs" >&2; exit 1; }
+	maturin develop --locked
+	touch $@

@@ -1,0 +1,100 @@
+"""The native engine. `oceanarrow` wraps it; its classes are not made by users, but `Catalog`."""
+
+from collections.abc import Sequence
+from typing import Any, final
+
+import numpy as np
+import numpy.typing as npt
+
+__version__: str
+
+def built_in_variables() -> list[tuple[str, str, str, str, str, Any]]: ...
+
+@final
+class Request:
+    def __new__(
+        cls,
+        *,
+        name: str,
+        source: str,
+        file: str,
+        netcdf: str,
+        unit: str,
+        geometry: str,
+        is_input: bool,
+        is_target: bool,
+        resample: str,
+        grid: str,
+        temporal_agg: str,
+        min_support: float,
+        fill_value: float,
+        shape: tuple[int, int] | None,
+    ) -> Request: ...
+
+@final
+class Engine:
+    @staticmethod
+    def open(
+        roots: Sequence[str],
+        boxes: npt.NDArray[np.float64],
+        days: npt.NDArray[np.int32],
+        requests: Sequence[Request],
+        *,
+        on_error: str,
+        support: bool,
+        cache_bytes: int,
+    ) -> Engine: ...
+    @staticmethod
+    def _restore(plan: bytes) -> Engine: ...
+    def __reduce__(self) -> tuple[Any, tuple[bytes]]: ...
+    def __len__(self) -> int: ...
+    @property
+    def column_names(self) -> list[str]: ...
+    def sample(
+        self, index: int, shapes: Sequence[tuple[int, int] | None]
+    ) -> tuple[list[tuple[npt.NDArray[Any], ...] | None], int]: ...
+    def stream(
+        self,
+        *,
+        batch_size: int,
+        seed: int | None,
+        tail: str,
+        epoch: int,
+        threads: int | None,
+        prefetch_bytes: int,
+    ) -> Stream: ...
+    def steps(self, *, batch_size: int, seed: int | None, tail: str) -> int: ...
+    def __arrow_c_schema__(self) -> object: ...
+    def stats(self) -> dict[str, Any]: ...
+
+@final
+class Stream:
+    def __iter__(self) -> Stream: ...
+    def __next__(self) -> Batch: ...
+    def close(self) -> None: ...
+    def into_arrow_c_stream(self, requested_schema: object) -> object: ...
+
+@final
+class Batch:
+    def __len__(self) -> int: ...
+    @property
+    def column_names(self) -> list[str]: ...
+    @property
+    def metadata(self) -> dict[str, str]: ...
+    def field_metadata(self, name: str) -> dict[str, str]: ...
+    def tensor(self, name: str) -> Tensor: ...
+    def offsets(self, name: str) -> list[int]: ...
+    def __arrow_c_array__(self, requested_schema: object = None) -> tuple[object, object]: ...
+    def __arrow_c_schema__(self) -> object: ...
+
+@final
+class Tensor:
+    """One column of a batch; `torch.from_dlpack`, `numpy.from_dlpack` and JAX take it."""
+
+    @property
+    def shape(self) -> list[int]: ...
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+    def numpy(self) -> npt.NDArray[Any]: ...
+    def __dlpack__(self, **kwargs: Any) -> object: ...
+    def __dlpack_device__(self) -> tuple[int, int]: ...

@@ -1,0 +1,160 @@
+"""One batch: an Arrow record batch whose columns NumPy, PyTorch and Arrow share without a copy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from oceanarrow import _engine
+
+if TYPE_CHECKING:
+    import torch
+
+_ROW_COLUMNS = ("query", "n_files", "status", "sample_weight")
+_POINT_COLUMNS = {"data": "", "lats": "_lat", "lons": "_lon", "time": "_time"} | {
+    "pressure": "_pressure"
+}
+
+
+class Schema:
+    """An Arrow schema: give it to `pyarrow.schema`, or look at its names and metadata."""
+
+    def __init__(self, source: _engine.Batch | _engine.Engine) -> None:
+        self._source = source
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns, in order."""
+        return self._source.column_names
+
+    def __arrow_c_schema__(self) -> object:
+        return self._source.__arrow_c_schema__()
+
+    def __repr__(self) -> str:
+        return f"Schema({', '.join(self.names)})"
+
+
+class Batch:
+    """One Arrow record batch (`docs/batch.md` lists its columns).
+
+    The arrays and tensors that a batch gives share its memory and may be written to; use one
+    batch with one framework, or copy. They stay valid when the batch and the loader are gone.
+    """
+
+    def __init__(self, native: _engine.Batch) -> None:
+        self._native = native
+        roles = {name: native.field_metadata(name).get("role") for name in native.column_names}
+        self._roles = {name: role.split(",") for name, role in roles.items() if role}
+
+    def __len__(self) -> int:
+        return len(self._native)
+
+    @property
+    def schema(self) -> Schema:
+        """The schema, with this batch's metadata."""
+        return Schema(self._native)
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The schema's metadata: `oceanarrow.version`, `.epoch`, `.step`, `.masked`."""
+        return self._native.metadata
+
+    @property
+    def variables(self) -> list[str]:
+        """Names of the variables, inputs first."""
+        return list(self._roles)
+
+    def __getitem__(self, name: str) -> _engine.Tensor:
+        """A column as a tensor, `(B, H, W)` for a gridded variable; of a list, its flat values.
+
+        Raises:
+            KeyError: there is no such column.
+        """
+        return self._native.tensor(name)
+
+    def to_numpy(self) -> dict[str, Any]:
+        """The batch as NumPy arrays, without a copy.
+
+        Returns:
+            `inputs` and `targets`: {variable: (B, H, W) float32}, (B, T, H, W) for stacked days;
+            a point variable gives a dict of `data`, `lats`, `lons`, `time` (days since
+            1970-01-01), `pressure` and `mask`, each (B, Nmax), padded with zeros. `masks`:
+            {gridded variable: bool, shaped like the data}. `present`: {variable: (B,) bool}.
+            `metadata`: `query` (B,) int64, `bbox` (B, 4) float64, `time_start` and `time_end`
+            (B,) int64 days since 1970-01-01, `n_files`, `status` and `sample_weight` (B,).
+            Where the columns exist, also `coords`: {variable: {"lat": (B, H), "lon": (B, W)}}
+            and `support`: {variable: (B, H, W)}. A variable that is input and target is copied
+            for the target.
+        """
+        result: dict[str, Any] = {"inputs": {}, "targets": {}, "masks": {}, "present": {}}
+        columns = set(self._native.column_names)
+        for name, roles in self._roles.items():
+            points = f"{name}_mask" not in columns
+            data = self._points(name) if points else self._array(name)
+            for role in roles:
+                shared = role == "target" and len(roles) > 1
+                result[f"{role}s"][name] = _copy(data) if shared else data
+            if not points:
+                result["masks"][name] = self._array(f"{name}_mask").view(np.bool_)
+            result["present"][name] = self._array(f"{name}_present")
+            if f"{name}_support" in columns:
+                result.setdefault("support", {})[name] = self._array(f"{name}_support")
+            if not points and f"{name}_lat" in columns:
+                lat, lon = self._array(f"{name}_lat"), self._array(f"{name}_lon")
+                result.setdefault("coords", {})[name] = {"lat": lat, "lon": lon}
+        edges = [self._array(edge) for edge in ("lon_min", "lon_max", "lat_min", "lat_max")]
+        result["metadata"] = {name: self._array(name) for name in _ROW_COLUMNS} | {
+            "bbox": np.stack(edges, axis=1),
+            "time_start": self._array("time_start").astype(np.int64),
+            "time_end": self._array("time_end").astype(np.int64),
+        }
+        return result
+
+    def to_torch(self) -> dict[str, Any]:
+        """The batch as tensors, structured as `to_numpy` does; writable, without a copy.
+
+        Raises:
+            ImportError: PyTorch is not installed.
+        """
+        import torch
+
+        return _to_torch(self.to_numpy(), torch.from_numpy)
+
+    def _array(self, column: str) -> npt.NDArray[Any]:
+        return self._native.tensor(column).numpy()
+
+    def _points(self, name: str) -> dict[str, npt.NDArray[Any]]:
+        """A point variable's columns, padded to the longest row."""
+        offsets = np.asarray(self._native.offsets(name))
+        counts = np.diff(offsets)
+        mask = np.arange(max(counts, default=0)) < counts[:, None]
+        padded = {}
+        for key, suffix in _POINT_COLUMNS.items():
+            values = self._array(name + suffix)
+            padded[key] = np.zeros(mask.shape, values.dtype)
+            padded[key][mask] = values
+        return padded | {"mask": mask}
+
+    def __arrow_c_array__(self, requested_schema: object = None) -> tuple[object, object]:
+        return self._native.__arrow_c_array__(requested_schema)
+
+    def __arrow_c_schema__(self) -> object:
+        return self._native.__arrow_c_schema__()
+
+    def __repr__(self) -> str:
+        return f"Batch({len(self)} rows; {', '.join(self.variables)})"
+
+
+def _copy(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {key: value.copy() for key, value in data.items()}
+    return data.copy()
+
+
+def _to_torch(tree: dict[str, Any], convert: Any) -> dict[str, torch.Tensor | Any]:
+    return {
+        key: _to_torch(value, convert) if isinstance(value, dict) else convert(value)
+        for key, value in tree.items()
+    }

@@ -1,0 +1,142 @@
+"""What a sample is: a box and a window of days; and how large the boxes are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from oceanarrow.dataset.days import Time, iso_day, utc_day
+from oceanarrow.exceptions import InvalidInputError
+
+KM_PER_DEGREE = 111.0
+"""Kilometres in a degree of latitude, as the documented queries count them."""
+
+_MIN_COS_LAT = 0.1
+_FIELDS = ("lon_min", "lon_max", "lat_min", "lat_max", "time_start", "time_end")
+
+
+class GeoSlice(NamedTuple):
+    """Slices of a box and window, for `xarray`'s `.sel(**geoslice._asdict())`.
+
+    `time` runs over ISO days, both included with all their hours. Latitude and longitude slices
+    ascend; a box that crosses the antimeridian has no single longitude slice on a
+    -180..180 axis.
+    """
+
+    lon: slice
+    lat: slice
+    time: slice
+
+
+@dataclass(frozen=True)
+class Query:
+    """A box and a window of UTC days: pure data, with no file or connection behind it.
+
+    Edges are degrees; `lon_min > lon_max` crosses the antimeridian. The window is the UTC days
+    of `time_start` and `time_end`, both included (a time of day is cut off). What is given is
+    kept as it is.
+    """
+
+    lon_min: float
+    lon_max: float
+    lat_min: float
+    lat_max: float
+    time_start: Time
+    time_end: Time
+
+    @property
+    def bbox(self) -> tuple[float, float, float, float]:
+        """`(lon_min, lon_max, lat_min, lat_max)`, degrees."""
+        return (self.lon_min, self.lon_max, self.lat_min, self.lat_max)
+
+    def days(self) -> tuple[int, int]:
+        """The first and the last day of the window, days since 1970-01-01, both included.
+
+        Raises:
+            InvalidInputError: a time is no date, or the window ends before it starts.
+        """
+        first, last = utc_day(self.time_start), utc_day(self.time_end)
+        if first > last:
+            raise InvalidInputError(
+                f"time_start {self.time_start} must not lie after time_end {self.time_end}"
+            )
+        return first, last
+
+    def to_geoslice(self) -> GeoSlice:
+        """The query as slices `(lon, lat, time)`; see `GeoSlice`."""
+        first, last = self.days()
+        return GeoSlice(
+            lon=slice(self.lon_min, self.lon_max),
+            lat=slice(self.lat_min, self.lat_max),
+            time=slice(iso_day(first), iso_day(last)),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The six fields in order, the times as text: what `from_dict` and JSON understand."""
+        return {
+            "lon_min": self.lon_min,
+            "lon_max": self.lon_max,
+            "lat_min": self.lat_min,
+            "lat_max": self.lat_max,
+            "time_start": str(self.time_start),
+            "time_end": str(self.time_end),
+        }
+
+    @classmethod
+    def from_dict(cls, d: Mapping[str, Any]) -> Query:
+        """The query of a mapping with the six fields.
+
+        Raises:
+            InvalidInputError: a field is missing or unknown.
+        """
+        if set(d) != set(_FIELDS):
+            missing = [name for name in _FIELDS if name not in d]
+            unknown = [str(name) for name in d if name not in _FIELDS]
+            raise InvalidInputError(
+                f"a query has the fields {', '.join(_FIELDS)}; "
+                f"missing: {', '.join(missing) or 'none'}; unknown: {', '.join(unknown) or 'none'}"
+            )
+        return cls(**{name: d[name] for name in _FIELDS})
+
+
+@dataclass(frozen=True)
+class PatchSize:
+    """The side of a patch, in degrees or kilometres.
+
+    Raises:
+        InvalidInputError: `value` is not a positive finite number, or `unit` is unknown.
+    """
+
+    value: float
+    unit: Literal["deg", "km"] = "deg"
+
+    def __post_init__(self) -> None:
+        number = isinstance(self.value, (int, float, np.integer, np.floating))
+        if not number or isinstance(self.value, bool) or not 0 < self.value < math.inf:
+            raise InvalidInputError(
+                f"a patch size must be a positive finite number, not {self.value!r}"
+            )
+        if self.unit not in ("deg", "km"):
+            raise InvalidInputError(f"a patch size is in 'deg' or 'km', not {self.unit!r}")
+
+    def to_degrees(self, center_lat: float = 0.0) -> tuple[float, float]:
+        """`(lon_deg, lat_deg)` of a patch centred at `center_lat`.
+
+        Kilometres become 1/111 degree of latitude each, and of longitude 1/cos(latitude) times
+        that, the cosine counted as 0.1 at least. Degrees stay what they are.
+        """
+        if self.unit == "deg":
+            return (self.value, self.value)
+        cos_lat = max(float(np.cos(np.radians(center_lat))), _MIN_COS_LAT)
+        return (self.value / (KM_PER_DEGREE * cos_lat), self.value / KM_PER_DEGREE)
+
+    def to_km(self, center_lat: float = 0.0) -> float:
+        """The side in kilometres, along the meridian, which is why `center_lat` does not matter."""
+        return self.value if self.unit == "km" else self.value * KM_PER_DEGREE
+
+    def __str__(self) -> str:
+        return f"{self.value}{self.unit}"

@@ -1,0 +1,222 @@
+"""From what a user asks for to the engine's plan: everything is checked here, before any read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+
+from oceanarrow import _engine
+from oceanarrow.dataset.query import Query
+from oceanarrow.exceptions import InvalidInputError, UnsupportedError
+from oceanarrow.variables import Variable, find_variables
+
+T = TypeVar("T")
+TacoPath = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+PatchShape = tuple[int, int]
+Resample = Literal["bilinear", "area", "nearest", "auto"]
+Grid = Literal["exact", "crop"]
+TemporalAgg = Literal["mean", "first", "last", "stack"]
+OnError = Literal["raise", "mask"]
+
+DEFAULT_CACHE_BYTES = 512 * 2**20
+"""Budget of the cache of decoded chunks, unless the caller names one."""
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """How variables are rendered; each is one value for all, or a mapping by variable.
+
+    Variables that a mapping leaves out take the default. `docs/semantics.md` has the rules.
+    """
+
+    temporal_agg: TemporalAgg | Mapping[str, TemporalAgg] = "mean"
+    resample: Resample | Mapping[str, Resample] = "bilinear"
+    grid: Grid | Mapping[str, Grid] = "exact"
+    min_support: float | Mapping[str, float] = 0.01
+    fill_value: float | Mapping[str, float] = 0.0
+
+    def of(self, names: Sequence[str]) -> list[dict[str, Any]]:
+        """The values for each of `names`."""
+        fields = type(self).__dataclass_fields__.values()
+        columns = {
+            field.name: per_variable(
+                field.name, getattr(self, field.name), names, default=field.default
+            )
+            for field in fields
+        }
+        return [{name: column[i] for name, column in columns.items()} for i in range(len(names))]
+
+
+def open_engine(
+    taco_path: TacoPath,
+    queries: Iterable[Query],
+    inputs: Sequence[Variable],
+    targets: Sequence[Variable],
+    shapes: Mapping[str, PatchShape | None],
+    rendering: Rendering,
+    *,
+    on_error: OnError,
+    cache_bytes: int | None,
+    support: bool = False,
+) -> _engine.Engine:
+    """Opens the catalog and plans.
+
+    Raises:
+        InvalidInputError: a query or option is wrong.
+        NotFoundError, InvalidDatasetError: there is no sound dataset at `taco_path`.
+    """
+    wanted = distinct(inputs, targets)
+    names = [variable.name for variable in wanted]
+    requests = [
+        _engine.Request(
+            name=variable.name,
+            source=variable.source,
+            file=variable.file,
+            netcdf=variable.netcdf,
+            unit=variable.unit,
+            geometry=variable.geometry,
+            is_input=variable in inputs,
+            is_target=variable in targets,
+            shape=shapes[variable.name],
+            **rules,
+        )
+        for variable, rules in zip(wanted, rendering.of(names), strict=True)
+    ]
+    if cache_bytes is None:
+        cache_bytes = DEFAULT_CACHE_BYTES
+    check_positive("cache_bytes", cache_bytes, minimum=0)
+    boxes, days = _query_arrays(queries)
+    return _engine.Engine.open(
+        _roots(taco_path),
+        boxes,
+        days,
+        requests,
+        on_error=on_error,
+        support=support,
+        cache_bytes=cache_bytes,
+    )
+
+
+def choose_variables(
+    input_variables: Iterable[str], target_variables: Iterable[str]
+) -> tuple[list[Variable], list[Variable]]:
+    """The variables of both roles.
+
+    Raises:
+        InvalidInputError: one is unknown, given twice in a role, or there is none at all.
+    """
+    roles = []
+    for argument, given in (
+        ("input_variables", input_variables),
+        ("target_variables", target_variables),
+    ):
+        if isinstance(given, str):
+            raise InvalidInputError(f"{argument} must be a list of names, not the text {given!r}")
+        names = list(given)
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise InvalidInputError(f"{argument} names {', '.join(twice)} more than once")
+        roles.append(names)
+    find_variables([*roles[0], *roles[1]])
+    if not any(roles):
+        raise InvalidInputError("name at least one input or target variable")
+    return find_variables(roles[0]), find_variables(roles[1])
+
+
+def distinct(inputs: Sequence[Variable], targets: Sequence[Variable]) -> list[Variable]:
+    """Inputs, then the targets that are not inputs too."""
+    return [*inputs, *(variable for variable in targets if variable not in inputs)]
+
+
+def patch_shapes(
+    names: Sequence[str],
+    default_patch_size: PatchShape | None,
+    patch_sizes: Mapping[str, PatchShape] | None,
+) -> dict[str, PatchShape | None]:
+    """The pixels `(H, W)` of each variable.
+
+    Raises:
+        InvalidInputError: a size is not two positive whole numbers, or for an unknown variable.
+    """
+    default = None
+    if default_patch_size is not None:
+        default = _patch_shape("default_patch_size", default_patch_size)
+    given = {
+        name: _patch_shape(f"patch_sizes[{name!r}]", size)
+        for name, size in (patch_sizes or {}).items()
+    }
+    _check_names("patch_sizes", given, names)
+    return {name: given.get(name, default) for name in names}
+
+
+def per_variable(
+    argument: str, value: T | Mapping[str, T], names: Sequence[str], default: T
+) -> list[T]:
+    """One value for each of `names` out of a single value or a mapping."""
+    if isinstance(value, Mapping):
+        _check_names(argument, value, names)
+        return [value.get(name, default) for name in names]
+    return [value] * len(names)
+
+
+def check_positive(argument: str, value: object, minimum: int = 1) -> None:
+    """Raises `InvalidInputError` unless `value` is a whole number of at least `minimum`."""
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or int(value) < minimum:  # type: ignore[call-overload]
+        raise InvalidInputError(
+            f"{argument} must be a whole number of at least {minimum}, not {value!r}"
+        )
+
+
+def _check_names(argument: str, given: Mapping[str, object], names: Sequence[str]) -> None:
+    unknown = [name for name in given if name not in names]
+    if unknown:
+        raise InvalidInputError(
+            f"{argument} names {', '.join(map(repr, unknown))}, which is not among the variables "
+            f"asked for: {', '.join(names)}"
+        )
+
+
+def _patch_shape(argument: str, size: object) -> PatchShape:
+    if isinstance(size, (int, np.integer)) and not isinstance(size, bool):
+        size = (size, size)
+    if not isinstance(size, Sequence) or isinstance(size, str) or len(size) != 2:
+        raise InvalidInputError(f"{argument} must be (H, W), not {size!r}")
+    for side in size:
+        check_positive(argument, side)
+    return int(size[0]), int(size[1])
+
+
+def _roots(taco_path: TacoPath) -> list[str]:
+    paths = [taco_path] if isinstance(taco_path, (str, os.PathLike)) else list(taco_path)
+    roots = [os.fspath(path) for path in paths]
+    if not roots:
+        raise InvalidInputError("taco_path is an empty list")
+    for root in roots:
+        if "://" in root:
+            raise UnsupportedError(
+                f"remote datasets cannot be opened yet: {root}; download the dataset and give "
+                "the path of its folder or .tacozip"
+            )
+    return [os.path.abspath(root) for root in roots]
+
+
+def _query_arrays(queries: Iterable[Query]) -> tuple[Any, Any]:
+    """`(N, 4)` float64 edges and `(N, 2)` int32 days."""
+    boxes, days = [], []
+    for i, query in enumerate(queries):
+        if not isinstance(query, Query):
+            raise InvalidInputError(f"queries[{i}] is not a Query but {type(query).__name__}")
+        try:
+            days.append(query.days())
+            boxes.append([float(edge) for edge in query.bbox])
+        except (TypeError, ValueError) as error:
+            raise InvalidInputError(f"queries[{i}]: {error}") from error
+    return (
+        np.asarray(boxes, np.float64).reshape(-1, 4),
+        np.asarray(days, np.int32).reshape(-1, 2),
+    )

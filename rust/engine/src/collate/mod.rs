@@ -1,0 +1,203 @@
+//! Samples into one batch: a buffer a column, written once, each (row, column) by its own task.
+
+use arrow_buffer::{Buffer, MutableBuffer};
+
+use crate::error::{Error, Result};
+use crate::query::Query;
+use crate::render::{PatchMut, PointRow};
+
+/// The shape of a gridded column's cells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GridShape {
+    /// Days of a stack; `None` for a single layer.
+    pub layers: Option<usize>,
+    /// Pixel rows.
+    pub height: usize,
+    /// Pixel columns.
+    pub width: usize,
+    /// Whether a support column is wanted.
+    pub support: bool,
+    /// Whether latitude and longitude columns are wanted.
+    pub axes: bool,
+}
+
+impl GridShape {
+    /// The tensor's dimensions: `[H, W]` or `[T, H, W]`.
+    pub fn dims(&self) -> Vec<usize> {
+        self.layers.into_iter().chain([self.height, self.width]).collect()
+    }
+
+    /// Values a cell.
+    pub fn size(&self) -> usize {
+        self.dims().iter().product()
+    }
+}
+
+/// What a variable's column holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ColumnKind {
+    /// A tensor.
+    Grid(GridShape),
+    /// Ragged levels.
+    Points,
+}
+
+/// The data of one variable's column.
+pub enum ColumnData {
+    /// A tensor.
+    Grid(GridData),
+    /// Ragged levels, a row each.
+    Points(Vec<PointRow>),
+}
+
+/// The buffers of a gridded column, one element a pixel and row.
+pub struct GridData {
+    shape: GridShape,
+    values: MutableBuffer,
+    mask: MutableBuffer,
+    support: Option<MutableBuffer>,
+    axes: Option<(MutableBuffer, MutableBuffer)>,
+}
+
+/// The frozen buffers of a gridded column.
+pub struct GridBuffers {
+    /// float32 values.
+    pub values: Buffer,
+    /// uint8 mask.
+    pub mask: Buffer,
+    /// float32 support.
+    pub support: Option<Buffer>,
+    /// float32 latitudes and longitudes.
+    pub axes: Option<(Buffer, Buffer)>,
+}
+
+/// Where one task writes.
+pub enum CellMut<'a> {
+    /// A patch.
+    Grid(PatchMut<'a>),
+    /// Levels.
+    Points(&'a mut PointRow),
+}
+
+/// What a task found for its (row, column).
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// Whether a file covers the query.
+    pub present: bool,
+    /// Files that carry weight.
+    pub files: Vec<u32>,
+    /// Why the variable could not be read, where bad granules are masked.
+    pub unreadable: Option<String>,
+}
+
+/// What one row stands for.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// Position in the user's list.
+    pub index: usize,
+    /// The query itself.
+    pub query: Query,
+    /// Whether the row only fills up the batch.
+    pub padded: bool,
+}
+
+/// A batch being put together.
+pub struct Collated {
+    /// The rows, in order.
+    pub rows: Vec<Row>,
+    /// A column a variable.
+    pub columns: Vec<ColumnData>,
+    /// What was found, row by row, a variable each.
+    pub outcomes: Vec<Outcome>,
+}
+
+impl Collated {
+    /// Empty buffers for a batch of `rows`.
+    pub fn new(kinds: &[ColumnKind], rows: Vec<Row>) -> Result<Self> {
+        let columns = kinds
+            .iter()
+            .map(|kind| match kind {
+                ColumnKind::Grid(shape) => GridData::new(*shape, rows.len()).map(ColumnData::Grid),
+                ColumnKind::Points => Ok(ColumnData::Points(vec![PointRow::default(); rows.len()])),
+            })
+            .collect::<Result<_>>()?;
+        let outcomes = vec![Outcome::default(); rows.len() * kinds.len()];
+        Ok(Self { rows, columns, outcomes })
+    }
+
+    /// Every (row, column) with the place to write it: disjoint, so that tasks can run side by side.
+    pub fn cells(&mut self) -> Vec<(usize, usize, CellMut<'_>, &mut Outcome)> {
+        let n = self.columns.len();
+        let mut places: Vec<Vec<CellMut<'_>>> = self
+            .columns
+            .iter_mut()
+            .map(|column| match column {
+                ColumnData::Grid(grid) => grid.patches().map(CellMut::Grid).collect(),
+                ColumnData::Points(rows) => rows.iter_mut().map(CellMut::Points).collect(),
+            })
+            .collect();
+        let mut columns: Vec<_> = places.iter_mut().map(|cells| cells.drain(..)).collect();
+        self.outcomes
+            .iter_mut()
+            .enumerate()
+            .filter_map(|(i, outcome)| {
+                let cell = columns[i % n].next()?;
+                Some((i / n, i % n, cell, outcome))
+            })
+            .collect()
+    }
+
+    /// The outcomes of a row, a variable each.
+    pub fn row_outcomes(&self, row: usize) -> &[Outcome] {
+        let n = self.columns.len();
+        &self.outcomes[row * n..(row + 1) * n]
+    }
+}
+
+impl GridData {
+    fn new(shape: GridShape, rows: usize) -> Result<Self> {
+        let buffer = |elements: usize, width: usize| {
+            rows.checked_mul(elements)
+                .and_then(|n| n.checked_mul(width))
+                .map(MutableBuffer::from_len_zeroed)
+                .ok_or_else(|| Error::invalid_input("a batch exceeds the address space"))
+        };
+        let axes = || Ok((buffer(shape.height, 4)?, buffer(shape.width, 4)?));
+        Ok(Self {
+            shape,
+            values: buffer(shape.size(), 4)?,
+            mask: buffer(shape.size(), 1)?,
+            support: shape.support.then(|| buffer(shape.size(), 4)).transpose()?,
+            axes: shape.axes.then(axes).transpose()?,
+        })
+    }
+
+    fn patches(&mut self) -> impl Iterator<Item = PatchMut<'_>> {
+        let GridShape { height, width, .. } = self.shape;
+        let size = self.shape.size();
+        let mut support = self.support.as_mut().map(|b| b.typed_data_mut().chunks_mut(size));
+        let mut axes = self.axes.as_mut().map(|(lat, lon)| {
+            (lat.typed_data_mut().chunks_mut(height), lon.typed_data_mut().chunks_mut(width))
+        });
+        self.values
+            .typed_data_mut::<f32>()
+            .chunks_mut(size)
+            .zip(self.mask.as_slice_mut().chunks_mut(size))
+            .map(move |(values, mask)| PatchMut {
+                values,
+                mask,
+                support: support.as_mut().and_then(Iterator::next),
+                axes: axes.as_mut().and_then(|(lat, lon)| Some((lat.next()?, lon.next()?))),
+            })
+    }
+
+    /// The frozen buffers.
+    pub fn freeze(self) -> GridBuffers {
+        GridBuffers {
+            values: self.values.into(),
+            mask: self.mask.into(),
+            support: self.support.map(Into::into),
+            axes: self.axes.map(|(lat, lon)| (lat.into(), lon.into())),
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! One stored array: its element type, its shape, and where its chunks lie.
+
+use super::filters::Filter;
+use crate::error::{Error, Result};
+use crate::store::Location;
+
+/// The largest decoded chunk the engine reads.
+const MAX_CHUNK_BYTES: usize = 512 << 20;
+
+/// Contiguous data are read in blocks of about this size, as if they were chunks.
+const CONTIGUOUS_BLOCK: usize = 64 << 10;
+
+/// The numeric types of HDF5 that the engine reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dtype {
+    I8,
+    I16,
+    I32,
+    I64,
+    U8,
+    U16,
+    U32,
+    U64,
+    F32,
+    F64,
+}
+
+impl Dtype {
+    pub(super) const fn size(self) -> usize {
+        match self {
+            Dtype::I8 | Dtype::U8 => 1,
+            Dtype::I16 | Dtype::U16 => 2,
+            Dtype::I32 | Dtype::U32 | Dtype::F32 => 4,
+            Dtype::I64 | Dtype::U64 | Dtype::F64 => 8,
+        }
+    }
+
+    pub(super) const fn signed(self) -> Self {
+        match self {
+            Dtype::U8 => Dtype::I8,
+            Dtype::U16 => Dtype::I16,
+            Dtype::U32 => Dtype::I32,
+            Dtype::U64 => Dtype::I64,
+            other => other,
+        }
+    }
+
+    pub(super) const fn unsigned(self) -> Self {
+        match self {
+            Dtype::I8 => Dtype::U8,
+            Dtype::I16 => Dtype::U16,
+            Dtype::I32 => Dtype::U32,
+            Dtype::I64 => Dtype::U64,
+            other => other,
+        }
+    }
+}
+
+/// A stored chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stored {
+    /// Its place in the row-major order of the chunk grid.
+    pub linear: u64,
+    pub address: u64,
+    pub size: u64,
+    /// Bit i: filter i was not applied.
+    pub skipped: u32,
+}
+
+/// Where the bytes of an array lie.
+#[derive(Debug)]
+pub(super) enum Source {
+    /// In the object header: one chunk, already in this machine's byte order.
+    Compact(Vec<u8>),
+    /// In one run from this address; `None` if never written.
+    Contiguous(Option<u64>),
+    /// In chunks, sorted by their place in the grid; those never written are missing.
+    Chunks(Vec<Stored>),
+}
+
+/// One stored array.
+#[derive(Debug)]
+pub(super) struct Array {
+    pub location: Location,
+    pub name: String,
+    pub dtype: Dtype,
+    /// The stored bytes are in the other byte order than this machine's.
+    pub swapped: bool,
+    pub shape: Vec<u64>,
+    /// Extents of a chunk; for contiguous data those of a block.
+    pub chunk: Vec<u64>,
+    pub source: Source,
+    pub filters: Vec<Filter>,
+    /// The element of chunks never written, in this machine's byte order.
+    pub fill: Vec<u8>,
+    /// Tells this array's chunks from all others.
+    pub key: u128,
+}
+
+/// What is needed of a chunk.
+pub(super) enum Piece<'a> {
+    /// The decoded bytes themselves.
+    Inline(&'a [u8]),
+    /// Bytes to read and decode.
+    Stored(Stored),
+    /// Nothing was written; the fill value stands for every element.
+    Unwritten,
+}
+
+impl Array {
+    /// Chunks along each dimension.
+    pub(super) fn grid(&self) -> impl Iterator<Item = u64> {
+        self.shape.iter().zip(&self.chunk).map(|(&n, &c)| n.div_ceil(c.max(1)))
+    }
+
+    /// The elements a decoded chunk holds along each dimension: less than `chunk` only in the last
+    /// block of contiguous data.
+    pub(super) fn extents(&self, index: &[u64]) -> Vec<u64> {
+        let clipped = !matches!(self.source, Source::Chunks(_));
+        (self.shape.iter().zip(&self.chunk).zip(index))
+            .map(|((&n, &c), &i)| if clipped { c.min(n.saturating_sub(i * c)) } else { c })
+            .collect()
+    }
+
+    /// The decoded size of a chunk with these extents.
+    pub(super) fn bytes_of(&self, extents: &[u64]) -> Result<usize> {
+        decoded_size(extents, self.dtype.size())
+    }
+
+    /// What to read for the chunk at `index`.
+    pub(super) fn piece(&self, index: &[u64]) -> Result<Piece<'_>> {
+        let linear = index
+            .iter()
+            .zip(self.grid())
+            .try_fold(0u64, |sum, (&i, n)| sum.checked_mul(n)?.checked_add(i));
+        let linear = linear.ok_or_else(|| Error::corrupt("the chunk grid is too large"))?;
+        match &self.source {
+            Source::Compact(bytes) => Ok(Piece::Inline(bytes)),
+            Source::Contiguous(None) => Ok(Piece::Unwritten),
+            Source::Contiguous(Some(address)) => {
+                let mut before = 0u64;
+                for ((&n, &c), &i) in self.shape.iter().zip(&self.chunk).zip(index) {
+                    before = before * n + i * c;
+                }
+                let size = self.bytes_of(&self.extents(index))? as u64;
+                let address = address.checked_add(before * self.dtype.size() as u64);
+                let address = address.ok_or_else(|| Error::corrupt("an address overflows"))?;
+                Ok(Piece::Stored(Stored { linear, address, size, skipped: 0 }))
+            }
+            Source::Chunks(chunks) => {
+                Ok(match chunks.binary_search_by_key(&linear, |chunk| chunk.linear) {
+                    Ok(found) => chunks.get(found).map_or(Piece::Unwritten, |c| Piece::Stored(*c)),
+                    Err(_) => Piece::Unwritten,
+                })
+            }
+        }
+    }
+
+    /// Names the file and the variable in an error.
+    pub(super) fn blame(&self, error: Error) -> Error {
+        error.asset(&self.location).variable(&self.name)
+    }
+
+    /// The memory the description takes.
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<Self>()
+            + match &self.source {
+                Source::Compact(bytes) => bytes.len(),
+                Source::Contiguous(_) => 0,
+                Source::Chunks(chunks) => chunks.len() * size_of::<Stored>(),
+            }
+    }
+}
+
+/// Elements times `width`, refused when no sound file would need so much at once.
+pub(super) fn decoded_size(extents: &[u64], width: usize) -> Result<usize> {
+    extents
+        .iter()
+        .try_fold(width as u64, |product, &extent| product.checked_mul(extent))
+        .and_then(|bytes| usize::try_from(bytes).ok())
+        .filter(|&bytes| bytes <= MAX_CHUNK_BYTES)
+        .ok_or_else(|| {
+            Error::corrupt(format!(
+                "a chunk of {extents:?} elements of {width} bytes exceeds {MAX_CHUNK_BYTES} bytes"
+            ))
+        })
+}
+
+/// Brings elements of `width` bytes into the other byte order.
+pub(super) fn swap_bytes(bytes: &mut [u8], width: usize) {
+    match width {
+        2 => bytes.as_chunks_mut::<2>().0.iter_mut().for_each(|element| element.reverse()),
+        4 => bytes.as_chunks_mut::<4>().0.iter_mut().for_each(|element| element.reverse()),
+        8 => bytes.as_chunks_mut::<8>().0.iter_mut().for_each(|element| element.reverse()),
+        _ => {}
+    }
+}
+
+/// The block shape in which contiguous data are read: whole trailing dimensions, and as many rows
+/// of the one before as fit.
+pub(super) fn block_shape(shape: &[u64], width: usize) -> Vec<u64> {
+    let mut block = vec![1; shape.len()];
+    let mut bytes = width as u64;
+    for (extent, &n) in block.iter_mut().zip(shape).rev() {
+        let fits = (CONTIGUOUS_BLOCK as u64 / bytes.max(1)).max(1);
+        *extent = n.min(fits).max(1);
+        if *extent < n {
+            break;
+        }
+        bytes = bytes.saturating_mul(n.max(1));
+    }
+    block
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_whole_rows() {
+        assert_eq!(block_shape(&[10, 20], 4), [10, 20]);
+        assert_eq!(block_shape(&[5000, 4096], 4), [4, 4096]);
+        assert_eq!(block_shape(&[3, 5000, 4096], 4), [1, 4, 4096]);
+        assert_eq!(block_shape(&[2, 1 << 20], 8), [1, 8192]);
+        assert_eq!(block_shape(&[], 8), [0u64; 0]);
+    }
+
+    #[test]
+    fn absurd_chunks_are_refused() {
+        assert!(decoded_size(&[1 << 40, 1 << 40], 8).is_err());
+        assert!(decoded_size(&[1 << 30], 8).is_err());
+        assert_eq!(decoded_size(&[100, 100], 2).ok(), Some(20_000));
+    }
+}

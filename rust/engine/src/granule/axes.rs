@@ -1,0 +1,112 @@
+//! Axes: strictly ascending, whichever way they are stored.
+
+use crate::error::{Error, Result};
+
+/// An axis to look values up on, and how it is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Axis {
+    /// Strictly ascending.
+    pub values: Vec<f64>,
+    /// The stored order is descending.
+    pub reversed: bool,
+}
+
+/// The ascending axis of stored latitudes.
+pub(super) fn latitude(values: Vec<f64>) -> Result<Axis> {
+    ascending("latitude", values, |_| {})
+}
+
+/// The ascending axis of stored longitudes; where they jump back by a turn (0..179, -180..-1),
+/// those after the jump are raised by 360.
+pub(super) fn longitude(values: Vec<f64>) -> Result<Axis> {
+    ascending("longitude", values, unwrap_turn)
+}
+
+fn ascending(name: &str, stored: Vec<f64>, unwrap: impl Fn(&mut [f64])) -> Result<Axis> {
+    if stored.is_empty() {
+        return Err(Error::corrupt(format!("the {name} axis is empty")));
+    }
+    if let Some(at) = stored.iter().position(|value| !value.is_finite()) {
+        return Err(Error::corrupt(format!("the {name} axis has no valid value at index {at}")));
+    }
+    let mut descending = stored.clone();
+    descending.reverse();
+    let mut culprit = None;
+    for (mut values, reversed) in [(stored, false), (descending, true)] {
+        unwrap(&mut values);
+        match first_fall(&values) {
+            None => return Ok(Axis { values, reversed }),
+            Some(at) => culprit = culprit.or(Some((at, values))),
+        }
+    }
+    let (at, values) = culprit.unwrap_or_default();
+    let pair: Vec<f64> = values.iter().skip(at).take(2).copied().collect();
+    Err(Error::corrupt(format!(
+        "the {name} axis is neither strictly ascending nor strictly descending: {pair:?} from \
+         index {at}"
+    )))
+}
+
+/// The first index whose successor is not greater.
+fn first_fall(values: &[f64]) -> Option<usize> {
+    values.windows(2).position(|pair| matches!(pair, [a, b] if b <= a))
+}
+
+/// Raises what follows the one fall by 360, if that leaves less than a turn between the ends and a
+/// step like its neighbours.
+fn unwrap_turn(values: &mut [f64]) {
+    let Some(fall) = first_fall(values) else { return };
+    let (before, after) = values.split_at(fall + 1);
+    if first_fall(after).is_some() {
+        return;
+    }
+    let (Some(first), Some(highest)) = (before.first(), before.last()) else { return };
+    let (Some(lowest), Some(last)) = (after.first(), after.last()) else { return };
+    let widest = values
+        .windows(2)
+        .enumerate()
+        .filter(|(at, _)| *at != fall)
+        .filter_map(|(_, pair)| if let [a, b] = pair { Some(b - a) } else { None })
+        .fold(0.0, f64::max);
+    let step = lowest + 360.0 - highest;
+    if step > 0.0 && step <= 2.0 * widest && last + 360.0 - first < 360.0 {
+        values.iter_mut().skip(fall + 1).for_each(|value| *value += 360.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn either_direction_ascends() {
+        let axis = latitude(vec![2.0, 1.0, -1.0]).unwrap();
+        assert_eq!(axis, Axis { values: vec![-1.0, 1.0, 2.0], reversed: true });
+        let axis = latitude(vec![5.0]).unwrap();
+        assert_eq!(axis, Axis { values: vec![5.0], reversed: false });
+    }
+
+    #[test]
+    fn longitudes_unwrap() {
+        let stored: Vec<f64> = (0..180).chain(-180..0).map(f64::from).collect();
+        let expected: Vec<f64> = (0..360).map(f64::from).collect();
+        let axis = longitude(stored.clone()).unwrap();
+        assert_eq!(axis, Axis { values: expected.clone(), reversed: false });
+        let reversed: Vec<f64> = stored.into_iter().rev().collect();
+        let axis = longitude(reversed).unwrap();
+        assert_eq!(axis, Axis { values: expected.clone(), reversed: true });
+        assert_eq!(longitude(expected.clone()).unwrap().values, expected);
+    }
+
+    #[test]
+    fn broken_axes_are_named() {
+        for bad in [vec![], vec![0.0, f64::NAN], vec![0.0, 0.0, 1.0], vec![0.0, 2.0, 1.0]] {
+            let error = longitude(bad).unwrap_err();
+            assert!(error.message.contains("longitude"), "{error}");
+        }
+        assert!(longitude(vec![0.0, 1.0, 2.0, 0.5, 1.5]).is_err());
+        assert!(longitude(vec![0.0, 1.0, -2.0]).is_err());
+    }
+}

@@ -1,0 +1,187 @@
+//! Decoded chunks: from the cache, from another thread, or read and decoded here.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+
+use super::array::{Array, Piece, Stored, swap_bytes};
+use super::cache::{ByteCache, Claim, Pending, Ticket};
+use super::filters;
+use crate::error::{Error, Result};
+use crate::store::{ByteSource, Location};
+
+/// Chunks this close together are read at once: index nodes lie between them.
+const MAX_GAP: u64 = 4 << 10;
+
+/// One read is not made longer than this by joining chunks.
+const MAX_READ: u64 = 8 << 20;
+
+/// An array's key and the chunk's place in it.
+type Key = (u128, u64);
+
+/// A chunk ready to be converted.
+pub(super) enum Chunk<'a> {
+    Inline(&'a [u8]),
+    Decoded(Arc<Vec<u8>>),
+    /// Every element is the array's fill value.
+    Unwritten,
+}
+
+/// Reads and decodes chunks, and keeps them.
+pub(super) struct Chunks {
+    source: Arc<dyn ByteSource>,
+    cache: ByteCache<Key, Vec<u8>>,
+    bytes_read: Arc<AtomicU64>,
+    pub decoded: AtomicU64,
+    pub hits: AtomicU64,
+}
+
+/// A chunk that this thread has to make.
+struct Duty<'c> {
+    slot: usize,
+    ticket: Ticket<'c, Key, Vec<u8>>,
+    stored: Stored,
+    size: usize,
+}
+
+impl Duty<'_> {
+    fn end(&self) -> u64 {
+        self.stored.address.saturating_add(self.stored.size)
+    }
+}
+
+impl Chunks {
+    pub(super) fn new(
+        source: Arc<dyn ByteSource>,
+        budget: usize,
+        bytes_read: Arc<AtomicU64>,
+    ) -> Self {
+        let (decoded, hits) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { source, cache: ByteCache::new(budget), bytes_read, decoded, hits }
+    }
+
+    /// The chunks at `indexes`, in that order.
+    pub(super) fn fetch<'a>(
+        &self,
+        array: &'a Array,
+        indexes: &[Vec<u64>],
+    ) -> Result<Vec<Chunk<'a>>> {
+        let mut chunks: Vec<Chunk<'a>> = Vec::with_capacity(indexes.len());
+        let mut duties: Vec<Duty<'_>> = Vec::new();
+        let mut waits: Vec<(usize, Pending<Vec<u8>>, Stored, usize)> = Vec::new();
+        for (slot, index) in indexes.iter().enumerate() {
+            chunks.push(match array.piece(index)? {
+                Piece::Inline(bytes) => Chunk::Inline(bytes),
+                Piece::Unwritten => Chunk::Unwritten,
+                Piece::Stored(stored) => {
+                    let size = array.bytes_of(&array.extents(index))?;
+                    match self.cache.claim(&(array.key, stored.linear)) {
+                        Claim::Ready(bytes) => {
+                            self.hits.fetch_add(1, Ordering::Relaxed);
+                            Chunk::Decoded(bytes)
+                        }
+                        Claim::Mine(ticket) => {
+                            duties.push(Duty { slot, ticket, stored, size });
+                            Chunk::Unwritten
+                        }
+                        Claim::Theirs(pending) => {
+                            waits.push((slot, pending, stored, size));
+                            Chunk::Unwritten
+                        }
+                    }
+                }
+            });
+        }
+        let mut put = |slot: usize, bytes| {
+            if let Some(chunk) = chunks.get_mut(slot) {
+                *chunk = Chunk::Decoded(bytes);
+            }
+        };
+        self.fulfil(array, duties, &mut put)?;
+        // Only now, with no ticket held, may this thread wait for others.
+        for (slot, pending, stored, size) in waits {
+            let bytes = match pending.wait() {
+                Some(bytes) => {
+                    self.hits.fetch_add(1, Ordering::Relaxed);
+                    bytes
+                }
+                None => self.cache.get_or_make(&(array.key, stored.linear), || {
+                    let end = stored.address.saturating_add(stored.size);
+                    let bytes = self.read(array, stored.address..end)?;
+                    self.decode(array, stored, &bytes, size)
+                })?,
+            };
+            put(slot, bytes);
+        }
+        Ok(chunks)
+    }
+
+    fn fulfil(
+        &self,
+        array: &Array,
+        mut duties: Vec<Duty<'_>>,
+        put: &mut impl FnMut(usize, Arc<Vec<u8>>),
+    ) -> Result<()> {
+        duties.sort_by_key(|duty| duty.stored.address);
+        let mut rest = duties.into_iter().peekable();
+        while let Some(first) = rest.next() {
+            let (start, mut end) = (first.stored.address, first.end());
+            let mut run = vec![first];
+            while let Some(next) = rest.next_if(|next| {
+                next.stored.address >= end
+                    && next.stored.address - end <= MAX_GAP
+                    && next.end() - start <= MAX_READ
+            }) {
+                end = next.end();
+                run.push(next);
+            }
+            for duty in &run {
+                check_size(array, duty)?;
+            }
+            let bytes = self.read(array, start..end)?;
+            for duty in run {
+                let from = usize::try_from(duty.stored.address - start).unwrap_or(usize::MAX);
+                let stored = from
+                    .checked_add(usize::try_from(duty.stored.size).unwrap_or(usize::MAX))
+                    .and_then(|to| bytes.get(from..to))
+                    .ok_or_else(|| Error::internal("a read returned too few bytes"))?;
+                let decoded = self.decode(array, duty.stored, stored, duty.size)?;
+                put(duty.slot, duty.ticket.fulfil(decoded));
+            }
+        }
+        Ok(())
+    }
+
+    fn read(&self, array: &Array, range: std::ops::Range<u64>) -> Result<Bytes> {
+        self.bytes_read.fetch_add(range.end - range.start, Ordering::Relaxed);
+        self.source.read(location(array), range)
+    }
+
+    fn decode(&self, array: &Array, chunk: Stored, stored: &[u8], size: usize) -> Result<Vec<u8>> {
+        self.decoded.fetch_add(1, Ordering::Relaxed);
+        let mut bytes = filters::decode(&array.filters, chunk.skipped, stored, size)?;
+        if array.swapped {
+            swap_bytes(&mut bytes, array.dtype.size());
+        }
+        Ok(bytes)
+    }
+}
+
+fn location(array: &Array) -> &Location {
+    &array.location
+}
+
+/// Neither deflate nor a checksum makes a chunk much larger than it is.
+fn check_size(array: &Array, duty: &Duty<'_>) -> Result<()> {
+    let limit = duty.size as u64 + duty.size as u64 / 8 + 4096;
+    if duty.stored.size > limit
+        || (array.filters.is_empty() && duty.stored.size != duty.size as u64)
+    {
+        return Err(Error::corrupt(format!(
+            "the chunk index gives {} bytes to a chunk of {}",
+            duty.stored.size, duty.size
+        )));
+    }
+    Ok(())
+}

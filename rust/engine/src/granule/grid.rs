@@ -1,0 +1,251 @@
+//! Gridded variables: what opening one yields.
+
+use std::ops::Range;
+
+use super::array::Array;
+use super::axes::{self, Axis};
+use super::cache::Weigh;
+use super::cf::{Packing, stated_unit};
+use super::chunks::Chunks;
+use super::convert::{Converter, Real};
+use super::coordinates::{self, Coordinate, Role};
+use super::hdf5::{File, Variable};
+use super::time::TimeUnit;
+use super::window::{self, Stretch, View};
+use crate::error::{Error, Result};
+
+/// One gridded variable of one file: its axes, and what is needed to read windows of it.
+#[derive(Debug)]
+pub struct Grid {
+    /// Latitudes in degrees north, strictly ascending.
+    pub lat: Vec<f64>,
+    /// Longitudes in degrees east, strictly ascending, in the file's own turn.
+    pub lon: Vec<f64>,
+    /// The unit the file states; `None` if it states none.
+    pub unit: Option<String>,
+    lat_dim: Direction,
+    lon_dim: Direction,
+    steps: Steps,
+    array: Array,
+    packing: Packing,
+}
+
+/// A stored dimension and the way it runs.
+#[derive(Clone, Copy, Debug)]
+struct Direction {
+    dim: usize,
+    reversed: bool,
+}
+
+/// The time steps of a variable.
+#[derive(Debug)]
+enum Steps {
+    /// None, or one: it stands for whatever day is asked for.
+    One,
+    /// The day of each step along this dimension; `None` where the time is invalid.
+    Many { dim: usize, days: Vec<Option<i32>> },
+}
+
+impl Weigh for Grid {
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + 8 * (self.lat.len() + self.lon.len()) + self.array.bytes()
+    }
+}
+
+impl Grid {
+    /// Finds the axes, the time steps, the packing and the chunks of `variable`.
+    pub(super) fn open(
+        file: &File,
+        chunks: &Chunks,
+        variable: &Variable<'_>,
+        unit: Option<&str>,
+    ) -> Result<Self> {
+        let found = coordinates::find(file, variable)?;
+        let get = |role| find_axis(&found, role, variable);
+        let (lat, lon) = (get(Role::Lat)?, get(Role::Lon)?);
+        let time = found.iter().find(|c| c.role == Role::Time);
+        let mut shape = variable.shape().to_vec();
+        for coordinate in &found {
+            extend(&mut shape, variable, coordinate)?;
+        }
+        let steps = steps(chunks, &shape, &[lat.dim, lon.dim], time)?;
+        let unit_stated = stated_unit(variable)?;
+        let array = variable.array(&shape)?;
+        let packing = Packing::of(variable, array.dtype)?.in_unit(unit_stated.as_deref(), unit)?;
+        let place = |axis: &Axis, dim| Direction { dim, reversed: axis.reversed };
+        let lat_axis = axes::latitude(coordinates::values(chunks, &lat.variable)?)?;
+        let lon_axis = axes::longitude(coordinates::values(chunks, &lon.variable)?)?;
+        Ok(Self {
+            lat_dim: place(&lat_axis, lat.dim),
+            lon_dim: place(&lon_axis, lon.dim),
+            lat: lat_axis.values,
+            lon: lon_axis.values,
+            unit: unit_stated,
+            steps,
+            array,
+            packing,
+        })
+    }
+
+    /// See `GranuleReader::window`.
+    pub(super) fn window(
+        &self,
+        chunks: &Chunks,
+        day: i32,
+        rows: Range<usize>,
+        cols: Range<usize>,
+        out: &mut [f32],
+    ) -> Result<()> {
+        let within = |range: &Range<usize>, axis: &[f64]| {
+            range.start <= range.end && range.end <= axis.len()
+        };
+        if !within(&rows, &self.lat) || !within(&cols, &self.lon) {
+            return Err(Error::invalid_input(format!(
+                "the window {rows:?} x {cols:?} leaves the grid of {} x {}",
+                self.lat.len(),
+                self.lon.len()
+            )));
+        }
+        if rows.len().checked_mul(cols.len()) != Some(out.len()) {
+            return Err(Error::invalid_input(format!(
+                "{} values cannot hold a window of {} x {}",
+                out.len(),
+                rows.len(),
+                cols.len()
+            )));
+        }
+        let read = match &self.steps {
+            Steps::One => self.step(chunks, None, rows, cols, out),
+            Steps::Many { dim, days } => {
+                let steps: Vec<usize> =
+                    (0..days.len()).filter(|&i| days.get(i) == Some(&Some(day))).collect();
+                match steps.as_slice() {
+                    [] => {
+                        out.fill(f32::NAN);
+                        Ok(())
+                    }
+                    [step] => self.step(chunks, Some((*dim, *step)), rows, cols, out),
+                    many => self.mean(chunks, *dim, many, rows, cols, out),
+                }
+            }
+        };
+        read.map_err(|e| self.array.blame(e))
+    }
+
+    fn step<O: Real>(
+        &self,
+        chunks: &Chunks,
+        step: Option<(usize, usize)>,
+        rows: Range<usize>,
+        cols: Range<usize>,
+        out: &mut [O],
+    ) -> Result<()> {
+        let mut fixed = vec![0; self.array.shape.len()];
+        if let Some((dim, index)) = step
+            && let Some(at) = fixed.get_mut(dim)
+        {
+            *at = index as u64;
+        }
+        let stretch = |direction: Direction, range, axis: &[f64]| {
+            Stretch::new(direction.dim, range, axis.len(), direction.reversed)
+        };
+        let view = View {
+            array: &self.array,
+            rows: Some(stretch(self.lat_dim, rows, &self.lat)),
+            cols: stretch(self.lon_dim, cols, &self.lon),
+            fixed,
+        };
+        window::read(chunks, &view, &Converter::new(&self.packing), out)
+    }
+
+    /// Mean of the valid values over several steps, summed in double precision.
+    fn mean(
+        &self,
+        chunks: &Chunks,
+        dim: usize,
+        steps: &[usize],
+        rows: Range<usize>,
+        cols: Range<usize>,
+        out: &mut [f32],
+    ) -> Result<()> {
+        let mut sums = vec![(0.0f64, 0u32); out.len()];
+        let mut values = vec![0.0f64; out.len()];
+        for &step in steps {
+            self.step(chunks, Some((dim, step)), rows.clone(), cols.clone(), &mut values)?;
+            for ((sum, count), value) in sums.iter_mut().zip(&values) {
+                if !value.is_nan() {
+                    *sum += value;
+                    *count += 1;
+                }
+            }
+        }
+        for (value, (sum, count)) in out.iter_mut().zip(sums) {
+            *value = if count == 0 { f32::NAN } else { (sum / f64::from(count)) as f32 };
+        }
+        Ok(())
+    }
+}
+
+fn find_axis<'a, 'f>(
+    found: &'a [Coordinate<'f>],
+    role: Role,
+    variable: &Variable<'_>,
+) -> Result<&'a Coordinate<'f>> {
+    found.iter().find(|coordinate| coordinate.role == role).ok_or_else(|| {
+        Error::unsupported(format!(
+            "no 1-D {} axis belongs to the variable's dimensions, of shape {:?}; name it {:?} or \
+             give it that standard_name",
+            role.name(),
+            variable.shape(),
+            role.name()
+        ))
+    })
+}
+
+/// A NetCDF dimension is as long as its longest variable; data not yet written are fill values.
+fn extend(shape: &mut [u64], variable: &Variable<'_>, coordinate: &Coordinate<'_>) -> Result<()> {
+    let (Some(n), Some(&length)) =
+        (shape.get_mut(coordinate.dim), coordinate.variable.shape().first())
+    else {
+        return Ok(());
+    };
+    if *n < length && variable.is_unlimited(coordinate.dim) {
+        *n = length;
+    }
+    if *n != length {
+        return Err(Error::corrupt(format!(
+            "the {} axis has {length} values for a dimension of length {n}",
+            coordinate.role.name()
+        )));
+    }
+    Ok(())
+}
+
+/// The time steps; refuses any other dimension that has a length other than 1.
+fn steps(
+    chunks: &Chunks,
+    shape: &[u64],
+    axes: &[usize],
+    time: Option<&Coordinate<'_>>,
+) -> Result<Steps> {
+    for (dim, &n) in shape.iter().enumerate() {
+        if n != 1 && !axes.contains(&dim) && time.is_none_or(|time| time.dim != dim) {
+            return Err(Error::unsupported(format!(
+                "dimension {dim} of length {n} is neither latitude, longitude nor time; select one \
+                 level of it before use"
+            )));
+        }
+    }
+    let Some(time) = time.filter(|time| shape.get(time.dim) != Some(&1)) else {
+        return Ok(Steps::One);
+    };
+    let units = time.variable.text("units")?.unwrap_or_default();
+    let calendar = time.variable.text("calendar")?;
+    let unit = TimeUnit::parse(&units, calendar.as_deref())?;
+    let day = |stored: f64| {
+        let day = unit.days(stored).floor();
+        (day >= f64::from(i32::MIN) && day <= f64::from(i32::MAX)).then_some(day as i32)
+    };
+    let days = coordinates::values(chunks, &time.variable)?.into_iter().map(day).collect();
+    Ok(Steps::Many { dim: time.dim, days })
+}

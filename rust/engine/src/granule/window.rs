@@ -1,0 +1,180 @@
+//! A rectangle of a stored array, converted straight from its chunks.
+
+use std::ops::Range;
+
+use super::array::Array;
+use super::chunks::{Chunk, Chunks};
+use super::convert::{Converter, Real};
+use crate::error::{Error, Result};
+
+/// Chunks held at once; more are taken in turns, so that a window holds few chunks in memory.
+const BATCH: usize = 64;
+
+/// A stretch of one stored dimension.
+#[derive(Clone, Debug)]
+pub(super) struct Stretch {
+    pub dim: usize,
+    /// Stored indices.
+    pub range: Range<u64>,
+    /// The output runs against the stored order.
+    pub reversed: bool,
+}
+
+impl Stretch {
+    /// From indices `range` of an output axis of `length`.
+    pub(super) fn new(dim: usize, range: Range<usize>, length: usize, reversed: bool) -> Self {
+        let range = if reversed {
+            length.saturating_sub(range.end)..length.saturating_sub(range.start)
+        } else {
+            range
+        };
+        Self { dim, range: range.start as u64..range.end as u64, reversed }
+    }
+
+    fn len(&self) -> u64 {
+        self.range.end.saturating_sub(self.range.start)
+    }
+
+    /// Where stored indices `part` come to lie in the output.
+    fn place(&self, part: &Range<u64>) -> Range<u64> {
+        if self.reversed {
+            self.range.end - part.end..self.range.end - part.start
+        } else {
+            part.start - self.range.start..part.end - self.range.start
+        }
+    }
+}
+
+/// A rectangle of an array: rows x columns at fixed indices of all other dimensions.
+pub(super) struct View<'a> {
+    pub array: &'a Array,
+    /// None for 1-D arrays.
+    pub rows: Option<Stretch>,
+    pub cols: Stretch,
+    /// The index along each other dimension (those of rows and columns are not looked at).
+    pub fixed: Vec<u64>,
+}
+
+impl View<'_> {
+    fn range(&self, dim: usize) -> Range<u64> {
+        match &self.rows {
+            _ if dim == self.cols.dim => self.cols.range.clone(),
+            Some(rows) if dim == rows.dim => rows.range.clone(),
+            _ => {
+                let index = self.fixed.get(dim).copied().unwrap_or(0);
+                index..index + 1
+            }
+        }
+    }
+
+    fn chunk_ranges(&self) -> Vec<Range<u64>> {
+        let chunk = |(dim, &extent): (usize, &u64)| {
+            let (range, extent) = (self.range(dim), extent.max(1));
+            range.start / extent..range.end.div_ceil(extent)
+        };
+        self.array.chunk.iter().enumerate().map(chunk).collect()
+    }
+}
+
+/// Converts the rectangle into `out`, row-major.
+pub(super) fn read<O: Real>(
+    chunks: &Chunks,
+    view: &View<'_>,
+    converter: &Converter<O>,
+    out: &mut [O],
+) -> Result<()> {
+    let rows = view.rows.as_ref().map_or(1, Stretch::len);
+    if rows.checked_mul(view.cols.len()) != Some(out.len() as u64) {
+        return Err(Error::internal("the output does not have the window's size"));
+    }
+    if out.is_empty() {
+        return Ok(());
+    }
+    let ranges = view.chunk_ranges();
+    let mut next: Option<Vec<u64>> = Some(ranges.iter().map(|range| range.start).collect());
+    let mut batch = Vec::new();
+    let mut gather = Vec::new();
+    while let Some(index) = next {
+        next = following(&index, &ranges);
+        batch.push(index);
+        if batch.len() == BATCH || next.is_none() {
+            let fetched = chunks.fetch(view.array, &batch)?;
+            for (chunk, index) in fetched.iter().zip(&batch) {
+                paste(view, chunk, index, converter, out, &mut gather)?;
+            }
+            batch.clear();
+        }
+    }
+    Ok(())
+}
+
+/// The index after `index` in row-major order.
+fn following(index: &[u64], ranges: &[Range<u64>]) -> Option<Vec<u64>> {
+    let mut next = index.to_vec();
+    for (i, range) in next.iter_mut().zip(ranges).rev() {
+        *i += 1;
+        if *i < range.end {
+            return Some(next);
+        }
+        *i = range.start;
+    }
+    None
+}
+
+/// Converts the part of one chunk that lies in the view.
+fn paste<O: Real>(
+    view: &View<'_>,
+    chunk: &Chunk<'_>,
+    index: &[u64],
+    converter: &Converter<O>,
+    out: &mut [O],
+    gather: &mut Vec<u8>,
+) -> Result<()> {
+    let array = view.array;
+    let extents = array.extents(index);
+    let mut strides = vec![1u64; extents.len()];
+    let mut parts = vec![0..0; extents.len()];
+    let mut stride = 1u64;
+    let mut first = 0u64;
+    for dim in (0..extents.len()).rev() {
+        let (extent, origin) = (extents[dim], index[dim] * array.chunk[dim]);
+        let wanted = view.range(dim);
+        let part = wanted.start.max(origin)..wanted.end.min(origin + extent);
+        if part.is_empty() {
+            return Ok(());
+        }
+        strides[dim] = stride;
+        first += (part.start - origin) * stride;
+        stride *= extent;
+        parts[dim] = part;
+    }
+    let bytes = match chunk {
+        Chunk::Inline(bytes) => Some(*bytes),
+        Chunk::Decoded(bytes) => Some(bytes.as_slice()),
+        Chunk::Unwritten => None,
+    };
+    let blank = converter.one(&array.fill);
+    let cols = view.cols.place(&parts[view.cols.dim]);
+    let col_stride = strides[view.cols.dim] as usize;
+    let row_part = view.rows.as_ref().map_or(0..1, |rows| parts[rows.dim].clone());
+    let row_stride = view.rows.as_ref().map_or(0, |rows| strides[rows.dim]);
+    let width = view.cols.len();
+    for row in row_part.clone() {
+        let to = view.rows.as_ref().map_or(0, |rows| rows.place(&(row..row + 1)).start) * width;
+        let target = out.get_mut((to + cols.start) as usize..(to + cols.end) as usize);
+        let target = target.ok_or_else(|| Error::internal("a row lies outside the window"))?;
+        let Some(bytes) = bytes else {
+            target.fill(blank);
+            continue;
+        };
+        let from = (first + (row - row_part.start) * row_stride) as usize * array.dtype.size();
+        let needed = ((target.len() - 1) * col_stride + 1) * array.dtype.size();
+        let source = bytes.get(from..from + needed);
+        let source = source.ok_or_else(|| Error::corrupt("a chunk is shorter than its shape"))?;
+        converter.strided(source, col_stride, target, gather);
+        if view.cols.reversed {
+            target.reverse();
+        }
+    }
+    Ok(())
+}

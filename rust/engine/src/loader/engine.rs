@@ -1,0 +1,400 @@
+//! The engine: a plan, and what it takes to render any of its queries.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde::{Deserialize, Serialize};
+
+use super::telemetry::{Stats, Telemetry};
+use crate::catalog::Catalog;
+use crate::collate::{CellMut, ColumnKind, GridShape, Outcome};
+use crate::error::{Error, Kind, Result};
+use crate::export::{ColumnField, Role};
+use crate::granule::GranuleReader;
+use crate::plan::{DayCandidates, Selector};
+use crate::query::Query;
+use crate::render::{
+    Day, GridRule, NativePatch, PointRow, Rules, TemporalAgg, Tile, render, render_native,
+    select_points,
+};
+use crate::store::{ByteSource, LocalFiles, Location};
+use crate::variable::{Geometry, Variable};
+
+/// What to do about a granule that cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OnError {
+    /// Raise.
+    Raise,
+    /// Keep the slot, masked, and say so in the batch and in the statistics.
+    Mask,
+}
+
+/// One variable of every sample.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Request {
+    /// What to read.
+    pub variable: Variable,
+    /// Input, target, or both.
+    pub role: Role,
+    /// How to render it.
+    pub rules: Rules,
+    /// Its pixels `(H, W)`; `None` where each sample decides.
+    pub shape: Option<(usize, usize)>,
+}
+
+/// Options of an engine.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Options {
+    /// What to do about a granule that cannot be read.
+    pub on_error: OnError,
+    /// Whether batches carry support columns.
+    pub support: bool,
+    /// Budget of the decoded-chunk cache.
+    pub cache_bytes: usize,
+}
+
+/// Everything an engine needs, as plain data: it travels to worker processes, which then never
+/// touch the catalog's files.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Plan {
+    /// The granules that a query may need.
+    pub catalog: Catalog,
+    /// The user's queries, in order.
+    pub queries: Vec<Query>,
+    /// The variables.
+    pub requests: Vec<Request>,
+    /// Options.
+    pub options: Options,
+}
+
+impl Plan {
+    /// Opens the catalog and keeps what the queries may need of it.
+    pub fn open(
+        roots: &[String],
+        queries: Vec<Query>,
+        requests: Vec<Request>,
+        options: Options,
+    ) -> Result<Self> {
+        for (i, query) in queries.iter().enumerate() {
+            query.validate().map_err(|e| e.query(format!("number {i}")))?;
+        }
+        requests.iter().try_for_each(check_request)?;
+        let catalog = Catalog::open(&LocalFiles::default(), roots)?;
+        let selectors: Vec<Selector> =
+            requests.iter().filter_map(|r| Selector::new(&catalog, &r.variable)).collect();
+        let mut windows: Vec<(i32, i32)> =
+            queries.iter().map(|q| (q.day_start, q.day_end)).collect();
+        windows.sort_unstable();
+        windows.dedup_by(|next, merged| {
+            let joins = next.0 <= merged.1.saturating_add(1);
+            if joins {
+                merged.1 = merged.1.max(next.1);
+            }
+            joins
+        });
+        let in_a_window = |day: i32| {
+            let i = windows.partition_point(|w| w.0 <= day);
+            i.checked_sub(1).is_some_and(|i| day <= windows[i].1)
+        };
+        let catalog = catalog
+            .retain(|g| in_a_window(g.day) && selectors.iter().any(|selector| selector.matches(g)));
+        Ok(Self { catalog, queries, requests, options })
+    }
+
+    /// The columns of a batch.
+    pub fn columns(&self) -> Result<Vec<ColumnField>> {
+        self.requests.iter().map(|request| self.column(request)).collect()
+    }
+
+    fn column(&self, request: &Request) -> Result<ColumnField> {
+        let Request { variable, role, rules, shape } = request;
+        let kind = match variable.geometry {
+            Geometry::Points => ColumnKind::Points,
+            Geometry::Grid => {
+                let (height, width) = shape.ok_or_else(|| {
+                    Error::invalid_input("batches need a patch size for every gridded variable")
+                        .variable(&variable.name)
+                })?;
+                let stacked = rules.temporal == TemporalAgg::Stack;
+                ColumnKind::Grid(GridShape {
+                    layers: if stacked { Some(self.window_days(variable)?) } else { None },
+                    height,
+                    width,
+                    support: self.options.support,
+                    axes: rules.grid == GridRule::Crop,
+                })
+            }
+        };
+        Ok(ColumnField {
+            name: variable.name.clone(),
+            kind,
+            role: *role,
+            unit: variable.unit.clone(),
+            resample: format!("{:?}", rules.resampling).to_lowercase(),
+        })
+    }
+
+    /// The one window length of all queries, which a stacked tensor needs.
+    fn window_days(&self, variable: &Variable) -> Result<usize> {
+        let mut lengths: Vec<usize> = self.queries.iter().map(Query::n_days).collect();
+        lengths.sort_unstable();
+        lengths.dedup();
+        match lengths[..] {
+            [one] => Ok(one),
+            _ => Err(Error::invalid_input(format!(
+                "temporal_agg=\"stack\" needs queries of one window length; these have {lengths:?} days"
+            ))
+            .variable(&variable.name)),
+        }
+    }
+}
+
+/// Checks what does not depend on the dataset.
+fn check_request(request: &Request) -> Result<()> {
+    let Request { variable, rules, shape, .. } = request;
+    let problem = if !(0.0..=1.0).contains(&rules.min_support) {
+        "min_support must lie in [0, 1]"
+    } else if shape.is_some_and(|(h, w)| h == 0 || w == 0 || h.saturating_mul(w) > 1 << 28) {
+        "a patch must have at least 1 pixel a side and at most 2^28 pixels"
+    } else {
+        return Ok(());
+    };
+    Err(Error::invalid_input(problem).variable(&variable.name))
+}
+
+/// One variable of one sample.
+pub enum SampleColumn {
+    /// A patch.
+    Grid(NativePatch),
+    /// Levels.
+    Points(PointRow),
+}
+
+/// One sample: a column a variable, `None` where no file covers the query.
+pub struct Sample {
+    /// The columns, in the order of the requests.
+    pub columns: Vec<Option<SampleColumn>>,
+    /// The number of distinct files that carry weight.
+    pub n_files: usize,
+}
+
+/// A plan with its caches. `Send + Sync`; made anew in every process.
+pub struct Engine {
+    plan: Plan,
+    selectors: Vec<Option<Selector>>,
+    reader: GranuleReader,
+    source: Arc<dyn ByteSource>,
+    /// Granules whose place in their archive has been checked.
+    checked: Vec<AtomicBool>,
+    telemetry: Telemetry,
+}
+
+impl Engine {
+    /// An engine with empty caches.
+    pub fn new(plan: Plan) -> Self {
+        let source: Arc<dyn ByteSource> = Arc::new(LocalFiles::default());
+        let selectors =
+            plan.requests.iter().map(|r| Selector::new(&plan.catalog, &r.variable)).collect();
+        let reader = GranuleReader::new(source.clone(), plan.options.cache_bytes);
+        let checked = plan.catalog.granules().iter().map(|_| AtomicBool::new(false)).collect();
+        Self { plan, selectors, reader, source, checked, telemetry: Telemetry::default() }
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// What the engine has done.
+    pub fn stats(&self) -> Stats {
+        self.telemetry.snapshot(self.reader.stats())
+    }
+
+    pub(super) fn telemetry(&self) -> &Telemetry {
+        &self.telemetry
+    }
+
+    /// Renders one (query, variable) into its place in a batch.
+    pub(super) fn fill(&self, query: usize, request: usize, cell: CellMut<'_>) -> Result<Outcome> {
+        let (query, wanted) = (&self.plan.queries[query], &self.plan.requests[request]);
+        match cell {
+            CellMut::Points(row) => self.fill_points(query, request, row),
+            CellMut::Grid(mut patch) => {
+                let days = self.candidates(query, request);
+                if days.is_empty() {
+                    patch.clear(query, wanted.rules.fill_value);
+                    return Ok(Outcome::default());
+                }
+                let shape = wanted.shape.unwrap_or_default();
+                let rendered = self.open_days(&days, request).and_then(|days| {
+                    render(&self.reader, &days, query, shape, &wanted.rules, &mut patch)
+                });
+                self.settle(rendered, query, request, || {
+                    patch.clear(query, wanted.rules.fill_value);
+                })
+            }
+        }
+    }
+
+    /// Renders one sample; `shapes` gives each gridded variable's pixels, `None` its native cells.
+    pub fn sample(&self, index: usize, shapes: &[Option<(usize, usize)>]) -> Result<Sample> {
+        let query = self.plan.queries.get(index).ok_or_else(|| {
+            Error::invalid_input(format!(
+                "there is no query {index}; the list has {}",
+                self.plan.queries.len()
+            ))
+        })?;
+        let mut files = Vec::new();
+        let mut columns = Vec::with_capacity(self.plan.requests.len());
+        for (request, wanted) in self.plan.requests.iter().enumerate() {
+            let mut column = None;
+            let outcome = match wanted.variable.geometry {
+                Geometry::Points => {
+                    let mut row = PointRow::default();
+                    let outcome = self.fill_points(query, request, &mut row)?;
+                    column = Some(SampleColumn::Points(row));
+                    outcome
+                }
+                Geometry::Grid => {
+                    let shape = shapes.get(request).copied().flatten();
+                    let (outcome, patch) = self.patch(query, request, shape)?;
+                    column.replace(SampleColumn::Grid(patch));
+                    outcome
+                }
+            };
+            columns.push(column.filter(|_| outcome.present));
+            files.extend(outcome.files);
+        }
+        files.sort_unstable();
+        files.dedup();
+        self.telemetry.count_samples(1);
+        Ok(Sample { columns, n_files: files.len() })
+    }
+
+    /// One gridded variable of one query, in memory of its own.
+    fn patch(
+        &self,
+        query: &Query,
+        request: usize,
+        shape: Option<(usize, usize)>,
+    ) -> Result<(Outcome, NativePatch)> {
+        let rules = &self.plan.requests[request].rules;
+        let days = self.candidates(query, request);
+        if days.is_empty() {
+            return Ok((Outcome::default(), NativePatch::default()));
+        }
+        let mut patch = NativePatch::default();
+        let rendered = self.open_days(&days, request).and_then(|days| match shape {
+            None => {
+                patch = render_native(&self.reader, &days, query, rules)?;
+                Ok(std::mem::take(&mut patch.files))
+            }
+            Some(shape) => {
+                patch = NativePatch::sized(rules.temporal.layers(query), shape);
+                render(&self.reader, &days, query, shape, rules, &mut patch.target())
+            }
+        });
+        let outcome = self.settle(rendered, query, request, || {
+            patch.target().clear(query, rules.fill_value);
+        })?;
+        Ok((outcome, patch))
+    }
+
+    fn fill_points(&self, query: &Query, request: usize, row: &mut PointRow) -> Result<Outcome> {
+        let variable = &self.plan.requests[request].variable;
+        let days = self.candidates(query, request);
+        if days.is_empty() {
+            return Ok(Outcome::default());
+        }
+        let mut read = || {
+            let mut files = Vec::new();
+            for file in days.iter().flat_map(|day| &day.files) {
+                let location = self.locate(file.granule)?;
+                let points =
+                    self.reader.points(&location, &variable.netcdf, Some(&variable.unit))?;
+                if select_points(&points, query, row) {
+                    files.push(file.granule);
+                }
+            }
+            Ok(files)
+        };
+        let rendered = read();
+        self.settle(rendered, query, request, || *row = PointRow::default())
+    }
+
+    /// The candidate files of the days that will be rendered.
+    fn candidates(&self, query: &Query, request: usize) -> Vec<DayCandidates> {
+        let wanted = &self.plan.requests[request];
+        let Some(selector) = &self.selectors[request] else { return Vec::new() };
+        let mut days = selector.candidates(&self.plan.catalog, query);
+        if wanted.variable.geometry == Geometry::Grid {
+            days = wanted.rules.temporal.select(&days).to_vec();
+        }
+        days
+    }
+
+    /// Opens the candidates' grids. The cropping convention knows no neighbours.
+    fn open_days(&self, days: &[DayCandidates], request: usize) -> Result<Vec<Day>> {
+        let Request { variable, rules, shape, .. } = &self.plan.requests[request];
+        let neighbours = rules.grid == GridRule::Exact && shape.is_some();
+        days.iter()
+            .map(|day| {
+                let tiles = day
+                    .files
+                    .iter()
+                    .filter(|file| file.overlaps || neighbours)
+                    .map(|file| {
+                        let location = self.locate(file.granule)?;
+                        let grid =
+                            self.reader.grid(&location, &variable.netcdf, Some(&variable.unit))?;
+                        Ok(Tile { id: file.granule, grid })
+                    })
+                    .collect::<Result<_>>()?;
+                Ok(Day { day: day.day, tiles })
+            })
+            .collect()
+    }
+
+    /// Where a granule lies. An archive's entry is checked against its local header once.
+    fn locate(&self, granule: u32) -> Result<Location> {
+        let catalog = &self.plan.catalog;
+        let entry = &catalog.granules()[granule as usize];
+        let checked = &self.checked[granule as usize];
+        if !checked.load(Ordering::Relaxed) {
+            catalog.check_zip_entry(&*self.source, entry)?;
+            checked.store(true, Ordering::Relaxed);
+        }
+        Ok(catalog.location(entry))
+    }
+
+    /// Turns a rendering's result into an outcome: names the query and the variable in an error, or
+    /// masks the cell where bad granules are masked. A network or disk error is never masked.
+    fn settle(
+        &self,
+        rendered: Result<Vec<u32>>,
+        query: &Query,
+        request: usize,
+        mask: impl FnOnce(),
+    ) -> Result<Outcome> {
+        let variable = &self.plan.requests[request].variable.name;
+        match rendered {
+            Ok(files) => Ok(Outcome { present: true, files, unreadable: None }),
+            Err(error) => {
+                let error = error.variable(variable).query(query);
+                let bad_granule =
+                    matches!(error.kind, Kind::CorruptGranule | Kind::NotFound | Kind::Unsupported);
+                if self.plan.options.on_error == OnError::Raise || !bad_granule {
+                    return Err(error);
+                }
+                mask();
+                let asset = error.asset.as_deref().unwrap_or("unknown file");
+                self.telemetry.note_unreadable(asset, &error.message);
+                Ok(Outcome {
+                    present: true,
+                    files: Vec::new(),
+                    unreadable: Some(error.to_string()),
+                })
+            }
+        }
+    }
+}

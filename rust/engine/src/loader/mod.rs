@@ -1,0 +1,9 @@
+//! Runs the stages: one sample at a time, or batches ahead of their consumer on a thread pool.
+
+mod engine;
+mod stream;
+mod telemetry;
+
+pub use engine::{Engine, OnError, Options, Plan, Request, Sample, SampleColumn};
+pub use stream::{Poll, Stream, StreamOptions};
+pub use telemetry::Stats;

@@ -1,0 +1,184 @@
+//! Batches ahead of their consumer: each step is a task on the pool, handed out in order.
+
+use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use arrow_array::RecordBatch;
+use arrow_schema::Schema;
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
+use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use super::engine::Engine;
+use crate::collate::{Collated, ColumnKind, Row};
+use crate::error::{Error, Result};
+use crate::export::{batch_schema, record_batch};
+use crate::plan::{Order, Slot};
+
+/// How a stream runs.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamOptions {
+    /// The order of the queries.
+    pub order: Order,
+    /// The epoch, which seeds a shuffled order.
+    pub epoch: u64,
+    /// Threads; `None` is one a core.
+    pub threads: Option<usize>,
+    /// Batches made ahead hold at most about this many bytes; one is always made ahead.
+    pub prefetch_bytes: usize,
+}
+
+/// What [`Stream::poll`] saw.
+pub enum Poll {
+    /// The next batch.
+    Batch(RecordBatch),
+    /// No batch within the time given.
+    Pending,
+    /// The epoch is over.
+    End,
+}
+
+/// The batches of one epoch. Dropping it stops the work.
+pub struct Stream {
+    shared: Arc<Shared>,
+    pool: ThreadPool,
+    next: usize,
+    depth: usize,
+    ahead: VecDeque<Receiver<Result<RecordBatch>>>,
+}
+
+/// What the tasks of a stream share.
+struct Shared {
+    engine: Arc<Engine>,
+    order: Order,
+    epoch: u64,
+    kinds: Vec<ColumnKind>,
+    schema: Arc<Schema>,
+    cancelled: AtomicBool,
+}
+
+impl Engine {
+    /// The schema of the engine's batches.
+    pub fn schema(&self) -> Result<Schema> {
+        let metadata = HashMap::from([(
+            "oceanarrow.version".to_owned(),
+            env!("CARGO_PKG_VERSION").to_owned(),
+        )]);
+        Ok(batch_schema(&self.plan().columns()?, metadata))
+    }
+}
+
+impl Stream {
+    /// Starts a stream.
+    pub fn new(engine: Arc<Engine>, options: StreamOptions) -> Result<Self> {
+        options.order.validate()?;
+        let kinds: Vec<ColumnKind> =
+            engine.plan().columns()?.into_iter().map(|column| column.kind).collect();
+        let schema = Arc::new(engine.schema()?);
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(options.threads.unwrap_or(0))
+            .thread_name(|i| format!("oceanarrow-{i}"))
+            .build()
+            .map_err(|e| Error::io(format!("cannot start the loader's threads: {e}")))?;
+        let batch_bytes = options.order.batch * kinds.iter().map(bytes_a_row).sum::<usize>();
+        let depth = (options.prefetch_bytes / batch_bytes.max(1))
+            .clamp(1, 2 * pool.current_num_threads() + 2);
+        let shared = Arc::new(Shared {
+            engine,
+            order: options.order,
+            epoch: options.epoch,
+            kinds,
+            schema,
+            cancelled: AtomicBool::new(false),
+        });
+        Ok(Self { shared, pool, next: 0, depth, ahead: VecDeque::new() })
+    }
+
+    /// The schema of the batches, without what each adds to its metadata.
+    pub fn schema(&self) -> &Arc<Schema> {
+        &self.shared.schema
+    }
+
+    /// Waits up to `timeout` for the next batch.
+    pub fn poll(&mut self, timeout: Duration) -> Result<Poll> {
+        while self.ahead.len() < self.depth && self.next < self.shared.order.steps() {
+            self.start(self.next);
+            self.next += 1;
+        }
+        let Some(first) = self.ahead.front() else { return Ok(Poll::End) };
+        match first.recv_timeout(timeout) {
+            Ok(batch) => {
+                self.ahead.pop_front();
+                batch.map(Poll::Batch)
+            }
+            Err(RecvTimeoutError::Timeout) => Ok(Poll::Pending),
+            Err(RecvTimeoutError::Disconnected) => {
+                Err(Error::internal("a batch was abandoned by its thread"))
+            }
+        }
+    }
+
+    /// Hands a step to the pool.
+    fn start(&mut self, step: usize) {
+        let (sender, receiver) = bounded(1);
+        let shared = self.shared.clone();
+        self.pool.spawn(move || {
+            let made = catch_unwind(AssertUnwindSafe(|| shared.batch(step)));
+            let made = made.unwrap_or_else(|_| {
+                Err(Error::internal(format!("step {step} panicked; please report this")))
+            });
+            // The consumer may have gone.
+            let _ = sender.send(made);
+        });
+        self.ahead.push_back(receiver);
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.shared.cancelled.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Shared {
+    /// Makes the batch of a step.
+    fn batch(&self, step: usize) -> Result<RecordBatch> {
+        let slots = self.order.step(self.epoch, step);
+        let rows = slots
+            .iter()
+            .map(|&Slot { query, padded }| Row {
+                index: query,
+                query: self.engine.plan().queries[query],
+                padded,
+            })
+            .collect();
+        let mut collated = Collated::new(&self.kinds, rows)?;
+        collated.cells().into_par_iter().try_for_each(|(row, variable, cell, outcome)| {
+            if self.cancelled.load(Ordering::Relaxed) {
+                return Err(Error::cancelled("the loader was closed"));
+            }
+            *outcome = self.engine.fill(slots[row].query, variable, cell)?;
+            Ok(())
+        })?;
+        self.engine.telemetry().count_samples(slots.len());
+        let masked: Vec<&str> =
+            collated.outcomes.iter().filter_map(|o| o.unreadable.as_deref()).collect();
+        let metadata = [
+            ("oceanarrow.epoch".to_owned(), self.epoch.to_string()),
+            ("oceanarrow.step".to_owned(), step.to_string()),
+            ("oceanarrow.masked".to_owned(), serde_json::json!(masked).to_string()),
+        ];
+        record_batch(collated, &self.schema, metadata)
+    }
+}
+
+/// Bytes a row of a column, about.
+fn bytes_a_row(kind: &ColumnKind) -> usize {
+    match kind {
+        ColumnKind::Grid(shape) => shape.size() * if shape.support { 9 } else { 5 },
+        ColumnKind::Points => 4096,
+    }
+}

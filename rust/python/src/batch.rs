@@ -1,0 +1,119 @@
+//! `_engine.Batch`: one Arrow record batch.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, RecordBatch, StructArray};
+use arrow_schema::{DataType, Field};
+use oceanarrow_engine::error::Error;
+use pyo3::exceptions::PyKeyError;
+use pyo3::prelude::*;
+use pyo3::types::{PyCapsule, PyTuple};
+use pyo3_arrow::error::PyArrowResult;
+use pyo3_arrow::ffi::{to_array_pycapsules, to_schema_pycapsule};
+
+use crate::error::raise;
+use crate::tensor::Tensor;
+
+/// One Arrow record batch, for any consumer of the Arrow C data interface.
+#[pyclass(frozen, module = "oceanarrow._engine")]
+pub struct Batch {
+    inner: RecordBatch,
+}
+
+impl Batch {
+    /// Wraps a record batch.
+    pub fn new(inner: RecordBatch) -> Self {
+        Self { inner }
+    }
+
+    fn column(&self, name: &str) -> PyResult<(&Arc<dyn Array>, &Field)> {
+        let index = self.inner.schema_ref().index_of(name).map_err(|_| {
+            let names: Vec<&str> =
+                self.inner.schema_ref().fields().iter().map(|f| f.name().as_str()).collect();
+            PyKeyError::new_err(format!("no column {name:?}; there are {}", names.join(", ")))
+        })?;
+        Ok((self.inner.column(index), self.inner.schema_ref().field(index)))
+    }
+}
+
+#[pymethods]
+impl Batch {
+    fn __len__(&self) -> usize {
+        self.inner.num_rows()
+    }
+
+    /// Names of the columns, in order.
+    #[getter]
+    fn column_names(&self) -> Vec<String> {
+        self.inner.schema_ref().fields().iter().map(|f| f.name().clone()).collect()
+    }
+
+    /// The schema's metadata.
+    #[getter]
+    fn metadata(&self) -> HashMap<String, String> {
+        self.inner.schema_ref().metadata().clone()
+    }
+
+    /// A column's metadata.
+    fn field_metadata(&self, name: &str) -> PyResult<HashMap<String, String>> {
+        Ok(self.column(name)?.1.metadata().clone())
+    }
+
+    /// A column as a tensor; of a list column, its flat values.
+    fn tensor(&self, name: &str) -> PyResult<Tensor> {
+        let (column, field) = self.column(name)?;
+        Ok(match column.data_type() {
+            DataType::FixedSizeList(..) => {
+                let shape = std::iter::once(column.len()).chain(tensor_dims(field)?).collect();
+                Tensor::new(column.as_fixed_size_list().values().clone(), shape)
+            }
+            DataType::List(_) => {
+                let values = column.as_list::<i32>().values();
+                Tensor::new(values.clone(), vec![values.len()])
+            }
+            _ => Tensor::new(column.clone(), vec![column.len()]),
+        })
+    }
+
+    /// Offsets of a list column: row `i` holds the values `offsets[i]..offsets[i + 1]`.
+    fn offsets(&self, name: &str) -> PyResult<Vec<i32>> {
+        let (column, _) = self.column(name)?;
+        column
+            .as_list_opt::<i32>()
+            .map(|list| list.offsets().to_vec())
+            .ok_or_else(|| PyKeyError::new_err(format!("{name:?} is not a column of lists")))
+    }
+
+    #[pyo3(signature = (requested_schema=None))]
+    fn __arrow_c_array__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyCapsule>>,
+    ) -> PyArrowResult<Bound<'py, PyTuple>> {
+        let schema = self.inner.schema_ref();
+        let field = Field::new_struct("", schema.fields().clone(), false)
+            .with_metadata(schema.metadata().clone());
+        let rows = StructArray::from(self.inner.clone());
+        to_array_pycapsules(py, Arc::new(field), &rows, requested_schema)
+    }
+
+    fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyArrowResult<Bound<'py, PyCapsule>> {
+        to_schema_pycapsule(py, self.inner.schema_ref().as_ref())
+    }
+}
+
+/// The dimensions in a tensor field's extension metadata.
+fn tensor_dims(field: &Field) -> PyResult<Vec<usize>> {
+    #[derive(serde::Deserialize)]
+    struct Extension {
+        shape: Vec<usize>,
+    }
+    field
+        .metadata()
+        .get("ARROW:extension:metadata")
+        .and_then(|text| serde_json::from_str::<Extension>(text).ok())
+        .map(|extension| extension.shape)
+        .ok_or_else(|| raise(Error::internal("a tensor column has no shape")))
+}

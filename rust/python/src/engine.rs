@@ -1,0 +1,218 @@
+//! `_engine.Engine`: a plan and its caches, made anew in every process.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use numpy::ndarray::ArrayView2;
+use numpy::{PyArray1, PyArrayMethods, PyReadonlyArray2};
+use oceanarrow_engine::error::Error;
+use oceanarrow_engine::loader::{self, OnError, Options, Plan, SampleColumn, StreamOptions};
+use oceanarrow_engine::plan::{Order, Tail};
+use oceanarrow_engine::query::Query;
+use oceanarrow_engine::render::{NativePatch, PointRow};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyCapsule, PyDict, PyTuple};
+use pyo3_arrow::error::PyArrowResult;
+use pyo3_arrow::ffi::to_schema_pycapsule;
+
+use crate::error::{raise, run};
+use crate::request::{Request, choice};
+use crate::stream::Stream;
+
+/// A plan and its caches. Pickles as the plan; a forked child gets caches of its own.
+#[pyclass(frozen, module = "oceanarrow._engine")]
+pub struct Engine {
+    /// The engine and the process it belongs to. Locked only while the GIL is held and never across
+    /// a call, so that no other thread can hold it when a process forks.
+    state: Mutex<(u32, Arc<loader::Engine>)>,
+}
+
+impl Engine {
+    fn new(plan: Plan) -> Self {
+        Self { state: Mutex::new((std::process::id(), Arc::new(loader::Engine::new(plan)))) }
+    }
+
+    /// This process's engine.
+    fn engine(&self) -> Arc<loader::Engine> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let pid = std::process::id();
+        if state.0 != pid {
+            // Locks inside the inherited one may be held by threads that the child does not have.
+            let fresh = Arc::new(loader::Engine::new(state.1.plan().clone()));
+            std::mem::forget(std::mem::replace(&mut state.1, fresh));
+            state.0 = pid;
+        }
+        state.1.clone()
+    }
+}
+
+#[pymethods]
+impl Engine {
+    /// Opens the catalog and plans: `boxes` (N, 4) float64 lon_min, lon_max, lat_min, lat_max;
+    /// `days` (N, 2) int32 first and last day since 1970-01-01.
+    #[staticmethod]
+    #[pyo3(signature = (roots, boxes, days, requests, *, on_error, support, cache_bytes))]
+    #[allow(clippy::too_many_arguments)]
+    fn open(
+        py: Python<'_>,
+        roots: Vec<String>,
+        boxes: PyReadonlyArray2<'_, f64>,
+        days: PyReadonlyArray2<'_, i32>,
+        requests: Vec<PyRef<'_, Request>>,
+        on_error: &str,
+        support: bool,
+        cache_bytes: usize,
+    ) -> PyResult<Self> {
+        let on_error =
+            choice("on_error", on_error, &[("raise", OnError::Raise), ("mask", OnError::Mask)])?;
+        let queries = queries(boxes.as_array(), days.as_array())?;
+        let requests = requests.iter().map(|r| r.inner.clone()).collect();
+        let options = Options { on_error, support, cache_bytes };
+        let plan = run(py, || Plan::open(&roots, queries, requests, options))?;
+        Ok(Self::new(plan))
+    }
+
+    /// Restores a pickled engine.
+    #[staticmethod]
+    fn _restore(plan: &[u8]) -> PyResult<Self> {
+        postcard::from_bytes(plan)
+            .map(Self::new)
+            .map_err(|e| raise(Error::invalid_input(format!("not a pickled engine: {e}"))))
+    }
+
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+        let py = slf.py();
+        let engine = slf.get().engine();
+        let bytes = py
+            .detach(|| postcard::to_stdvec(engine.plan()))
+            .map_err(|e| raise(Error::internal(format!("cannot pickle the engine: {e}"))))?;
+        let restore = slf.get_type().getattr("_restore")?;
+        Ok((restore, PyTuple::new(py, [PyBytes::new(py, &bytes)])?))
+    }
+
+    /// The number of queries.
+    fn __len__(&self) -> usize {
+        self.engine().plan().queries.len()
+    }
+
+    /// Renders one sample: a column a request (`None` where no file covers the query) and the number
+    /// of files read. `shapes` gives the pixels of each request, `None` its native cells.
+    fn sample<'py>(
+        &self,
+        py: Python<'py>,
+        index: usize,
+        shapes: Vec<Option<(usize, usize)>>,
+    ) -> PyResult<(Vec<Option<Bound<'py, PyTuple>>>, usize)> {
+        let engine = self.engine();
+        let sample = run(py, || engine.sample(index, &shapes))?;
+        let columns = sample
+            .columns
+            .into_iter()
+            .map(|column| {
+                column
+                    .map(|column| match column {
+                        SampleColumn::Grid(patch) => grid_arrays(py, patch),
+                        SampleColumn::Points(row) => point_arrays(py, row),
+                    })
+                    .transpose()
+            })
+            .collect::<PyResult<_>>()?;
+        Ok((columns, sample.n_files))
+    }
+
+    /// Starts the stream of an epoch.
+    #[pyo3(signature = (*, batch_size, seed, tail, epoch, threads, prefetch_bytes))]
+    fn stream(
+        &self,
+        py: Python<'_>,
+        batch_size: usize,
+        seed: Option<u64>,
+        tail: &str,
+        epoch: u64,
+        threads: Option<usize>,
+        prefetch_bytes: usize,
+    ) -> PyResult<Stream> {
+        let engine = self.engine();
+        let order = order(&engine, batch_size, seed, tail)?;
+        let options = StreamOptions { order, epoch, threads, prefetch_bytes };
+        run(py, || loader::Stream::new(engine, options)).map(Stream::new)
+    }
+
+    /// The number of steps an epoch.
+    #[pyo3(signature = (*, batch_size, seed, tail))]
+    fn steps(&self, batch_size: usize, seed: Option<u64>, tail: &str) -> PyResult<usize> {
+        Ok(order(&self.engine(), batch_size, seed, tail)?.steps())
+    }
+
+    /// Names of the columns of the batches.
+    #[getter]
+    fn column_names(&self) -> PyResult<Vec<String>> {
+        let schema = self.engine().schema().map_err(raise)?;
+        Ok(schema.fields().iter().map(|f| f.name().clone()).collect())
+    }
+
+    /// The schema of the batches, as an Arrow C schema capsule.
+    fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyArrowResult<Bound<'py, PyCapsule>> {
+        let schema = self.engine().schema().map_err(raise)?;
+        to_schema_pycapsule(py, &schema)
+    }
+
+    /// What the engine has done in this process.
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let stats = self.engine().stats();
+        let dict = PyDict::new(py);
+        dict.set_item("samples", stats.samples)?;
+        dict.set_item("bytes_read", stats.granule.bytes_read)?;
+        dict.set_item("chunks_decoded", stats.granule.chunks_decoded)?;
+        dict.set_item("chunk_hits", stats.granule.chunk_hits)?;
+        dict.set_item("files_opened", stats.granule.files_opened)?;
+        dict.set_item("masked", stats.masked)?;
+        dict.set_item("unreadable", stats.unreadable)?;
+        Ok(dict)
+    }
+}
+
+fn order(engine: &loader::Engine, batch: usize, seed: Option<u64>, tail: &str) -> PyResult<Order> {
+    let tail = choice(
+        "tail",
+        tail,
+        &[("drop", Tail::Drop), ("pad", Tail::Pad), ("partial", Tail::Partial)],
+    )?;
+    let order = Order { n: engine.plan().queries.len(), batch, seed, tail };
+    order.validate().map_err(raise)?;
+    Ok(order)
+}
+
+fn queries(boxes: ArrayView2<'_, f64>, days: ArrayView2<'_, i32>) -> PyResult<Vec<Query>> {
+    if boxes.ncols() != 4 || days.ncols() != 2 || boxes.nrows() != days.nrows() {
+        return Err(raise(Error::invalid_input("boxes must be (N, 4) and days (N, 2)")));
+    }
+    let rows = boxes.rows().into_iter().zip(days.rows());
+    Ok(rows
+        .map(|(b, d)| Query {
+            lon_min: b[0],
+            lon_max: b[1],
+            lat_min: b[2],
+            lat_max: b[3],
+            day_start: d[0],
+            day_end: d[1],
+        })
+        .collect())
+}
+
+/// (values (T, H, W), mask (T, H, W), lats (H,), lons (W,)).
+fn grid_arrays<'py>(py: Python<'py>, patch: NativePatch) -> PyResult<Bound<'py, PyTuple>> {
+    let (t, h, w) = patch.shape;
+    let values = PyArray1::from_vec(py, patch.values).reshape([t, h, w])?;
+    let mask = PyArray1::from_vec(py, patch.mask).reshape([t, h, w])?;
+    let (lats, lons) = (PyArray1::from_vec(py, patch.lat), PyArray1::from_vec(py, patch.lon));
+    (values, mask, lats, lons).into_pyobject(py)
+}
+
+/// (values, lats, lons, times, pressures), (N,) each.
+fn point_arrays<'py>(py: Python<'py>, row: PointRow) -> PyResult<Bound<'py, PyTuple>> {
+    let f32s = |values: Vec<f32>| PyArray1::from_vec(py, values);
+    let times = PyArray1::from_vec(py, row.time);
+    (f32s(row.values), f32s(row.lat), f32s(row.lon), times, f32s(row.pressure)).into_pyobject(py)
+}

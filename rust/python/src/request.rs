@@ -1,0 +1,95 @@
+//! `_engine.Request`: one variable of every sample.
+
+use oceanarrow_engine::error::Error;
+use oceanarrow_engine::export::Role;
+use oceanarrow_engine::loader;
+use oceanarrow_engine::render::{GridRule, Resampling, Rules, TemporalAgg};
+use oceanarrow_engine::variable::{Geometry, Variable, built_in};
+use pyo3::prelude::*;
+
+use crate::error::raise;
+
+/// One variable of every sample: what to read and how to render it.
+#[pyclass(frozen, module = "oceanarrow._engine")]
+pub struct Request {
+    pub inner: loader::Request,
+}
+
+#[pymethods]
+impl Request {
+    #[new]
+    #[pyo3(signature = (*, name, source, file, netcdf, unit, geometry, is_input, is_target, resample,
+                        grid, temporal_agg, min_support, fill_value, shape))]
+    #[allow(clippy::too_many_arguments)]
+    fn new(
+        name: String,
+        source: String,
+        file: String,
+        netcdf: String,
+        unit: String,
+        geometry: &str,
+        is_input: bool,
+        is_target: bool,
+        resample: &str,
+        grid: &str,
+        temporal_agg: &str,
+        min_support: f64,
+        fill_value: f32,
+        shape: Option<(usize, usize)>,
+    ) -> PyResult<Self> {
+        use {GridRule as G, Resampling as R, TemporalAgg as T};
+        let rules = Rules {
+            resampling: choice(
+                "resample",
+                resample,
+                &[
+                    ("bilinear", R::Bilinear),
+                    ("area", R::Area),
+                    ("nearest", R::Nearest),
+                    ("auto", R::Auto),
+                ],
+            )?,
+            grid: choice("grid", grid, &[("exact", G::Exact), ("crop", G::Crop)])?,
+            temporal: choice(
+                "temporal_agg",
+                temporal_agg,
+                &[("mean", T::Mean), ("first", T::First), ("last", T::Last), ("stack", T::Stack)],
+            )?,
+            min_support,
+            fill_value,
+        };
+        let geometry = choice(
+            "geometry",
+            geometry,
+            &[("grid", Geometry::Grid), ("points", Geometry::Points)],
+        )?;
+        let variable = Variable { name, source, file, netcdf, unit, geometry };
+        let role = Role { input: is_input, target: is_target };
+        Ok(Self { inner: loader::Request { variable, role, rules, shape } })
+    }
+}
+
+/// The variant a word stands for.
+pub fn choice<T: Copy>(argument: &str, word: &str, choices: &[(&str, T)]) -> PyResult<T> {
+    choices.iter().find(|(name, _)| *name == word).map(|(_, value)| *value).ok_or_else(|| {
+        let names: Vec<String> = choices.iter().map(|(name, _)| format!("{name:?}")).collect();
+        raise(Error::invalid_input(format!(
+            "{argument} must be one of {}, not {word:?}",
+            names.join(", ")
+        )))
+    })
+}
+
+/// The OceanTACO variables: (name, source, file, NetCDF variable, unit, geometry) each.
+#[pyfunction]
+pub fn built_in_variables() -> Vec<(String, String, String, String, String, &'static str)> {
+    built_in()
+        .map(|v| {
+            let geometry = match v.geometry {
+                Geometry::Grid => "grid",
+                Geometry::Points => "points",
+            };
+            (v.name, v.source, v.file, v.netcdf, v.unit, geometry)
+        })
+        .collect()
+}

@@ -1,0 +1,118 @@
+//! `_engine.Stream`: the batches of one epoch.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow_array::{ArrayRef, StructArray};
+use arrow_schema::{ArrowError, Field};
+use oceanarrow_engine::error::Error;
+use oceanarrow_engine::loader;
+use pyo3::prelude::*;
+use pyo3::types::PyCapsule;
+use pyo3_arrow::error::PyArrowResult;
+use pyo3_arrow::ffi::{ArrayIterator, to_stream_pycapsule};
+
+use crate::batch::Batch;
+use crate::error::raise;
+
+/// How long to wait before Python gets to see a signal.
+const TICK: Duration = Duration::from_millis(50);
+
+/// An iterator over the batches of one epoch. Threads work ahead of it; it belongs to the process
+/// that made it.
+#[pyclass(module = "oceanarrow._engine")]
+pub struct Stream {
+    inner: Option<loader::Stream>,
+    pid: u32,
+}
+
+impl Stream {
+    /// Wraps a stream of this process.
+    pub fn new(inner: loader::Stream) -> Self {
+        Self { inner: Some(inner), pid: std::process::id() }
+    }
+
+    fn check_process(&self) -> PyResult<()> {
+        if self.pid == std::process::id() {
+            return Ok(());
+        }
+        Err(raise(Error::invalid_input(
+            "a running loader cannot be used in a forked process: its threads stayed behind; \
+             start iterating in the process that consumes the batches",
+        )))
+    }
+}
+
+#[pymethods]
+impl Stream {
+    fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __next__(&mut self, py: Python<'_>) -> PyResult<Option<Batch>> {
+        self.check_process()?;
+        loop {
+            let Some(stream) = self.inner.as_mut() else { return Ok(None) };
+            match py.detach(|| stream.poll(TICK)).map_err(raise)? {
+                loader::Poll::Batch(batch) => return Ok(Some(Batch::new(batch))),
+                loader::Poll::Pending => py.check_signals()?,
+                loader::Poll::End => {
+                    self.inner = None;
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    /// Stops the work; the stream is then at its end.
+    fn close(&mut self, py: Python<'_>) -> PyResult<()> {
+        self.check_process()?;
+        let inner = self.inner.take();
+        py.detach(|| drop(inner));
+        Ok(())
+    }
+
+    /// Hands the rest of the batches to a consumer of the Arrow C stream interface.
+    fn into_arrow_c_stream<'py>(
+        &mut self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyCapsule>>,
+    ) -> PyArrowResult<Bound<'py, PyCapsule>> {
+        self.check_process()?;
+        let Some(mut stream) = self.inner.take() else {
+            return Err(raise(Error::invalid_input("the stream has ended")).into());
+        };
+        let schema = stream.schema().clone();
+        let field = Field::new_struct("", schema.fields().clone(), false)
+            .with_metadata(schema.metadata().clone());
+        // A panic must not cross the C interface.
+        let batches = std::iter::from_fn(move || {
+            catch_unwind(AssertUnwindSafe(|| next_struct(&mut stream)))
+                .unwrap_or_else(|_| Some(Err(ArrowError::ExternalError("a batch panicked".into()))))
+        });
+        let reader = ArrayIterator::new(batches, Arc::new(field));
+        to_stream_pycapsule(py, Box::new(reader), requested_schema)
+    }
+}
+
+/// The next batch as a struct array, the form of the C stream interface.
+fn next_struct(stream: &mut loader::Stream) -> Option<Result<ArrayRef, ArrowError>> {
+    loop {
+        match stream.poll(TICK) {
+            Ok(loader::Poll::Batch(batch)) => return Some(Ok(Arc::new(StructArray::from(batch)))),
+            Ok(loader::Poll::Pending) => {}
+            Ok(loader::Poll::End) => return None,
+            Err(error) => return Some(Err(ArrowError::ExternalError(Box::new(error)))),
+        }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if self.pid != std::process::id() {
+            // The threads exist in the parent only; joining them here would wait for ever.
+            std::mem::forget(self.inner.take());
+        }
+    }
+}
