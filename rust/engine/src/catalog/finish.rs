@@ -1,7 +1,5 @@
 //! From joined rows to the catalog: numbered by name, sorted, and checked as a whole.
 
-use std::sync::Arc;
-
 use super::join::Joined;
 use super::wkb::Bounds;
 use super::{Catalog, Granule, Part, Region, date_id};
@@ -41,7 +39,7 @@ pub(super) fn finish(joined: Joined) -> Result<Catalog> {
         bounds[usize::from(region_numbers[old])] = found;
     }
     let regions = region_names
-        .iter()
+        .into_iter()
         .zip(bounds)
         .map(|(name, bounds)| region(name, bounds))
         .collect::<Result<Vec<_>>>()?;
@@ -51,12 +49,11 @@ pub(super) fn finish(joined: Joined) -> Result<Catalog> {
     Ok(catalog)
 }
 
-fn region(name: &Arc<str>, bounds: Option<Bounds>) -> Result<Region> {
+fn region(name: String, bounds: Option<Bounds>) -> Result<Region> {
     let known = || {
-        let (_, lon, lat) = REGIONS.iter().find(|region| region.0 == &**name)?;
+        let (_, lon, lat) = REGIONS.iter().find(|region| region.0 == name)?;
         Some(BBox::from_edges(*lon, lon + 90.0, *lat, lat + 90.0))
     };
-    let named = name.to_string();
     match bounds {
         Some([x0, y0, x1, y1]) if x0 < x1 && y0 < y1 => {
             if x0 < -360.0 || x1 > 540.0 || x1 - x0 > 360.0 || y0 < -90.0 || y1 > 90.0 {
@@ -65,15 +62,16 @@ fn region(name: &Arc<str>, bounds: Option<Bounds>) -> Result<Region> {
                      lon {x0}..{x1}, lat {y0}..{y1}"
                 )));
             }
-            Ok(Region { name: named, bbox: BBox::from_edges(x0, x1, y0, y1) })
+            Ok(Region { name, bbox: BBox::from_edges(x0, x1, y0, y1) })
         }
         // No footprint, or one without an area.
-        _ => known().map(|bbox| Region { name: named, bbox }).ok_or_else(|| {
-            Error::invalid_dataset(format!(
+        _ => match known() {
+            Some(bbox) => Ok(Region { name, bbox }),
+            None => Err(Error::invalid_dataset(format!(
                 "level 1 has no footprint (istac:geometry) of region {name}, and it is none of the \
                  8 regions of OceanTACO"
-            ))
-        }),
+            ))),
+        },
     }
 }
 

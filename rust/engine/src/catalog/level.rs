@@ -272,7 +272,7 @@ impl Times<'_> {
 }
 
 /// The value of a row, `None` where it is null or the column is absent.
-pub(super) fn text_at<'a>(column: Option<&'a StringArray>, row: usize) -> Option<&'a str> {
+pub(super) fn text_at(column: Option<&StringArray>, row: usize) -> Option<&str> {
     column.filter(|a| a.is_valid(row)).map(|a| a.value(row))
 }
 

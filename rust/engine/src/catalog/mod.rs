@@ -73,8 +73,8 @@ struct Part {
 pub struct Catalog {
     granules: Vec<Granule>,
     regions: Vec<Region>,
-    sources: Vec<Arc<str>>,
-    files: Vec<Arc<str>>,
+    sources: Vec<String>,
+    files: Vec<String>,
     parts: Vec<Part>,
     warnings: Vec<String>,
 }
@@ -117,12 +117,12 @@ impl Catalog {
     }
 
     /// The `data_source` names, in alphabetical order.
-    pub fn sources(&self) -> &[Arc<str>] {
+    pub fn sources(&self) -> &[String] {
         &self.sources
     }
 
     /// The file names, in alphabetical order.
-    pub fn files(&self) -> &[Arc<str>] {
+    pub fn files(&self) -> &[String] {
         &self.files
     }
 

@@ -247,3 +247,90 @@ fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
 fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     bytes.get(at..)?.first_chunk().map(|b| u64::from_le_bytes(*b))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+
+    use super::{HEADER_END, Header, LocalHeader, MAX_ENTRIES, NAME, PAYLOAD};
+
+    /// The first bytes of an archive with these entries, written field by field.
+    fn start(entries: &[(u64, u64)]) -> Vec<u8> {
+        let size = (PAYLOAD as u32).to_le_bytes();
+        let mut bytes = b"PK\x03\x04\x0a\0\0\0\0\0\x5c\x39\x76\x5d".to_vec();
+        bytes.extend([0; 4]);
+        bytes.extend(size);
+        bytes.extend(size);
+        bytes.extend([NAME.len() as u8, 0, 0, 0]);
+        bytes.extend(NAME);
+        bytes.extend([entries.len() as u8, 0, 0, 0]);
+        for k in 0..MAX_ENTRIES {
+            let (offset, size) = entries.get(k).copied().unwrap_or_default();
+            bytes.extend(offset.to_le_bytes());
+            bytes.extend(size.to_le_bytes());
+        }
+        bytes
+    }
+
+    /// Entries one after the other, with gaps, behind the header.
+    fn laid_out() -> impl Strategy<Value = Vec<(u64, u64)>> {
+        prop::collection::vec((0u64..1 << 40, 1u64..1 << 40), 4..=MAX_ENTRIES).prop_map(|gaps| {
+            let mut end = HEADER_END as u64;
+            gaps.into_iter()
+                .map(|(gap, size)| {
+                    let offset = end + gap;
+                    end = offset + size;
+                    (offset, size)
+                })
+                .collect()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = Header::parse(&bytes).and_then(|header| header.check(1_000));
+            let _ = LocalHeader::parse(&bytes).map(|header| header.check(7));
+        }
+
+        #[test]
+        fn damaged_headers_never_panic(
+            entries in prop::collection::vec(any::<(u64, u64)>(), 0..=MAX_ENTRIES),
+            at in 0..HEADER_END,
+            value: u8,
+            size: u64,
+        ) {
+            let mut bytes = start(&entries);
+            bytes[at] = value;
+            let _ = Header::parse(&bytes).and_then(|header| header.check(size));
+        }
+
+        #[test]
+        fn written_headers_are_read(entries in laid_out()) {
+            let header = Header::parse(&start(&entries)).unwrap();
+            let (offset, size) = *entries.last().unwrap();
+            prop_assert_eq!(header.check(offset + size), Ok(()));
+            prop_assert!(header.check(offset + size - 1).unwrap_err().contains("outside the file"));
+            prop_assert_eq!(header, Header { entries, end: HEADER_END as u64 });
+        }
+
+        #[test]
+        fn entries_that_share_a_byte_are_refused(entries in laid_out(), k in 1usize..4) {
+            let mut entries = entries;
+            let (before, length) = entries[k - 1];
+            entries[k] = (before + length - 1, 1);
+            let header = Header::parse(&start(&entries)).unwrap();
+            prop_assert!(header.check(u64::MAX).unwrap_err().contains("overlaps"));
+        }
+    }
+
+    #[test]
+    fn sizes_of_4_gib_and_more_stand_in_the_extra_field() {
+        let mut bytes = start(&[]);
+        bytes[18..26].fill(0xff);
+        let header = LocalHeader::parse(&bytes).unwrap();
+        assert_eq!(header.check(5 << 30), Ok(()));
+        assert!(header.check(116).is_err());
+    }
+}
