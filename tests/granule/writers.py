@@ -179,7 +179,11 @@ def _write_h5netcdf(path: Path, spec: Spec, raw: Array) -> None:
             axis.attrs.update(_coordinate_attrs(name))
         chunks = None if isinstance(spec.chunks, str) else spec.chunks
         v = f.create_variable(
-            "v", spec.dims, np.dtype(spec.dtype), chunks=chunks, fillvalue=spec.fill,
+            "v",
+            spec.dims,
+            np.dtype(spec.dtype),
+            chunks=chunks,
+            fillvalue=spec.fill,
             **_filter_options(spec),
         )
         for name, value in _all_attrs(spec).items():

@@ -33,10 +33,7 @@ pub fn to_py(py: Python<'_>, error: &Error) -> PyErr {
 }
 
 /// Runs `work` without the GIL. Its error, or a panic in it, becomes a Python exception.
-pub fn run<T: Send>(
-    py: Python<'_>,
-    work: impl FnOnce() -> Result<T, Error> + Send,
-) -> PyResult<T> {
+pub fn run<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T, Error> + Send) -> PyResult<T> {
     let outcome = py.detach(|| catch_unwind(AssertUnwindSafe(work)));
     match outcome {
         Ok(Ok(value)) => Ok(value),

@@ -67,9 +67,7 @@ pub fn read_points<'py>(
     variable: String,
     unit: Option<String>,
 ) -> PyResult<Bound<'py, PyDict>> {
-    let points = run(py, || {
-        reader(0).points(&Location::whole(path), &variable, unit.as_deref())
-    })?;
+    let points = run(py, || reader(0).points(&Location::whole(path), &variable, unit.as_deref()))?;
     let result = PyDict::new(py);
     result.set_item("values", PyArray1::from_slice(py, &points.values))?;
     result.set_item("lat", PyArray1::from_slice(py, &points.lat))?;

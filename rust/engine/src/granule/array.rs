@@ -129,9 +129,10 @@ impl Array {
 
     /// What to read for the chunk at `index`.
     pub(super) fn piece(&self, index: &[u64]) -> Result<Piece<'_>> {
-        let linear = index.iter().zip(self.grid()).try_fold(0u64, |sum, (&i, n)| {
-            sum.checked_mul(n)?.checked_add(i)
-        });
+        let linear = index
+            .iter()
+            .zip(self.grid())
+            .try_fold(0u64, |sum, (&i, n)| sum.checked_mul(n)?.checked_add(i));
         let linear = linear.ok_or_else(|| Error::corrupt("the chunk grid is too large"))?;
         match &self.source {
             Source::Compact(bytes) => Ok(Piece::Inline(bytes)),

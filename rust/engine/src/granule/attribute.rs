@@ -31,7 +31,11 @@ impl Number {
         let range = 1i128 << (8 * dtype.size());
         let signed = dtype == dtype.signed();
         let (low, high) = if signed { (-range / 2, range / 2) } else { (0, range) };
-        if (low..high).contains(&value) { self } else { Number::Int((value - low).rem_euclid(range) + low) }
+        if (low..high).contains(&value) {
+            self
+        } else {
+            Number::Int((value - low).rem_euclid(range) + low)
+        }
     }
 }
 
@@ -60,10 +64,12 @@ impl Attribute {
                 let texts: Vec<String> = raw.raw_data.chunks(width).map(text).collect();
                 Ok(Attribute::Text(texts.join(" ")))
             }
-            Datatype::String { .. } | Datatype::VarLen { kind: VarLenKind::String, .. } => Err(Error::corrupt(format!(
-                "the text of the attribute {:?} is not where it should be",
-                raw.name
-            ))),
+            Datatype::String { .. } | Datatype::VarLen { kind: VarLenKind::String, .. } => {
+                Err(Error::corrupt(format!(
+                    "the text of the attribute {:?} is not where it should be",
+                    raw.name
+                )))
+            }
             Datatype::FixedPoint { size, signed, byte_order } => {
                 Ok(numbers(&raw.raw_data, *size, *byte_order, |bytes| {
                     Number::Int(integer(bytes, *signed))
@@ -87,12 +93,7 @@ fn text(bytes: &[u8]) -> String {
     }
 }
 
-fn numbers(
-    data: &[u8],
-    size: u8,
-    order: ByteOrder,
-    number: impl Fn(&[u8]) -> Number,
-) -> Attribute {
+fn numbers(data: &[u8], size: u8, order: ByteOrder, number: impl Fn(&[u8]) -> Number) -> Attribute {
     let size = usize::from(size);
     if !(1..=8).contains(&size) {
         return Attribute::Other;

@@ -175,7 +175,8 @@ fn location(array: &Array) -> &Location {
 /// Neither deflate nor a checksum makes a chunk much larger than it is.
 fn check_size(array: &Array, duty: &Duty<'_>) -> Result<()> {
     let limit = duty.size as u64 + duty.size as u64 / 8 + 4096;
-    if duty.stored.size > limit || (array.filters.is_empty() && duty.stored.size != duty.size as u64)
+    if duty.stored.size > limit
+        || (array.filters.is_empty() && duty.stored.size != duty.size as u64)
     {
         return Err(Error::corrupt(format!(
             "the chunk index gives {} bytes to a chunk of {}",

@@ -109,16 +109,46 @@ float_elements!(f32, f64);
 macro_rules! with_element {
     ($dtype:expr, $T:ident => $body:expr) => {
         match $dtype {
-            Dtype::I8 => { type $T = i8; $body }
-            Dtype::I16 => { type $T = i16; $body }
-            Dtype::I32 => { type $T = i32; $body }
-            Dtype::I64 => { type $T = i64; $body }
-            Dtype::U8 => { type $T = u8; $body }
-            Dtype::U16 => { type $T = u16; $body }
-            Dtype::U32 => { type $T = u32; $body }
-            Dtype::U64 => { type $T = u64; $body }
-            Dtype::F32 => { type $T = f32; $body }
-            Dtype::F64 => { type $T = f64; $body }
+            Dtype::I8 => {
+                type $T = i8;
+                $body
+            }
+            Dtype::I16 => {
+                type $T = i16;
+                $body
+            }
+            Dtype::I32 => {
+                type $T = i32;
+                $body
+            }
+            Dtype::I64 => {
+                type $T = i64;
+                $body
+            }
+            Dtype::U8 => {
+                type $T = u8;
+                $body
+            }
+            Dtype::U16 => {
+                type $T = u16;
+                $body
+            }
+            Dtype::U32 => {
+                type $T = u32;
+                $body
+            }
+            Dtype::U64 => {
+                type $T = u64;
+                $body
+            }
+            Dtype::F32 => {
+                type $T = f32;
+                $body
+            }
+            Dtype::F64 => {
+                type $T = f64;
+                $body
+            }
         }
     };
 }
@@ -194,7 +224,7 @@ impl<T: Element> Kernel<T> {
         };
         let mut fills: Vec<T> = Vec::new();
         for fill in packing.invalid.iter().filter_map(|&number| T::exactly(number)) {
-            if !fills.iter().any(|known| *known == fill) {
+            if !fills.contains(&fill) {
                 fills.push(fill);
             }
         }
@@ -255,15 +285,18 @@ impl<T: Element> Kernel<T> {
     }
 }
 
+/// Converts the elements in the bytes until the output is full.
+type Loop<O> = Box<dyn Fn(&[u8], &mut [O])>;
+
 /// Converts elements of decoded chunks by one packing.
 pub(super) struct Converter<O> {
-    run: Box<dyn Fn(&[u8], &mut [O])>,
+    run: Loop<O>,
     width: usize,
 }
 
 impl<O: Real> Converter<O> {
     pub(super) fn new(packing: &Packing) -> Self {
-        let run: Box<dyn Fn(&[u8], &mut [O])> = with_element!(packing.dtype, T => {
+        let run: Loop<O> = with_element!(packing.dtype, T => {
             let kernel = Kernel::<T>::new(packing);
             Box::new(move |bytes, out| kernel.run(bytes, out))
         });
@@ -276,13 +309,7 @@ impl<O: Real> Converter<O> {
     }
 
     /// Converts every `stride`-th element of `bytes`; `gather` is scratch.
-    pub(super) fn strided(
-        &self,
-        bytes: &[u8],
-        stride: usize,
-        out: &mut [O],
-        gather: &mut Vec<u8>,
-    ) {
+    pub(super) fn strided(&self, bytes: &[u8], stride: usize, out: &mut [O], gather: &mut Vec<u8>) {
         if stride == 1 {
             return self.run(bytes, out);
         }
@@ -343,10 +370,8 @@ mod tests {
     fn floats_lose_infinities_and_rounded_fills() {
         let mut packing = Packing::none(Dtype::F32);
         packing.invalid = vec![Number::Float(1e20), Number::Float(f64::NAN)];
-        let bytes: Vec<u8> = [1e20f32, f32::INFINITY, f32::NAN, -3.5]
-            .iter()
-            .flat_map(|v| v.to_ne_bytes())
-            .collect();
+        let bytes: Vec<u8> =
+            [1e20f32, f32::INFINITY, f32::NAN, -3.5].iter().flat_map(|v| v.to_ne_bytes()).collect();
         let out = convert::<4>(&packing, &bytes);
         assert_eq!(out.map(f32::is_nan), [true, true, true, false]);
         assert_eq!(out[3], -3.5);

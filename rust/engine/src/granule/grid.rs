@@ -71,8 +71,7 @@ impl Grid {
         let steps = steps(chunks, &shape, &[lat.dim, lon.dim], time)?;
         let unit_stated = stated_unit(variable)?;
         let array = variable.array(&shape)?;
-        let packing =
-            Packing::of(variable, array.dtype)?.in_unit(unit_stated.as_deref(), unit)?;
+        let packing = Packing::of(variable, array.dtype)?.in_unit(unit_stated.as_deref(), unit)?;
         let place = |axis: &Axis, dim| Direction { dim, reversed: axis.reversed };
         let lat_axis = axes::latitude(coordinates::values(chunks, &lat.variable)?)?;
         let lon_axis = axes::longitude(coordinates::values(chunks, &lon.variable)?)?;

@@ -4,11 +4,11 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use hdf5_reader::error::Error as Hdf5Error;
+use hdf5_reader::group::Group;
 use hdf5_reader::messages::HdfMessage;
 use hdf5_reader::messages::filter_pipeline::FilterPipelineMessage;
 use hdf5_reader::messages::layout::{ChunkIndexing, DataLayout};
 use hdf5_reader::object_header::ObjectHeader;
-use hdf5_reader::group::Group;
 use hdf5_reader::{ByteOrder, Dataset, Datatype, Hdf5File, OpenOptions};
 use hdf5_reader::{btree_v1, chunk_index, extensible_array, fixed_array};
 
@@ -62,9 +62,7 @@ impl File {
     /// The dataset of this name (a path, if in a group); `None` if there is none.
     pub(super) fn variable(&self, name: &str) -> Result<Option<Variable<'_>>> {
         match self.file.dataset(name) {
-            Ok(dataset) => {
-                Ok(Some(Variable { file: self, dataset, name: name.to_owned() }))
-            }
+            Ok(dataset) => Ok(Some(Variable { file: self, dataset, name: name.to_owned() })),
             Err(e) if is_absent(&e) => self.blocks.healthy().map(|()| None),
             Err(e) => Err(self.explain(&e)),
         }
@@ -165,7 +163,8 @@ impl Variable<'_> {
     /// The array behind the dataset, with its chunk index. `shape` may extend unlimited dimensions
     /// beyond what is stored: NetCDF dimensions are as long as their longest variable.
     pub(super) fn array(&self, shape: &[u64]) -> Result<Array> {
-        self.describe(shape.to_vec()).map_err(|e| e.asset(self.file.location()).variable(&self.name))
+        self.describe(shape.to_vec())
+            .map_err(|e| e.asset(self.file.location()).variable(&self.name))
     }
 
     fn describe(&self, shape: Vec<u64>) -> Result<Array> {
@@ -285,7 +284,13 @@ impl Variable<'_> {
         let stored_shape = self.shape();
         let entries = match indexing {
             None => btree_v1::collect_btree_v1_leaves_storage(
-                storage, address, offset, length, Some(rank), dims, None,
+                storage,
+                address,
+                offset,
+                length,
+                Some(rank),
+                dims,
+                None,
             )
             .map(|leaves| leaves.into_iter().filter_map(leaf_entry).collect()),
             Some(ChunkIndexing::SingleChunk { filtered_size, filters }) => {
@@ -298,18 +303,36 @@ impl Variable<'_> {
             Some(ChunkIndexing::Implicit) => {
                 let elements = dims.iter().map(|&n| n as usize).product::<usize>().max(1);
                 chunk_index::collect_implicit_chunk_entries(
-                    address, stored_shape, dims, size / elements, None, storage.len(),
+                    address,
+                    stored_shape,
+                    dims,
+                    size / elements,
+                    None,
+                    storage.len(),
                 )
             }
             Some(ChunkIndexing::FixedArray { .. }) => {
                 fixed_array::collect_fixed_array_chunk_entries_storage(
-                    storage, address, offset, length, stored_shape, dims, None,
+                    storage,
+                    address,
+                    offset,
+                    length,
+                    stored_shape,
+                    dims,
+                    None,
                 )
             }
             Some(ChunkIndexing::ExtensibleArray { .. }) => {
                 let max = self.dataset.max_dims();
                 extensible_array::collect_extensible_array_chunk_entries_storage(
-                    storage, address, offset, length, stored_shape, max, dims, None,
+                    storage,
+                    address,
+                    offset,
+                    length,
+                    stored_shape,
+                    max,
+                    dims,
+                    None,
                 )
             }
         }

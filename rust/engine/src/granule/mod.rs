@@ -101,9 +101,7 @@ impl GranuleReader {
         unit: Option<&str>,
     ) -> Result<Arc<Grid>> {
         self.grids.get_or_make(&key(location, variable, unit), || {
-            self.open(location, variable, |file, found| {
-                Grid::open(file, &self.chunks, found, unit)
-            })
+            self.open(location, variable, |file, found| Grid::open(file, &self.chunks, found, unit))
         })
     }
 
@@ -162,8 +160,7 @@ impl GranuleReader {
         self.files_opened.fetch_add(1, Ordering::Relaxed);
         let attempt = || {
             let source = self.source.clone();
-            let file =
-                File::open(Blocks::new(source, location.clone(), self.bytes_read.clone())?)?;
+            let file = File::open(Blocks::new(source, location.clone(), self.bytes_read.clone())?)?;
             let found = file.variable(variable)?;
             let found = found.ok_or_else(|| Error::not_found("the file has no such variable"))?;
             let opened = read(&file, &found)?;

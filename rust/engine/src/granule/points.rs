@@ -56,7 +56,8 @@ impl Points {
         let pressure = pressures(file, chunks, variable, length)?;
         let mut points = Self::default();
         for (i, value) in data.into_iter().enumerate() {
-            let (Some(&lat), Some(&lon), Some(&time)) = (lat.get(i), lon.get(i), time.get(i)) else {
+            let (Some(&lat), Some(&lon), Some(&time)) = (lat.get(i), lon.get(i), time.get(i))
+            else {
                 break;
             };
             let value = value as f32;
@@ -112,12 +113,7 @@ fn position(
     Err(missing(role.name(), length))
 }
 
-fn times(
-    file: &File,
-    chunks: &Chunks,
-    variable: &Variable<'_>,
-    length: u64,
-) -> Result<Vec<f64>> {
+fn times(file: &File, chunks: &Chunks, variable: &Variable<'_>, length: u64) -> Result<Vec<f64>> {
     let mut unreadable = None;
     for name in TIMES {
         let Some(found) = beside(file, variable, name, length)? else { continue };
@@ -142,8 +138,7 @@ fn pressures(
     for name in PRESSURES {
         if let Some(found) = beside(file, variable, name, length)? {
             let stated = stated_unit(&found)?;
-            let stored =
-                values_as(chunks, &found, |p| p.in_unit(stated.as_deref(), Some("dbar")));
+            let stored = values_as(chunks, &found, |p| p.in_unit(stated.as_deref(), Some("dbar")));
             return stored.map(Some).map_err(|e| e.variable(&found.name));
         }
     }

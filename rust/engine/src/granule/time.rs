@@ -105,7 +105,8 @@ fn parse_zone(zone: &str) -> Option<f64> {
     };
     let digits: String = zone.chars().skip(1).filter(|&c| c != ':').collect();
     let number: u32 = digits.parse().ok()?;
-    let (hours, minutes) = if digits.len() <= 2 { (number, 0) } else { (number / 100, number % 100) };
+    let (hours, minutes) =
+        if digits.len() <= 2 { (number, 0) } else { (number / 100, number % 100) };
     (hours <= 18 && minutes < 60).then(|| sign * f64::from(hours * 3600 + minutes * 60))
 }
 
