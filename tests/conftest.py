@@ -16,7 +16,7 @@ _LENIENT = {
     "suppress_health_check": [HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 }
 settings.register_profile("quick", max_examples=60, derandomize=True, **_LENIENT)
-settings.register_profile("full", max_examples=1500, print_blob=True, **_LENIENT)
+settings.register_profile("full", max_examples=1000, print_blob=True, **_LENIENT)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
-import xarray as xr
+from oracle_files import Tile, read_points, read_tile
 
 REGION_BOXES = {
     f"{half}_{name}": (west, west + 90, south, south + 90)
@@ -108,16 +107,6 @@ class Profiles:
 
 
 @dataclass
-class Tile:
-    """One file's cells of a day: latitudes ascending, values NaN where invalid."""
-
-    path: Path
-    lat: np.ndarray
-    lon: np.ndarray
-    values: np.ndarray
-
-
-@dataclass
 class Mosaic:
     """The tiles of a day on one grid. ``covers`` says where each tile's rows and columns went."""
 
@@ -166,49 +155,6 @@ def files_of(root: Path, day: date, variable: str) -> dict[str, Path]:
     name = FILES[variable][0]
     paths = {r: root / "DATA" / f"{day:%Y_%m_%d}" / r / name for r in sorted(REGION_BOXES)}
     return {region: path for region, path in paths.items() if path.is_file()}
-
-
-# ---- what a file says ---------------------------------------------------------------------------
-
-
-@lru_cache(maxsize=4096)
-def read_tile(path: Path, name: str, day: date) -> Tile:
-    with xr.open_dataset(path, engine="h5netcdf", mask_and_scale=False) as packed:
-        array = xr.decode_cf(packed)[name].astype(np.float64)
-        raw, attributes = packed[name].values, packed[name].attrs
-        array = array.where(_allowed(raw, attributes))
-        if "time" in array.dims:
-            array = _steps_of_day(array, day)
-        array = array.squeeze([d for d in array.dims if d not in ("lat", "lon")], drop=True)
-        array = array.sortby("lat").sortby("lon").transpose("lat", "lon")
-        values = _to_registry_unit(array.values, str(attributes.get("units", "")))
-        lat, lon = (array[axis].values.astype(np.float64) for axis in ("lat", "lon"))
-    return Tile(path, lat, lon, values)
-
-
-def _allowed(raw: np.ndarray, attributes: dict) -> np.ndarray:
-    """Where the packed values lie in valid_min, valid_max and valid_range."""
-    low, high = attributes.get("valid_range", (None, None))
-    low, high = attributes.get("valid_min", low), attributes.get("valid_max", high)
-    fine = np.ones(raw.shape, bool)
-    if low is not None:
-        fine &= raw >= low
-    if high is not None:
-        fine &= raw <= high
-    return fine
-
-
-def _steps_of_day(array: xr.DataArray, day: date) -> xr.DataArray:
-    if array.sizes["time"] == 1:
-        return array.isel(time=0)
-    on_day = array["time"].values.astype("datetime64[D]") == np.datetime64(day.isoformat())
-    return array.isel(time=np.flatnonzero(on_day)).mean("time", skipna=True)
-
-
-def _to_registry_unit(values: np.ndarray, unit: str) -> np.ndarray:
-    if unit in ("K", "kelvin"):
-        return values - 273.15
-    return values / 100 if unit == "cm" else values
 
 
 # ---- one grid a day -----------------------------------------------------------------------------
@@ -497,12 +443,6 @@ def _mean_of_valid(stack: Sequence[np.ndarray]) -> np.ndarray:
     count = np.isfinite(array).sum(axis=0)
     with np.errstate(invalid="ignore"):
         return np.nansum(array, axis=0) / count
-
-
-@lru_cache(maxsize=4096)
-def read_points(path: Path, name: str) -> tuple[np.ndarray, ...]:
-    with xr.open_dataset(path, engine="h5netcdf") as granule:
-        return tuple(granule[column].values for column in (name, "lat", "lon", "time", "PRES"))
 
 
 def render_points(root: Path, query: Asked, variable: str = "argo") -> Profiles:
