@@ -333,12 +333,23 @@ def render_exact(
     return values, support, shaky
 
 
-def _resize(array: np.ndarray, shape: tuple[int, int], resample: str) -> np.ndarray:
-    tensor = torch.from_numpy(array)[None, None]
+def _torch_resize(tensor: torch.Tensor, shape: tuple[int, int], resample: str) -> torch.Tensor:
     if resample == "area":
-        return torch.nn.functional.adaptive_avg_pool2d(tensor, shape)[0, 0].numpy()
+        return torch.nn.functional.adaptive_avg_pool2d(tensor, shape)
     flags = {"align_corners": False} if resample == "bilinear" else {}
-    return torch.nn.functional.interpolate(tensor, shape, mode=resample, **flags)[0, 0].numpy()
+    return torch.nn.functional.interpolate(tensor, shape, mode=resample, **flags)
+
+
+def _resize(array: np.ndarray, shape: tuple[int, int], resample: str) -> np.ndarray:
+    return _torch_resize(torch.from_numpy(array)[None, None], shape, resample)[0, 0].numpy()
+
+
+def _carry_weight(native: tuple[int, int], shape: tuple[int, int], resample: str) -> np.ndarray:
+    """The cells that some pixel depends on: those with a gradient."""
+    cells = torch.ones((1, 1, *native), dtype=torch.float64, requires_grad=True)
+    _torch_resize(cells, shape, resample).sum().backward()
+    assert cells.grad is not None
+    return cells.grad[0, 0].numpy() > _NOISE
 
 
 def _kernel_centres(axis: np.ndarray, size: int, resample: str) -> np.ndarray:
@@ -365,13 +376,14 @@ def render_crop(
     if not rows or not cols:
         return np.full(shape, np.nan), np.zeros(shape), shaky, None
     block = np.ix_(rows, cols)
-    mosaic.used[block] = mosaic.touched[block] = True
     native = (len(rows), len(cols))
     fits = shape[0] <= native[0] and shape[1] <= native[1]
     if resample == "auto":
         resample = "area" if fits and shape != native else "bilinear"
     elif resample == "area" and not fits:
         resample = "bilinear"
+    mosaic.touched[block] = True
+    mosaic.used[block] |= _carry_weight(native, shape, resample)
     valid = np.isfinite(mosaic.values[block])
     filled = np.where(valid, mosaic.values[block], 0.0)
     support = _resize(valid.astype(np.float64), shape, resample)

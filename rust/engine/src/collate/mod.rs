@@ -4,7 +4,9 @@ use arrow_buffer::{Buffer, MutableBuffer};
 
 use crate::error::{Error, Result};
 use crate::query::Query;
-use crate::render::{PatchMut, PointRow};
+use crate::render::PatchMut;
+
+pub use crate::render::PointRow;
 
 /// The shape of a gridded column's cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

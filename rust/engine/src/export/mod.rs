@@ -13,9 +13,8 @@ use arrow_array::{
 use arrow_buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType, Field, Schema};
 
-use crate::collate::{Collated, ColumnData, GridBuffers};
+use crate::collate::{Collated, ColumnData, GridBuffers, PointRow};
 use crate::error::{Error, Result};
-use crate::render::PointRow;
 
 pub use schema::{ColumnField, Role, batch_schema};
 
