@@ -350,3 +350,25 @@ def test_a_variable_in_a_group_and_a_user_block(tmp_path: Path) -> None:
             f.create_dataset("data/v", data=raw, compression=compression)
         got = read_window(str(path), "data/v")["data"]
         np.testing.assert_array_equal(got, raw.astype("f4"))
+
+
+def test_only_the_chunks_of_the_window_and_the_index_of_the_variable_are_read(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "granule.nc"
+    rng = np.random.default_rng(6)
+    raw = rng.integers(0, 30000, (800, 900), dtype="i2")
+    with netCDF4.Dataset(path, "w") as nc:
+        nc.createDimension("lat", 800)
+        nc.createDimension("lon", 900)
+        nc.createVariable("lat", "f4", ("lat",))[:] = np.arange(800) * 0.1
+        nc.createVariable("lon", "f4", ("lon",))[:] = np.arange(900) * 0.1
+        for name in "abcdef":
+            v = nc.createVariable(name, "i2", ("lat", "lon"), zlib=True, chunksizes=(25, 29))
+            v[:] = raw
+    window = read_window(str(path), "f", rows=(30, 60), cols=(100, 130), cache_bytes=1 << 20)
+    np.testing.assert_array_equal(window["data"], raw[30:60, 100:130].astype("f4"))
+    axes_blocks = 2
+    assert window["stats"]["chunks_decoded"] == 4 + axes_blocks
+    assert window["stats"]["files_opened"] == 1
+    assert window["stats"]["bytes_read"] < path.stat().st_size / 8

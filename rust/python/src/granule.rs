@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use numpy::{PyArray1, PyArrayMethods};
 use oceanarrow_engine::error::Result;
-use oceanarrow_engine::granule::GranuleReader;
+use oceanarrow_engine::granule::{GranuleReader, GranuleStats};
 use oceanarrow_engine::store::{LocalFiles, Location};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -24,7 +24,7 @@ fn range(bounds: Option<(usize, usize)>, length: usize) -> Range<usize> {
 ///
 /// `rows` and `cols` are half-open `(start, stop)` index pairs on the ascending axes; None is all.
 /// `day` counts from 1970-01-01. Returns `lat` (H,) and `lon` (W,) float64, of the window, `data`
-/// (H, W) float32 with NaN where invalid, and the file's `unit` or None.
+/// (H, W) float32 with NaN where invalid, the file's `unit` or None, and `stats`: what was read.
 #[pyfunction]
 #[pyo3(signature = (path, variable, unit=None, day=0, rows=None, cols=None, cache_bytes=0))]
 #[allow(clippy::too_many_arguments)]
@@ -38,7 +38,7 @@ pub fn read_window<'py>(
     cols: Option<(usize, usize)>,
     cache_bytes: usize,
 ) -> PyResult<Bound<'py, PyDict>> {
-    let (lat, lon, data, stated) = run(py, || -> Result<_> {
+    let (lat, lon, data, stated, stats) = run(py, || -> Result<_> {
         let reader = reader(cache_bytes);
         let grid = reader.grid(&Location::whole(path), &variable, unit.as_deref())?;
         let (rows, cols) = (range(rows, grid.lat.len()), range(cols, grid.lon.len()));
@@ -46,7 +46,7 @@ pub fn read_window<'py>(
         let lon = grid.lon.get(cols.clone()).unwrap_or_default().to_vec();
         let mut data = vec![0.0; lat.len() * lon.len()];
         reader.window(&grid, day, rows, cols, &mut data)?;
-        Ok((lat, lon, data, grid.unit.clone()))
+        Ok((lat, lon, data, grid.unit.clone(), reader.stats()))
     })?;
     let result = PyDict::new(py);
     let shape = [lat.len(), lon.len()];
@@ -54,6 +54,13 @@ pub fn read_window<'py>(
     result.set_item("lat", PyArray1::from_vec(py, lat))?;
     result.set_item("lon", PyArray1::from_vec(py, lon))?;
     result.set_item("unit", stated)?;
+    let GranuleStats { bytes_read, chunks_decoded, chunk_hits, files_opened } = stats;
+    let counts = PyDict::new(py);
+    counts.set_item("bytes_read", bytes_read)?;
+    counts.set_item("chunks_decoded", chunks_decoded)?;
+    counts.set_item("chunk_hits", chunk_hits)?;
+    counts.set_item("files_opened", files_opened)?;
+    result.set_item("stats", counts)?;
     Ok(result)
 }
 

@@ -129,21 +129,17 @@ impl Array {
 
     /// What to read for the chunk at `index`.
     pub(super) fn piece(&self, index: &[u64]) -> Result<Piece<'_>> {
-        let linear = index
-            .iter()
-            .zip(self.grid())
-            .try_fold(0u64, |sum, (&i, n)| sum.checked_mul(n)?.checked_add(i));
-        let linear = linear.ok_or_else(|| Error::corrupt("the chunk grid is too large"))?;
+        let linear = row_major(index.iter().copied().zip(self.grid()))?;
         match &self.source {
             Source::Compact(bytes) => Ok(Piece::Inline(bytes)),
             Source::Contiguous(None) => Ok(Piece::Unwritten),
             Source::Contiguous(Some(address)) => {
-                let mut before = 0u64;
-                for ((&n, &c), &i) in self.shape.iter().zip(&self.chunk).zip(index) {
-                    before = before * n + i * c;
-                }
+                let origin = index.iter().zip(&self.chunk).map(|(&i, &c)| i.saturating_mul(c));
+                let before = row_major(origin.zip(self.shape.iter().copied()))?;
                 let size = self.bytes_of(&self.extents(index))? as u64;
-                let address = address.checked_add(before * self.dtype.size() as u64);
+                let address = before
+                    .checked_mul(self.dtype.size() as u64)
+                    .and_then(|before| address.checked_add(before));
                 let address = address.ok_or_else(|| Error::corrupt("an address overflows"))?;
                 Ok(Piece::Stored(Stored { linear, address, size, skipped: 0 }))
             }
@@ -170,6 +166,13 @@ impl Array {
                 Source::Chunks(chunks) => chunks.len() * size_of::<Stored>(),
             }
     }
+}
+
+/// The row-major place of an index in a grid, from pairs of index and extent.
+fn row_major(mut pairs: impl Iterator<Item = (u64, u64)>) -> Result<u64> {
+    pairs
+        .try_fold(0u64, |place, (i, n)| place.checked_mul(n)?.checked_add(i))
+        .ok_or_else(|| Error::corrupt("the array has more elements than addresses"))
 }
 
 /// Elements times `width`, refused when no sound file would need so much at once.

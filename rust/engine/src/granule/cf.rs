@@ -1,8 +1,7 @@
 //! CF conventions: packing, validity and units of a variable (sections 2.5.1, 3.1 and 8.1).
 
 use super::array::Dtype;
-use super::attribute::{Attribute, Number};
-use super::hdf5::Variable;
+use super::hdf5::{Attribute, Number, Variable};
 use crate::error::{Error, Result};
 use crate::unit;
 

@@ -9,7 +9,7 @@ use super::array::{Array, Piece, Stored, swap_bytes};
 use super::cache::{ByteCache, Claim, Pending, Ticket};
 use super::filters;
 use crate::error::{Error, Result};
-use crate::store::{ByteSource, Location};
+use crate::store::ByteSource;
 
 /// Chunks this close together are read at once: index nodes lie between them.
 const MAX_GAP: u64 = 4 << 10;
@@ -76,6 +76,7 @@ impl Chunks {
                 Piece::Unwritten => Chunk::Unwritten,
                 Piece::Stored(stored) => {
                     let size = array.bytes_of(&array.extents(index))?;
+                    check_size(array, stored, size)?;
                     match self.cache.claim(&(array.key, stored.linear)) {
                         Claim::Ready(bytes) => {
                             self.hits.fetch_add(1, Ordering::Relaxed);
@@ -136,9 +137,6 @@ impl Chunks {
                 end = next.end();
                 run.push(next);
             }
-            for duty in &run {
-                check_size(array, duty)?;
-            }
             let bytes = self.read(array, start..end)?;
             for duty in run {
                 let from = usize::try_from(duty.stored.address - start).unwrap_or(usize::MAX);
@@ -155,7 +153,7 @@ impl Chunks {
 
     fn read(&self, array: &Array, range: std::ops::Range<u64>) -> Result<Bytes> {
         self.bytes_read.fetch_add(range.end - range.start, Ordering::Relaxed);
-        self.source.read(location(array), range)
+        self.source.read(&array.location, range)
     }
 
     fn decode(&self, array: &Array, chunk: Stored, stored: &[u8], size: usize) -> Result<Vec<u8>> {
@@ -168,19 +166,14 @@ impl Chunks {
     }
 }
 
-fn location(array: &Array) -> &Location {
-    &array.location
-}
-
 /// Neither deflate nor a checksum makes a chunk much larger than it is.
-fn check_size(array: &Array, duty: &Duty<'_>) -> Result<()> {
-    let limit = duty.size as u64 + duty.size as u64 / 8 + 4096;
-    if duty.stored.size > limit
-        || (array.filters.is_empty() && duty.stored.size != duty.size as u64)
-    {
+fn check_size(array: &Array, stored: Stored, size: usize) -> Result<()> {
+    let size = size as u64;
+    let unfiltered = array.filters.is_empty();
+    if stored.size > size + size / 8 + 4096 || (unfiltered && stored.size != size) {
         return Err(Error::corrupt(format!(
-            "the chunk index gives {} bytes to a chunk of {}",
-            duty.stored.size, duty.size
+            "the chunk index gives {} bytes to a chunk of {size}",
+            stored.size
         )));
     }
     Ok(())

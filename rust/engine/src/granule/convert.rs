@@ -1,8 +1,8 @@
 //! From stored numbers to values: the inner loops.
 
 use super::array::Dtype;
-use super::attribute::Number;
 use super::cf::Packing;
+use super::hdf5::Number;
 
 /// A number type as it lies in a decoded chunk, in this machine's byte order.
 pub(super) trait Element: Copy + PartialOrd + Sized + 'static {

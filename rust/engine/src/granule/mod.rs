@@ -1,7 +1,7 @@
 //! Granules: windows and points of NetCDF4 (HDF5) files.
 //!
 //! ```text
-//!  bytes --> hdf5 (metadata: attribute, array) --> coordinates, axes, time, cf --> Grid, Points
+//!  bytes --> hdf5 (metadata, chunk index)    --> coordinates, axes, time, cf --> Grid, Points
 //!    |                                                                                |
 //!    +-----> chunks (cache, filters) ------> window (convert) --------------> &mut [f32]
 //! ```
@@ -12,9 +12,7 @@
 //! stored type, and threads that want the same chunk share one decode.
 
 mod array;
-mod attribute;
 mod axes;
-mod blocks;
 mod cache;
 mod cf;
 mod chunks;
@@ -34,10 +32,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::error::{Error, Result};
 use crate::store::{ByteSource, Location};
 
-use blocks::Blocks;
 use cache::ByteCache;
 use chunks::Chunks;
-use hdf5::{File, Variable};
+use hdf5::{Blocks, File, Variable};
 
 pub use grid::Grid;
 pub use points::Points;
@@ -173,4 +170,17 @@ impl GranuleReader {
 
 fn key(location: &Location, variable: &str, unit: Option<&str>) -> Key {
     (location.clone(), variable.to_owned(), unit.map(str::to_owned))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_is_shared_by_threads() {
+        fn shared<T: Send + Sync>() {}
+        shared::<GranuleReader>();
+        shared::<Grid>();
+        shared::<Points>();
+    }
 }

@@ -3,7 +3,7 @@
 use super::cache::Weigh;
 use super::cf::stated_unit;
 use super::chunks::Chunks;
-use super::coordinates::{self, Role, parent, values, values_as};
+use super::coordinates::{Role, parent, values, values_as};
 use super::hdf5::{File, Variable};
 use super::time::TimeUnit;
 use crate::error::{Error, Result};
@@ -104,7 +104,10 @@ fn position(
         }
     }
     for name in file.names(parent(&variable.name))? {
-        if let Some(found) = beside(file, variable, coordinates::base_name(&name), length)?
+        // What cannot be opened is no position; a failed read is an error all the same.
+        let found =
+            beside(file, variable, &name, length).or_else(|_| file.healthy().map(|()| None))?;
+        if let Some(found) = found
             && Role::of(&found)? == Some(role)
         {
             return values(chunks, &found);

@@ -2,15 +2,15 @@
 
 use hdf5_reader::{Attribute as RawAttribute, ByteOrder, Datatype, StringSize, VarLenKind};
 
-use super::array::Dtype;
 use crate::error::{Error, Result};
+use crate::granule::array::Dtype;
 
 /// Numbers of one attribute that are looked at; CF's have one, two, or a short list.
 const MAX_NUMBERS: usize = 4096;
 
 /// A number as stored, before it is compared with or applied to data.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Number {
+pub(in crate::granule) enum Number {
     /// Any 64-bit integer, signed or not.
     Int(i128),
     /// A float.
@@ -18,7 +18,7 @@ pub(super) enum Number {
 }
 
 impl Number {
-    pub(super) fn as_f64(self) -> f64 {
+    pub(in crate::granule) fn as_f64(self) -> f64 {
         match self {
             Number::Int(value) => value as f64,
             Number::Float(value) => value,
@@ -26,7 +26,7 @@ impl Number {
     }
 
     /// The value that the same bits have in `dtype`, for attributes of `_Unsigned` variables.
-    pub(super) fn reinterpreted(self, dtype: Dtype) -> Self {
+    pub(in crate::granule) fn reinterpreted(self, dtype: Dtype) -> Self {
         let Number::Int(value) = self else { return self };
         let range = 1i128 << (8 * dtype.size());
         let signed = dtype == dtype.signed();
@@ -41,7 +41,7 @@ impl Number {
 
 /// An attribute's value.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Attribute {
+pub(in crate::granule) enum Attribute {
     /// One string; several are joined by spaces.
     Text(String),
     /// One number or more.
@@ -51,7 +51,7 @@ pub(super) enum Attribute {
 }
 
 impl Attribute {
-    pub(super) fn decode(raw: &RawAttribute) -> Result<Self> {
+    pub(in crate::granule) fn decode(raw: &RawAttribute) -> Result<Self> {
         if raw.shape.contains(&0) {
             return Ok(Attribute::Other);
         }

@@ -19,7 +19,7 @@ const PREFIX: u64 = 64 << 10;
 const BLOCK: u64 = 16 << 10;
 
 /// A file's metadata bytes.
-pub(super) struct Blocks {
+pub(in crate::granule) struct Blocks {
     source: Arc<dyn ByteSource>,
     location: Location,
     length: u64,
@@ -36,7 +36,7 @@ struct State {
 }
 
 impl Blocks {
-    pub(super) fn new(
+    pub(in crate::granule) fn new(
         source: Arc<dyn ByteSource>,
         location: Location,
         bytes_read: Arc<AtomicU64>,
@@ -45,17 +45,17 @@ impl Blocks {
         Ok(Self { source, location, length, bytes_read, state: Mutex::default() })
     }
 
-    pub(super) fn location(&self) -> &Location {
+    pub(in crate::granule) fn location(&self) -> &Location {
         &self.location
     }
 
     /// The first failure to read, if any.
-    pub(super) fn healthy(&self) -> Result<()> {
+    pub(in crate::granule) fn healthy(&self) -> Result<()> {
         self.lock().failure.clone().map_or(Ok(()), Err)
     }
 
     /// The engine's error for one of hdf5-reader's.
-    pub(super) fn explain(&self, error: &Hdf5Error) -> Error {
+    pub(in crate::granule) fn explain(&self, error: &Hdf5Error) -> Error {
         if let Err(failure) = self.healthy() {
             return failure;
         }

@@ -1,0 +1,249 @@
+//! How a dataset is laid out: contiguous, compact or chunked, its chunk index and its filters.
+
+use hdf5_reader::messages::HdfMessage;
+use hdf5_reader::messages::filter_pipeline::FilterPipelineMessage;
+use hdf5_reader::messages::layout::{ChunkIndexing, DataLayout};
+use hdf5_reader::object_header::ObjectHeader;
+use hdf5_reader::{btree_v1, chunk_index, extensible_array, fixed_array};
+
+use super::Variable;
+use crate::error::{Error, Result};
+use crate::granule::array::{Source, Stored, block_shape, decoded_size};
+use crate::granule::filters::Filter;
+
+impl Variable<'_> {
+    pub(super) fn source(
+        &self,
+        header: &ObjectHeader,
+        shape: &[u64],
+        width: usize,
+    ) -> Result<(Source, Vec<u64>)> {
+        if header.messages.iter().any(|m| matches!(m, HdfMessage::ExternalFiles(_))) {
+            return Err(Error::unsupported("data in external files are not read"));
+        }
+        let layout = header.messages.iter().find_map(|message| match message {
+            HdfMessage::DataLayout(message) => Some(&message.layout),
+            _ => None,
+        });
+        match layout.ok_or_else(|| Error::corrupt("the dataset has no data layout"))? {
+            DataLayout::Compact { data } => {
+                let size = decoded_size(shape, width)?;
+                match data.get(..size) {
+                    Some(bytes) => Ok((Source::Compact(bytes.to_vec()), shape.to_vec())),
+                    None => Err(Error::corrupt(format!(
+                        "{} bytes are stored where {size} are due",
+                        data.len()
+                    ))),
+                }
+            }
+            DataLayout::Contiguous { address, .. } => {
+                let base = self.file.file.superblock().base_address;
+                let address = self.defined(*address).map(|address| address.saturating_add(base));
+                Ok((Source::Contiguous(address), block_shape(shape, width)))
+            }
+            DataLayout::Chunked { address, dims, chunk_indexing, .. } => {
+                // Version 3 layouts list the element size as one more dimension.
+                let dims = dims.get(..shape.len()).unwrap_or_default();
+                if dims.len() != shape.len() || dims.contains(&0) {
+                    return Err(Error::corrupt(format!(
+                        "chunks of {dims:?} do not fit the shape {shape:?}"
+                    )));
+                }
+                let chunk: Vec<u64> = dims.iter().map(|&n| u64::from(n)).collect();
+                let size = decoded_size(&chunk, width)?;
+                let chunks = match self.defined(*address) {
+                    None => Vec::new(),
+                    Some(address) => {
+                        self.chunks(address, dims, chunk_indexing.as_ref(), shape, size)?
+                    }
+                };
+                Ok((Source::Chunks(chunks), chunk))
+            }
+        }
+    }
+
+    fn defined(&self, address: u64) -> Option<u64> {
+        let bits = 8 * u32::from(self.file.file.superblock().offset_size);
+        (address.checked_shl(64u32.saturating_sub(bits)) != Some(u64::MAX << (64 - bits.min(64))))
+            .then_some(address)
+    }
+
+    fn chunks(
+        &self,
+        address: u64,
+        dims: &[u32],
+        indexing: Option<&ChunkIndexing>,
+        shape: &[u64],
+        size: usize,
+    ) -> Result<Vec<Stored>> {
+        let storage = self.file.file.storage();
+        let superblock = self.file.file.superblock();
+        let (offset, length) = (superblock.offset_size, superblock.length_size);
+        let rank = u32::try_from(shape.len()).unwrap_or(u32::MAX);
+        let entries = match indexing {
+            None => btree_v1::collect_btree_v1_leaves_storage(
+                storage,
+                address,
+                offset,
+                length,
+                Some(rank),
+                dims,
+                None,
+            )
+            .map(|leaves| leaves.into_iter().filter_map(leaf_entry).collect()),
+            Some(ChunkIndexing::SingleChunk { filtered_size, filters }) => {
+                let rank = shape.len();
+                Ok(vec![chunk_index::single_chunk_entry(address, *filtered_size, *filters, rank)])
+            }
+            Some(ChunkIndexing::BTreeV2) => chunk_index::collect_v2_chunk_entries_storage(
+                storage, address, offset, length, rank, dims, None,
+            ),
+            Some(ordered) => self.ordered_entries(ordered, address, dims, size),
+        }
+        .map_err(|e| self.file.explain(&e))?;
+        let mut chunks = place(&entries, shape, dims, size)?;
+        for chunk in &mut chunks {
+            chunk.address = chunk.address.saturating_add(superblock.base_address);
+        }
+        Ok(chunks)
+    }
+
+    /// The indexes that know a chunk by its number alone.
+    fn ordered_entries(
+        &self,
+        indexing: &ChunkIndexing,
+        address: u64,
+        dims: &[u32],
+        size: usize,
+    ) -> hdf5_reader::error::Result<Vec<chunk_index::ChunkEntry>> {
+        let storage = self.file.file.storage();
+        let superblock = self.file.file.superblock();
+        let (offset, length) = (superblock.offset_size, superblock.length_size);
+        let shape = self.shape();
+        match indexing {
+            ChunkIndexing::FixedArray { .. } => {
+                fixed_array::collect_fixed_array_chunk_entries_storage(
+                    storage, address, offset, length, shape, dims, None,
+                )
+            }
+            ChunkIndexing::ExtensibleArray { .. } => {
+                let max = self.dataset.max_dims();
+                extensible_array::collect_extensible_array_chunk_entries_storage(
+                    storage, address, offset, length, shape, max, dims, None,
+                )
+            }
+            _ => {
+                let elements = dims.iter().map(|&n| n as usize).product::<usize>().max(1);
+                let width = size / elements;
+                chunk_index::collect_implicit_chunk_entries(
+                    address,
+                    shape,
+                    dims,
+                    width,
+                    None,
+                    storage.len(),
+                )
+            }
+        }
+    }
+}
+
+fn leaf_entry((key, address): (btree_v1::BTreeV1Key, u64)) -> Option<chunk_index::ChunkEntry> {
+    match key {
+        btree_v1::BTreeV1Key::RawData { chunk_size, filter_mask, offsets } => {
+            let size = u64::from(chunk_size);
+            Some(chunk_index::ChunkEntry { address, size, filter_mask, offsets })
+        }
+        btree_v1::BTreeV1Key::Group { .. } => None,
+    }
+}
+
+/// Chunks within the shape, sorted by their place in the grid. A dataset that shrank keeps chunks
+/// outside; they are dropped.
+fn place(
+    entries: &[chunk_index::ChunkEntry],
+    shape: &[u64],
+    dims: &[u32],
+    size: usize,
+) -> Result<Vec<Stored>> {
+    let mut placed = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let mut linear = Some(0u64);
+        let mut inside = entry.offsets.len() >= shape.len();
+        for ((&offset, &n), &c) in entry.offsets.iter().zip(shape).zip(dims) {
+            let c = u64::from(c.max(1));
+            if offset % c != 0 {
+                return Err(Error::corrupt(format!(
+                    "a chunk at {:?} is off the grid of {dims:?}",
+                    entry.offsets
+                )));
+            }
+            inside &= offset < n;
+            linear = linear.and_then(|l| l.checked_mul(n.div_ceil(c))?.checked_add(offset / c));
+        }
+        if let (true, Some(linear)) = (inside, linear) {
+            // Indexes of unfiltered chunks give no size.
+            let size = if entry.size == 0 { size as u64 } else { entry.size };
+            let (address, skipped) = (entry.address, entry.filter_mask);
+            placed.push(Stored { linear, address, size, skipped });
+        }
+    }
+    placed.sort_unstable_by_key(|chunk| chunk.linear);
+    if placed.windows(2).any(|pair| matches!(pair, [a, b] if a.linear == b.linear)) {
+        return Err(Error::corrupt("the chunk index lists a chunk twice"));
+    }
+    Ok(placed)
+}
+
+pub(super) fn filters(header: &ObjectHeader) -> Result<Vec<Filter>> {
+    let pipeline = header.messages.iter().find_map(|message| match message {
+        HdfMessage::FilterPipeline(FilterPipelineMessage { filters }) => Some(filters),
+        _ => None,
+    });
+    pipeline
+        .into_iter()
+        .flatten()
+        .map(|filter| match (filter.id, filter.client_data.as_slice()) {
+            (1, _) => Ok(Filter::Deflate),
+            (2, [width, ..]) if *width > 0 => Ok(Filter::Shuffle(*width as usize)),
+            (2, _) => Err(Error::corrupt("the shuffle filter lacks its element size")),
+            (3, _) => Ok(Filter::Fletcher32),
+            (id, _) => Err(Error::unsupported(format!(
+                "the filter {} is not read; write the file with deflate",
+                filter_name(id, filter.name.as_deref())
+            ))),
+        })
+        .collect()
+}
+
+/// Names of the HDF Group's registry of filters.
+fn filter_name(id: u16, stored: Option<&str>) -> String {
+    let known = match id {
+        4 => "szip",
+        5 => "nbit",
+        6 => "scaleoffset",
+        307 => "bzip2",
+        32000 => "lzf",
+        32001 => "blosc",
+        32004 => "lz4",
+        32008 => "bitshuffle",
+        32013 => "zfp",
+        32015 => "zstd",
+        32026 => "blosc2",
+        _ => stored.unwrap_or("unknown"),
+    };
+    format!("{known} ({id})")
+}
+
+/// The stored bytes of the fill value; zeros where none is defined, as HDF5 has it.
+pub(super) fn fill_value(header: &ObjectHeader, width: usize) -> Vec<u8> {
+    header
+        .messages
+        .iter()
+        .filter_map(|message| match message {
+            HdfMessage::FillValue(message) => message.value.clone(),
+            _ => None,
+        })
+        .find(|value| value.len() == width)
+        .unwrap_or_else(|| vec![0; width])
+}
