@@ -174,7 +174,7 @@ def _joined(axes: Sequence[np.ndarray]) -> tuple[np.ndarray, list[list[int]]]:
     for value, size, which in entries:
         smaller = min(cell, size)
         tolerance = _SAME_CELL * smaller if np.isfinite(smaller) else 0.0
-        if not union or value - union[-1] > 0 and value - union[-1] >= tolerance:
+        if not union or (value - union[-1] > 0 and value - union[-1] >= tolerance):
             union.append(value)
             cell = size
         cell = min(cell, size)

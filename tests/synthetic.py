@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+
 from oceanarrow.taco import REGIONS, GranuleFile, write_taco
 
 FIRST_DAY = date(2023, 4, 1)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+
 from oceanarrow.exceptions import InvalidInputError
 from oceanarrow.taco import GranuleFile, write_taco, write_tacocat
 

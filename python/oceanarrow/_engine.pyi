@@ -8,7 +8,50 @@ import numpy.typing as npt
 
 __version__: str
 
+def error_kinds() -> list[str]: ...
+def read_window(
+    path: str,
+    variable: str,
+    unit: str | None = None,
+    day: int = 0,
+    rows: tuple[int, int] | None = None,
+    cols: tuple[int, int] | None = None,
+    cache_bytes: int = 0,
+) -> dict[str, Any]: ...
+def read_points(path: str, variable: str, unit: str | None = None) -> dict[str, Any]: ...
 def built_in_variables() -> list[tuple[str, str, str, str, str, Any]]: ...
+
+@final
+class Catalog:
+    """The granules of a local TACO dataset, sorted by day, region, source and file.
+
+    Args:
+        paths: one FOLDER, `.tacozip` or `.tacocat` directory, or all parts of a split dataset.
+
+    Raises:
+        NotFoundError: there is no dataset (`oceanarrow.exceptions`; also a FileNotFoundError).
+        InvalidDatasetError: its metadata break the TACO specification (also a ValueError).
+    """
+
+    def __new__(cls, paths: Sequence[str]) -> Catalog: ...
+    def __len__(self) -> int: ...
+    @property
+    def days(self) -> tuple[str, str] | None:
+        """First and last day that have a granule, as ISO dates; None if there is no granule."""
+    @property
+    def regions(self) -> dict[str, tuple[float, float, float, float]]:
+        """Footprint of each region by name: (lon_min, lon_max, lat_min, lat_max), degrees."""
+    @property
+    def sources(self) -> list[str]:
+        """The names of the data sources, in alphabetical order."""
+    @property
+    def warnings(self) -> list[str]:
+        """What is odd about the dataset, but no reason to refuse it."""
+    def granules(self) -> list[dict[str, Any]]:
+        """The granules as dicts: `day` (ISO), `region`, `source`, `file`, `res_deg_lat` (NaN:
+        unknown), `path`, and, in an archive, `offset` and `size` in bytes (else None)."""
+    def check_zip_entry(self, index: int) -> None:
+        """Checks the ZIP local header of granule `index`; nothing to check in a folder."""
 
 @final
 class Request:
@@ -72,7 +115,7 @@ class Stream:
     def __iter__(self) -> Stream: ...
     def __next__(self) -> Batch: ...
     def close(self) -> None: ...
-    def into_arrow_c_stream(self, requested_schema: object) -> object: ...
+    def export_arrow_c_stream(self, requested_schema: object) -> object: ...
 
 @final
 class Batch:

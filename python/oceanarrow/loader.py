@@ -109,7 +109,7 @@ class Loader:
             "seed": seed if shuffle else None,
             "tail": tail or ("drop" if shuffle else "pad"),
         }
-        self._run = {"threads": threads, "prefetch_bytes": prefetch_bytes or _PREFETCH_BYTES}
+        self._run: dict[str, Any] = {"threads": threads, "prefetch_bytes": prefetch_bytes or _PREFETCH_BYTES}
         self._epoch = 0
         self._streams: list[_engine.Stream] = []
         self._engine = open_engine(
@@ -195,7 +195,7 @@ class Loader:
 
         It changes nothing about the loader.
         """
-        return self._start().into_arrow_c_stream(requested_schema)
+        return self._start().export_arrow_c_stream(requested_schema)
 
     def __arrow_c_schema__(self) -> object:
         return self._engine.__arrow_c_schema__()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from containers import Tree, tree, write_folder
+
 from oceanarrow._engine import Catalog
 
 

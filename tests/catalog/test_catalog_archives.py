@@ -20,8 +20,8 @@ from containers import (
     write_folder,
     write_zip,
 )
-from oceanarrow._engine import Catalog
 
+from oceanarrow._engine import Catalog
 from oceanarrow.exceptions import (
     CorruptGranuleError,
     InvalidDatasetError,

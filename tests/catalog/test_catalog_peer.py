@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from containers import Tree, tree, write_folder, write_zip
+
 from oceanarrow._engine import Catalog
 
 tacoreader = pytest.importorskip("tacoreader", reason="tacoreader is not installed")

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from containers import FILES, REGIONS, Tree, patch, tree, write_folder
-from oceanarrow._engine import Catalog
 
+from oceanarrow._engine import Catalog
 from oceanarrow.exceptions import InvalidDatasetError, InvalidInputError, NotFoundError
 
 Folder = Callable[[Tree], Path]

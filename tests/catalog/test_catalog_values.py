@@ -21,6 +21,7 @@ from containers import (
     write_folder,
     write_zip,
 )
+
 from oceanarrow._engine import Catalog
 
 Key = tuple[str, str, str, str]

@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+
 from oceanarrow import Loader
 from oceanarrow.dataset import OceanTACODataset, Query
 from oceanarrow.exceptions import CorruptGranuleError, NotFoundError, OceanArrowError

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+
 from oceanarrow import Loader
 from oceanarrow.dataset import Query
 

@@ -12,10 +12,11 @@ import time
 
 import pytest
 import torch
+from torch.utils.data import DataLoader
+
 from oceanarrow import Loader
 from oceanarrow.dataset import OceanTACODataset, Query, collate_ocean_samples
 from oceanarrow.exceptions import InvalidInputError
-from torch.utils.data import DataLoader
 
 QUERIES = [Query(-60 + i, -40 + i, 10, 30, "2023-04-01", "2023-04-01") for i in range(6)]
 

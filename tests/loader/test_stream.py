@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from oceanarrow import Loader
 from oceanarrow.dataset import OceanTACODataset, Query
 from oceanarrow.exceptions import CancelledError, InvalidInputError

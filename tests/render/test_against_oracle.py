@@ -16,6 +16,7 @@ import pytest
 import synthetic
 from hypothesis import assume, event, example, given
 from hypothesis import strategies as st
+
 from oceanarrow.dataset import OceanTACODataset
 from oceanarrow.dataset import Query as EngineQuery
 

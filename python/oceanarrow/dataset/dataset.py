@@ -135,8 +135,10 @@ class OceanTACODataset(Dataset[dict[str, Any]]):
         }
         return {
             "inputs": {name: entries[name] for name in self.input_variables},
-            "targets": {name: _copy(entries[name]) if name in self.input_variables else entries[name]
-                        for name in self.target_variables},
+            "targets": {
+                name: _copy(entries[name]) if name in self.input_variables else entries[name]
+                for name in self.target_variables
+            },
             "coords": self._coords(entries, query),
             "metadata": {
                 "bbox": query.bbox,
@@ -172,7 +174,9 @@ class OceanTACODataset(Dataset[dict[str, Any]]):
             return self._shapes[name]
         lon_min, lon_max, lat_min, lat_max = query.bbox
         width = lon_max - lon_min + (360.0 if lon_min > lon_max else 0.0)
-        sides = (round(extent / self.target_resolution) + 1 for extent in (lat_max - lat_min, width))
+        sides = (
+            round(extent / self.target_resolution) + 1 for extent in (lat_max - lat_min, width)
+        )
         height, width = sides
         return height, width
 
@@ -227,7 +231,8 @@ class OceanTACODataset(Dataset[dict[str, Any]]):
 def _resolution(degrees: float | None) -> float | None:
     if degrees is None:
         return None
-    if isinstance(degrees, bool) or not np.isscalar(degrees) or not 0 < float(degrees) < np.inf:
+    number = isinstance(degrees, (int, float, np.number)) and not isinstance(degrees, bool)
+    if not number or not 0 < degrees < np.inf:
         raise InvalidInputError(f"target_resolution must be positive degrees, not {degrees!r}")
     return float(degrees)
 

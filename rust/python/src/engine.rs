@@ -123,6 +123,7 @@ impl Engine {
 
     /// Starts the stream of an epoch.
     #[pyo3(signature = (*, batch_size, seed, tail, epoch, threads, prefetch_bytes))]
+    #[allow(clippy::too_many_arguments)]
     fn stream(
         &self,
         py: Python<'_>,

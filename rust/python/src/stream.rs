@@ -74,7 +74,7 @@ impl Stream {
     }
 
     /// Hands the rest of the batches to a consumer of the Arrow C stream interface.
-    fn into_arrow_c_stream<'py>(
+    fn export_arrow_c_stream<'py>(
         &mut self,
         py: Python<'py>,
         requested_schema: Option<Bound<'py, PyCapsule>>,
