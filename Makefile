@@ -21,7 +21,7 @@ EXTENSION := python/oceanarrow/_engine.abi3.so
 RUST_SOURCES := $(shell find rust -name target -prune -o -type f -print) \
     Cargo.toml Cargo.lock pyproject.toml .cargo/config.toml
 
-.PHONY: demo test lint test-rust test-python test-full bench wheel lock clean help
+.PHONY: demo test lint test-rust test-python test-full bench wheel notebooks lock clean help
 
 demo: $(EXTENSION) ## Train a small network on real sea level, about two minutes; writes demo/sea_level.png
 	python demo/fetch.py
@@ -53,6 +53,9 @@ bench: $(ENVIRONMENT) ## Measure samples a second with the release engine
 
 wheel: $(ENVIRONMENT) ## A release wheel in dist/
 	maturin build --locked --release --out dist
+
+notebooks: $(ENVIRONMENT) ## Write notebooks/*.ipynb from their text
+	jupytext --quiet --to ipynb notebooks/*.py
 
 lock: $(ENVIRONMENT) ## Pin requirements/test.in again
 	python -m pip install --quiet uv

@@ -16,6 +16,7 @@ from datetime import date
 from pathlib import Path
 
 import xarray as xr
+
 from oceanarrow.taco import REGIONS, GranuleFile, write_taco
 
 DATA = Path(__file__).parent / "data"

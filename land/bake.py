@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sys
 import zlib
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -65,13 +65,16 @@ def in_one_turn(rings: list[Ring]) -> list[Ring]:
     return [ring + np.array([shift, 0.0]) for ring, shift in zip(rings, shifts, strict=True)]
 
 
-def rasterise(polygon: list[Ring]) -> npt.NDArray[np.bool_]:
-    """Which cell centres lie inside by the even-odd rule: (720, 1440), row 0 the southernmost."""
+def rasterise(polygons: list[list[Ring]]) -> npt.NDArray[np.bool_]:
+    """Which cell centres lie inside by the even-odd rule: (720, 1440), row 0 the southernmost.
+
+    The polygons are disjoint, so the rule holds for all rings together.
+    """
     lats = -90.0 + STEP * (np.arange(ROWS) + 0.5)
     width = COLUMNS * len(TURNS)
     west = -180.0 + 360.0 * TURNS[0]
     crossings = np.zeros((ROWS, width + 1), dtype=np.int64)
-    for ring in polygon:
+    for ring in chain.from_iterable(polygons):
         for (x0, y0), (x1, y1) in pairwise(ring):
             rows = np.flatnonzero((lats >= min(y0, y1)) & (lats < max(y0, y1)))
             x = x0 + (lats[rows] - y0) * ((x1 - x0) / (y1 - y0)) if rows.size else lats[rows]
@@ -85,10 +88,7 @@ def rasterise(polygon: list[Ring]) -> npt.NDArray[np.bool_]:
 
 def mask_bytes(polygons: list[list[Ring]]) -> bytes:
     """The mask as packed bits, row by row from the south-west corner."""
-    mask = np.zeros((ROWS, COLUMNS), dtype=bool)
-    for polygon in polygons:
-        mask |= rasterise(polygon)
-    return np.packbits(mask).tobytes()
+    return np.packbits(rasterise(polygons)).tobytes()
 
 
 def polygon_bytes(polygons: list[list[Ring]]) -> bytes:

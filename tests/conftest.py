@@ -8,10 +8,21 @@ from pathlib import Path
 
 import pytest
 import synthetic
+from hypothesis import HealthCheck, settings
+
+# One fixture value serves many examples; reading tiles the first time is slow.
+_LENIENT = {
+    "deadline": None,
+    "suppress_health_check": [HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+}
+settings.register_profile("quick", max_examples=60, derandomize=True, **_LENIENT)
+settings.register_profile("full", max_examples=1500, print_blob=True, **_LENIENT)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "peer: compares with another project's reader")
+    if config.getoption("--hypothesis-profile", default=None) is None:
+        settings.load_profile("quick")
 
 
 def _once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Path]) -> Path:
@@ -40,3 +51,9 @@ def ocean_zip(tmp_path_factory: pytest.TempPathFactory, ocean: Path) -> Path:
 def ocean_units(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny dataset whose files say kelvin, cm and furlong."""
     return _once(tmp_path_factory, "ocean_units", synthetic.write_units)
+
+
+@pytest.fixture(scope="session")
+def ocean_with_a_gap(tmp_path_factory: pytest.TempPathFactory, ocean: Path) -> Path:
+    """The first day of some sources, without the two tiles between 0 and 90 E."""
+    return _once(tmp_path_factory, "ocean_gap", lambda path: synthetic.without_indian(ocean, path))

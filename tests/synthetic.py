@@ -66,14 +66,34 @@ def write_ocean(path: Path, *, container: str = "folder") -> Path:
 
 def zip_of(folder: Path, path: Path) -> Path:
     """The same files as a FOLDER dataset's, as a ZIP."""
-    granules = []
-    for file in sorted((folder / "DATA").glob("*/*/*.nc")):
-        day, region = file.parts[-3:-1]
-        source = {"l3_sss_asc": "l3_sss_smos_asc", "l3_sss_desc": "l3_sss_smos_desc"}
-        granules.append(
-            GranuleFile(day.replace("_", "-"), region, source.get(file.stem, file.stem), file)
+    files = _files_of(folder)
+    return write_taco(path, files, container="zip", id="synthetic_ocean", pad_to=11)
+
+
+def without_indian(folder: Path, path: Path) -> Path:
+    """The first day's l4_ssh, l3_swot and SMOS of the six regions beside NORTH and SOUTH_INDIAN."""
+    sources = ("l4_ssh", "l3_swot", "l3_sss_smos_asc")
+    files = [
+        file
+        for file in _files_of(folder)
+        if file.day == FIRST_DAY.isoformat()
+        and file.source in sources
+        and not file.region.endswith("_INDIAN")
+    ]
+    return write_taco(path, files, id="synthetic_ocean_with_a_gap")
+
+
+def _files_of(folder: Path) -> list[GranuleFile]:
+    source = {"l3_sss_asc": "l3_sss_smos_asc", "l3_sss_desc": "l3_sss_smos_desc"}
+    return [
+        GranuleFile(
+            file.parts[-3].replace("_", "-"),
+            file.parts[-2],
+            source.get(file.stem, file.stem),
+            file,
         )
-    return write_taco(path, granules, container="zip", id="synthetic_ocean", pad_to=11)
+        for file in sorted((folder / "DATA").glob("*/*/*.nc"))
+    ]
 
 
 def write_units(path: Path) -> Path:

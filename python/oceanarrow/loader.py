@@ -132,13 +132,14 @@ class Loader:
         return self._steps
 
     def __iter__(self) -> Iterator[Batch]:
-        epoch = self._epoch
+        epoch, delivered = self._epoch, 0
         stream = self._start()
         self._streams.append(stream)
         try:
             for native in stream:
+                delivered += 1
                 yield Batch(native)
-            if self._epoch == epoch:
+            if delivered == len(self) and self._epoch == epoch:
                 self._epoch += 1
         finally:
             stream.close()

@@ -89,7 +89,8 @@ def plot_sample(
         axes = add_map(figure, (rows, columns, i + 1), frame, panel.style.dark)
         axes.set_title(panel.title, fontsize=10)
         _draw(axes, panel, frame, norms[panel.style.quantity])
-    figure.suptitle(_headline(title, sample["metadata"], frame), fontsize=11)
+    headline = _headline(title, sample["metadata"], frame, one_line=columns > 1)
+    figure.suptitle(headline, fontsize=11)
     if save_path is not None:
         figure.savefig(save_path, dpi=200, bbox_inches="tight")
     if "inline" in plt.get_backend():
@@ -167,7 +168,9 @@ def _draw(axes: Axes, panel: _Panel, frame: Frame, norm: Normalize) -> None:
         look |= {"edgecolors": "#333333", "linewidths": 0.4}
         drawn = axes.scatter(x, y, c=panel.valid, s=26, **look)
     else:
-        x = frame.x(np.clip(_edges(panel.lons), frame.west, frame.east))
+        centre = np.array([panel.lons[0], panel.lons[-1]]).mean(keepdims=True)
+        lons = panel.lons + (frame.near(centre) - centre)
+        x = frame.x(np.clip(_edges(lons), frame.west, frame.east))
         y = np.clip(_edges(panel.lats), frame.south, frame.north)
         drawn = axes.pcolormesh(x, y, panel.values, rasterized=True, **look)
     _add_colour_bar(axes, panel, drawn)
@@ -195,7 +198,8 @@ def _edges(centres: Array) -> Array:
     return np.concatenate([[first], middle, [last]])
 
 
-def _headline(title: str, metadata: Mapping[str, Any], frame: Frame) -> str:
+def _headline(title: str, metadata: Mapping[str, Any], frame: Frame, one_line: bool) -> str:
     first, last = (str(time) for time in metadata["time_range"])
     dates = first if first == last else f"{first} to {last}"
-    return " | ".join(part for part in (title, dates, frame.text()) if part)
+    head = " | ".join(part for part in (title, dates) if part)
+    return f"{head}{' | ' if one_line else chr(10)}{frame.text()}"

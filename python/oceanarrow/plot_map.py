@@ -96,7 +96,10 @@ def add_map(figure: Figure, position: tuple[int, int, int], frame: Frame, dark: 
     axes.set_xlim(frame.west - frame.offset, frame.east - frame.offset)
     axes.set_ylim(frame.south, frame.north)
     axes.set_aspect("equal")
-    lons = MaxNLocator(4, steps=[1, 2, 3, 5, 6, 10]).tick_values(frame.west, frame.east)
+    wide = frame.east - frame.west > 180.0
+    lons = MaxNLocator(6 if wide else 4, steps=[1, 2, 3, 5, 6, 10]).tick_values(
+        frame.west, frame.east
+    )
     lats = MaxNLocator(5, steps=[1, 2, 3, 5, 6, 10]).tick_values(frame.south, frame.north)
     axes.set_xticks([x - frame.offset for x in lons if frame.west <= x <= frame.east])
     axes.set_yticks([y for y in lats if frame.south <= y <= frame.north])

@@ -24,7 +24,7 @@ class Style:
         quantity: variables of one quantity share a colour scale.
         label: the quantity in words.
         unit: as the registry writes it, "" if unknown.
-        cmocean: colour map where cmocean is installed.
+        cmocean: colour map where cmocean is installed, None if its ends would vanish in the dark.
         matplotlib: colour map elsewhere.
         centred: the middle colour means 0.
         dark: the background is dark.
@@ -33,7 +33,7 @@ class Style:
     quantity: str
     label: str
     unit: str
-    cmocean: str
+    cmocean: str | None
     matplotlib: str
     centred: bool = False
     dark: bool = False
@@ -42,16 +42,19 @@ class Style:
         """The colour map; values that are masked are transparent."""
         from matplotlib import colormaps
 
-        colours: Any = colormaps[self.matplotlib]
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                colours = getattr(import_module("cmocean").cm, self.cmocean)
-        except (ImportError, AttributeError):
-            # Not installed, or made for another matplotlib.
-            pass
+        colours = (self.cmocean and _cmocean(self.cmocean)) or colormaps[self.matplotlib]
         transparent: Colormap = colours.with_extremes(bad=(0.0, 0.0, 0.0, 0.0))
         return transparent
+
+
+def _cmocean(name: str) -> Any:
+    """The map of this name; None where cmocean is not installed or made for older matplotlib."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return getattr(import_module("cmocean").cm, name)
+    except (ImportError, AttributeError):
+        return None
 
 
 def style_of(name: str, unit: str) -> Style:
@@ -60,7 +63,7 @@ def style_of(name: str, unit: str) -> Style:
     if "adt" in words or name == "glorys_ssh":
         return Style("sea level", "sea level", unit, "dense_r", "viridis", dark=True)
     if {"ssh", "sla", "swot"} & set(words):
-        return Style("sla", "sea level anomaly", unit, "balance", "RdBu_r", True, True)
+        return Style("sla", "sea level anomaly", unit, None, "coolwarm", True, True)
     if "sst" in words:
         return Style("sst", "temperature", unit, "thermal", "inferno")
     if "sss" in words:

@@ -86,29 +86,12 @@ class QueryGenerator:
         """
         _check_count("n_queries", n_queries, minimum=0)
         size = _patch_size(patch_size)
-        (west, south), (east, north) = _corners("bbox_constraint", bbox_constraint)
-        if west < -180.0 or east > 180.0:
-            raise InvalidInputError(
-                f"bbox_constraint must lie within -180..180, not {bbox_constraint!r}: patches are "
-                "cut at the antimeridian; call once for each side of it"
-            )
+        region = _training_region(bbox_constraint)
         days = _start_days(date_range, time_window_days)
         _check_fraction("max_land_fraction", max_land_fraction)
         _check_fraction("max_spatial_overlap", max_spatial_overlap)
-        candidates = _Candidates(
-            (west, east, south, north), size, days, np.random.default_rng(seed)
-        )
-        overlap = OverlapIndex(time_window_days, max_spatial_overlap)
-
-        def fits(bbox: BBox, day: int) -> bool:
-            if not self._is_ocean(bbox, max_land_fraction):
-                return False
-            if max_spatial_overlap < 1.0:
-                if overlap.rejects(bbox, day):
-                    return False
-                overlap.add(bbox, day)
-            return True
-
+        candidates = _Candidates(region, size, days, np.random.default_rng(seed))
+        fits = self._acceptance(max_land_fraction, time_window_days, max_spatial_overlap)
         if verbose:
             print(f"Generating {n_queries} training queries...")
         with _progress(n_queries, verbose) as bar:
@@ -205,6 +188,23 @@ class QueryGenerator:
             InvalidInputError: a file is broken, or its columns are not a query's.
         """
         return query_files.load(path)
+
+    def _acceptance(
+        self, max_land_fraction: float, window_days: int, max_overlap: float
+    ) -> Callable[[BBox, int], bool]:
+        """Whether to accept a patch and start day, given what was accepted before."""
+        overlap = OverlapIndex(window_days, max_overlap)
+
+        def fits(bbox: BBox, day: int) -> bool:
+            if not self._is_ocean(bbox, max_land_fraction):
+                return False
+            if max_overlap < 1.0:
+                if overlap.rejects(bbox, day):
+                    return False
+                overlap.add(bbox, day)
+            return True
+
+        return fits
 
     def _is_ocean(self, bbox: BBox, max_land_fraction: float) -> bool:
         return self.land_mask is None or self.land_mask.is_ocean(bbox, max_land_fraction)
@@ -312,6 +312,16 @@ def _corners(name: str, bbox: BBox) -> tuple[tuple[float, float], tuple[float, f
             f"-90 <= lat_min <= lat_max <= 90, not {bbox!r}"
         )
     return (lon_min, lat_min), (lon_max, lat_max)
+
+
+def _training_region(bbox: BBox) -> BBox:
+    (west, south), (east, north) = _corners("bbox_constraint", bbox)
+    if west < -180.0 or east > 180.0:
+        raise InvalidInputError(
+            f"bbox_constraint must lie within -180..180, not {bbox!r}: patches are cut at the "
+            "antimeridian; call once for each side of it"
+        )
+    return west, east, south, north
 
 
 def _check_count(name: str, value: int, minimum: int) -> None:

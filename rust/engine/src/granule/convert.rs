@@ -224,7 +224,7 @@ impl<T: Element> Kernel<T> {
         };
         let mut fills: Vec<T> = Vec::new();
         for fill in packing.invalid.iter().filter_map(|&number| T::exactly(number)) {
-            if !fills.iter().any(|known| *known == fill) {
+            if !fills.contains(&fill) {
                 fills.push(fill);
             }
         }
@@ -285,15 +285,18 @@ impl<T: Element> Kernel<T> {
     }
 }
 
+/// Converts the elements in the bytes until the output is full.
+type Loop<O> = Box<dyn Fn(&[u8], &mut [O])>;
+
 /// Converts elements of decoded chunks by one packing.
 pub(super) struct Converter<O> {
-    run: Box<dyn Fn(&[u8], &mut [O])>,
+    run: Loop<O>,
     width: usize,
 }
 
 impl<O: Real> Converter<O> {
     pub(super) fn new(packing: &Packing) -> Self {
-        let run: Box<dyn Fn(&[u8], &mut [O])> = with_element!(packing.dtype, T => {
+        let run: Loop<O> = with_element!(packing.dtype, T => {
             let kernel = Kernel::<T>::new(packing);
             Box::new(move |bytes, out| kernel.run(bytes, out))
         });

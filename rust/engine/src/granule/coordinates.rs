@@ -7,8 +7,9 @@ use super::hdf5::{File, Variable};
 use super::window::{self, Stretch, View};
 use crate::error::{Error, Result};
 
-/// Longer 1-D coordinates are refused: 1 m around the Earth is a tenth of this.
-const MAX_LENGTH: u64 = 1 << 28;
+/// Longer 1-D variables are refused: 1 m around the Earth takes 40 million, and a file that claims
+/// more must not make us allocate it.
+const MAX_LENGTH: u64 = 1 << 26;
 
 /// How netCDF marks dimensions without a coordinate variable.
 const BARE_DIMENSION: &str = "This is a netCDF dimension but not a netCDF variable";
@@ -193,7 +194,7 @@ fn neighbours<'f>(file: &'f File, variable: &Variable<'_>) -> Result<Vec<Variabl
 
 /// The values of a 1-D variable, unpacked, NaN where invalid.
 pub(super) fn values(chunks: &Chunks, variable: &Variable<'_>) -> Result<Vec<f64>> {
-    values_as(chunks, variable, |packing| Ok(packing))
+    values_as(chunks, variable, Ok)
 }
 
 /// Like [`values`], with the packing adjusted first.

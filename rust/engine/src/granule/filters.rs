@@ -230,11 +230,13 @@ mod tests {
 
     #[test]
     fn fletcher32_known_answers() {
-        // The stored checksums of h5py 3.16 for these chunks of uint8.
-        assert_eq!(fletcher32(b"abcde\0"), 0x2a52_c929);
-        assert_eq!(fletcher32(&[0, 1, 0, 2]), 0x0004_0003);
+        // What h5py 3.16 (HDF5 2.0.0) stored for chunks of these bytes.
+        let counting: Vec<u8> = (0..2048u32).map(|i| (i % 256) as u8).collect();
+        assert_eq!(fletcher32(b"abcdef"), 0x5056_2a2d);
+        assert_eq!(fletcher32(b"abcde"), 0x4ff0_29c7);
         assert_eq!(fletcher32(&[255; 8]), 0xffff_ffff);
         assert_eq!(fletcher32(&[7]), 0x0700_0700);
+        assert_eq!(fletcher32(&counting), 0x282e_01fe);
     }
 
     #[test]

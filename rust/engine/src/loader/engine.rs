@@ -76,7 +76,10 @@ impl Plan {
         options: Options,
     ) -> Result<Self> {
         for (i, query) in queries.iter().enumerate() {
-            query.validate().map_err(|e| e.query(format!("number {i}")))?;
+            query.validate().map_err(|e| Error {
+                message: format!("queries[{i}]: {}", e.message).into(),
+                ..e
+            })?;
         }
         requests.iter().try_for_each(check_request)?;
         let catalog = Catalog::open(&LocalFiles::default(), roots)?;

@@ -1,0 +1,166 @@
+"""Fill the gaps between satellite tracks: a small network learns it from real sea level maps.
+
+The full maps are real (DUACS, see fetch.py). The gaps are synthetic: stripes as wide as the two
+swaths of SWOT keep what they cover, everything else is hidden from the network. The Gulf Stream is
+left out of the training and is what the network is tested on.
+"""
+
+import sys
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from fetch import DATASET
+from model import FillGaps, hide, smooth
+from picture import draw
+from torch import Tensor
+
+import oceanarrow
+from oceanarrow.dataset import PatchSize, Query, QueryGenerator
+
+PATCH = PatchSize(10, "deg")
+PIXELS = (64, 64)
+BATCH = 16
+EPOCHS = 6
+GULF_STREAM = (-80.0, -40.0, 25.0, 50.0)  # lon_min, lon_max, lat_min, lat_max
+TRAINING_DAYS = ("2018-12-31", "2019-01-02")
+TEST_DAY = "2019-01-03"
+
+
+def queries() -> tuple[list[Query], list[Query]]:
+    """Random patches of the world's ocean for training, a grid over the Gulf Stream for testing."""
+    generator = QueryGenerator(land_mask_path="builtin")
+    world = generator.generate_training_queries(
+        640, PATCH, TRAINING_DAYS, max_land_fraction=0.2, seed=0, verbose=False
+    )
+    test = generator.generate_eval_queries(
+        GULF_STREAM, PATCH, (TEST_DAY, TEST_DAY), spatial_overlap=0.5, verbose=False
+    )
+    return [query for query in world if not touches(query, GULF_STREAM)], test
+
+
+def touches(query: Query, bbox: tuple[float, float, float, float]) -> bool:
+    lon_min, lon_max, lat_min, lat_max = bbox
+    return (
+        query.lon_min < lon_max
+        and query.lon_max > lon_min
+        and query.lat_min < lat_max
+        and query.lat_max > lat_min
+    )
+
+
+def stream(
+    selection: list[Query], *, shuffle: bool, pixels: tuple[int, int] = PIXELS
+) -> oceanarrow.Loader:
+    """Batches of `adt`: (B, H, W) float32 in metres with a mask that is true over water."""
+    return oceanarrow.Loader(
+        str(DATASET),
+        selection,
+        input_variables=["adt"],
+        batch_size=BATCH if len(selection) >= BATCH else len(selection),
+        default_patch_size=pixels,
+        shuffle=shuffle,
+        seed=0,
+    )
+
+
+def train(network: FillGaps, loader: oceanarrow.Loader) -> None:
+    """Squared error on the hidden pixels; one line an epoch."""
+    optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)
+    steps = EPOCHS * len(loader)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=3e-3, total_steps=steps)
+    noise = torch.Generator().manual_seed(0)
+    print("epoch   network   smoothing   samples/s   waiting for data")
+    for epoch in range(1, EPOCHS + 1):
+        total = np.zeros(3)  # squared error of the network, of the baseline, number of pixels
+        started, waited = time.perf_counter(), 0.0
+        for sea, water, wait in timed(loader, f"epoch {epoch}"):
+            waited += wait
+            seen = hide(water, noise)
+            hidden = water & ~seen
+            error = network(sea, seen) - sea
+            loss = error[hidden].square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            total += squares(error, smooth(sea, seen) - sea, hidden)
+        elapsed = time.perf_counter() - started
+        ours, baseline = centimetres(total)
+        rate = len(loader) * BATCH / elapsed
+        share = f"{waited / elapsed:.1%}"
+        print(f"{epoch:5}   {ours:4.1f} cm   {baseline:6.1f} cm   {rate:9.0f}   {share:>16}")
+
+
+@torch.no_grad()
+def test(network: FillGaps, loader: oceanarrow.Loader) -> tuple[float, float]:
+    """Root mean square error over hidden water in cm: of the network, of smoothing."""
+    noise = torch.Generator().manual_seed(1)
+    total = np.zeros(3)
+    for sea, water, _ in timed(loader, "test"):
+        seen = hide(water, noise)
+        total += squares(network(sea, seen) - sea, smooth(sea, seen) - sea, water & ~seen)
+    return centimetres(total)
+
+
+def timed(loader: oceanarrow.Loader, label: str) -> Iterator[tuple[Tensor, Tensor, float]]:
+    """The batches as (sea level, water, seconds waited), with a progress bar on a terminal."""
+    bar = sys.stderr.isatty()
+    steps = len(loader)
+    asked = time.perf_counter()
+    for step, batch in enumerate(loader, 1):
+        tensors = batch.to_torch()
+        wait = time.perf_counter() - asked
+        if bar:
+            done = "#" * (30 * step // steps)
+            print(f"\r{label} [{done:<30}] {step}/{steps}", end="", file=sys.stderr)
+        yield tensors["inputs"]["adt"], tensors["masks"]["adt"], wait
+        asked = time.perf_counter()
+    if bar:
+        print(f"\r{'':60}\r", end="", file=sys.stderr)
+
+
+def squares(network: Tensor, baseline: Tensor, where: Tensor) -> np.ndarray:
+    """Sums over `where` of both squared errors, and its size."""
+    sums = [network[where].square().sum().item(), baseline[where].square().sum().item()]
+    return np.array([*sums, where.sum().item()])
+
+
+def centimetres(total: np.ndarray) -> tuple[float, float]:
+    network, baseline = 100 * np.sqrt(total[:2] / total[2])
+    return float(network), float(baseline)
+
+
+@torch.no_grad()
+def show(network: FillGaps) -> None:
+    """The Gulf Stream in one piece: the network does not mind a larger map."""
+    lon_min, lon_max, lat_min, lat_max = GULF_STREAM
+    height, width = (
+        round(side / PATCH.value * PIXELS[0]) for side in (lat_max - lat_min, lon_max - lon_min)
+    )
+    whole = Query(lon_min, lon_max, lat_min, lat_max, TEST_DAY, TEST_DAY)
+    loader = stream([whole], shuffle=False, pixels=(height, width))
+    sea, water, _ = next(timed(loader, "picture"))
+    seen = hide(water, torch.Generator().manual_seed(2))
+    path = draw(sea[0], seen[0], network(sea, seen)[0], water[0], GULF_STREAM, TEST_DAY)
+    print(f"Wrote {path}")
+
+
+def main() -> None:
+    torch.manual_seed(0)
+    oceanarrow.register_variable("adt", source="l4_ssh", file="l4_ssh.nc", netcdf="adt", unit="m")
+    training, testing = queries()
+    print(f"{len(training)} training patches, {len(testing)} test patches over the Gulf Stream")
+    network = FillGaps()
+    train(network, stream(training, shuffle=True))
+    ours, baseline = test(network, stream(testing, shuffle=False))
+    print(
+        f"Gulf Stream on {TEST_DAY}, never seen in training. Error where nothing was seen:\n"
+        f"  network {ours:.1f} cm, smoothing {baseline:.1f} cm"
+    )
+    show(network)
+
+
+if __name__ == "__main__":
+    main()
