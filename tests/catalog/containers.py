@@ -164,21 +164,29 @@ def tree(
 
 
 def _collection(levels: list[list[Row]], n_regions: int) -> dict[str, Any]:
-    per_region = [
-        {"n": sum(r["internal:parent_id"] % n_regions == k for r in levels[2]), "type": ["FILE"]}
-        for k in range(n_regions)
-    ]
+    """The description: level 1 has one pattern, level 2 one for each region."""
+    regions = levels[1][:n_regions]
+    per_region = []
+    for position in range(n_regions):
+        rows = [r for r in levels[2] if r["internal:parent_id"] % n_regions == position]
+        ids = list(dict.fromkeys(r["id"] for r in rows))
+        per_region.append({"n": len(rows), "type": ["FILE"] * len(ids), "id": ids})
+    first = {"n": len(levels[1]), "type": ["FOLDER"] * n_regions, "id": [r["id"] for r in regions]}
     return {
         "id": "synthetic",
         "dataset_version": "0.1.0",
+        "description": "Synthetic.",
         "licenses": ["CC0-1.0"],
+        "providers": [{"name": "synthetic", "roles": ["producer"]}],
+        "tasks": ["regression"],
         "taco_version": "0.5.0",
         "title": None,
         "extent": {"spatial": [45.0, -45.0, 135.0, 45.0], "temporal": None},
         "taco:pit_schema": {
             "root": {"n": len(levels[0]), "type": "FOLDER"},
-            "hierarchy": {"1": [{"n": len(levels[1]), "type": ["FOLDER"]}], "2": per_region},
+            "hierarchy": {"1": [first], "2": per_region},
         },
+        "taco:field_schema": {f"level{k}": [["id", "string", ""]] for k in range(3)},
     }
 
 

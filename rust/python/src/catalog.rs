@@ -47,8 +47,8 @@ impl Catalog {
 
     /// The names of the data sources, in alphabetical order.
     #[getter]
-    fn sources(&self) -> Vec<String> {
-        self.inner.sources().to_vec()
+    fn sources(&self) -> Vec<&str> {
+        self.inner.sources().iter().map(|name| &**name).collect()
     }
 
     /// What is odd about the dataset, but no reason to refuse it.
@@ -82,8 +82,8 @@ impl Catalog {
         let row = PyDict::new(py);
         row.set_item("day", iso_date(granule.day))?;
         row.set_item("region", &self.inner.regions()[usize::from(granule.region)].name)?;
-        row.set_item("source", &self.inner.sources()[usize::from(granule.source)])?;
-        row.set_item("file", &self.inner.files()[usize::from(granule.file)])?;
+        row.set_item("source", &*self.inner.sources()[usize::from(granule.source)])?;
+        row.set_item("file", &*self.inner.files()[usize::from(granule.file)])?;
         row.set_item("res_deg_lat", granule.res_deg_lat)?;
         row.set_item("path", &*location.object)?;
         row.set_item("offset", location.slice.map(|slice| slice.0))?;

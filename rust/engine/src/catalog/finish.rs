@@ -41,7 +41,7 @@ pub(super) fn finish(joined: Joined) -> Result<Catalog> {
     let regions = region_names
         .into_iter()
         .zip(bounds)
-        .map(|(name, bounds)| region(name, bounds))
+        .map(|(name, bounds)| region(name.to_string(), bounds))
         .collect::<Result<Vec<_>>>()?;
     let catalog = Catalog { granules, regions, sources, files, parts, warnings };
     check_duplicates(&catalog)?;

@@ -34,14 +34,14 @@ impl Interner {
     }
 
     /// The names in alphabetical order, and the new number of each old one.
-    pub(super) fn sorted(self) -> (Vec<String>, Vec<u16>) {
+    pub(super) fn sorted(self) -> (Vec<Arc<str>>, Vec<u16>) {
         let mut order: Vec<(Arc<str>, u16)> = self.names.into_iter().zip(0..).collect();
         order.sort_unstable();
         let mut renumbered = vec![0; order.len()];
         for (new, (_, old)) in order.iter().enumerate() {
             renumbered[usize::from(*old)] = new as u16;
         }
-        (order.into_iter().map(|(name, _)| name.to_string()).collect(), renumbered)
+        (order.into_iter().map(|(name, _)| name).collect(), renumbered)
     }
 }
 
@@ -57,7 +57,7 @@ mod tests {
         }
         assert_eq!((names.get("c"), names.get("a"), names.get("z")), (Some(0), Some(1), None));
         let (sorted, renumbered) = names.sorted();
-        assert_eq!(sorted, ["a", "b", "c"]);
+        assert_eq!(sorted.iter().map(|n| &**n).collect::<Vec<_>>(), ["a", "b", "c"]);
         assert_eq!(renumbered, [2, 0, 1]);
     }
 

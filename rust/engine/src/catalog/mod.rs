@@ -73,8 +73,8 @@ struct Part {
 pub struct Catalog {
     granules: Vec<Granule>,
     regions: Vec<Region>,
-    sources: Vec<String>,
-    files: Vec<String>,
+    sources: Vec<Arc<str>>,
+    files: Vec<Arc<str>>,
     parts: Vec<Part>,
     warnings: Vec<String>,
 }
@@ -117,12 +117,12 @@ impl Catalog {
     }
 
     /// The `data_source` names, in alphabetical order.
-    pub fn sources(&self) -> &[String] {
+    pub fn sources(&self) -> &[Arc<str>] {
         &self.sources
     }
 
     /// The file names, in alphabetical order.
-    pub fn files(&self) -> &[String] {
+    pub fn files(&self) -> &[Arc<str>] {
         &self.files
     }
 
