@@ -187,8 +187,7 @@ def build_mosaic(tiles: Sequence[Tile], west: float, east: float) -> Mosaic:
     lat, row_places = _joined([tile.lat for tile in tiles])
     copies: list[tuple[int, np.ndarray]] = []
     for k, tile in enumerate(tiles):
-        for turn in range(-1440, 1441, 360):
-            copies.append((k, tile.lon + turn))
+        copies += [(k, tile.lon + turn) for turn in range(-1440, 1441, 360)]
     near = [(k, (lon >= west - _MARGIN) & (lon <= east + _MARGIN), lon) for k, lon in copies]
     near = [entry for entry in near if entry[1].any()]
     lon, col_places = _joined([lon[keep] for _, keep, lon in near])

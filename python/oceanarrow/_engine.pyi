@@ -1,10 +1,25 @@
 """The native engine. `oceanarrow` wraps it; its classes are not made by users, but `Catalog`."""
 
+import os
 from collections.abc import Sequence
 from typing import Any, final
 
 import numpy as np
 import numpy.typing as npt
+
+__all__ = [
+    "Batch",
+    "Catalog",
+    "Engine",
+    "Request",
+    "Stream",
+    "Tensor",
+    "__version__",
+    "built_in_variables",
+    "error_kinds",
+    "read_points",
+    "read_window",
+]
 
 __version__: str
 
@@ -33,7 +48,9 @@ class Catalog:
         InvalidDatasetError: its metadata break the TACO specification (also a ValueError).
     """
 
-    def __new__(cls, paths: Sequence[str]) -> Catalog: ...
+    def __new__(
+        cls, paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+    ) -> Catalog: ...
     def __len__(self) -> int: ...
     @property
     def days(self) -> tuple[str, str] | None:
@@ -141,20 +158,3 @@ class Tensor:
     def numpy(self) -> npt.NDArray[Any]: ...
     def __dlpack__(self, **kwargs: Any) -> object: ...
     def __dlpack_device__(self) -> tuple[int, int]: ...
-
-@final
-class Catalog:
-    """The granules of a local TACO dataset, sorted by day, region, source and file."""
-
-    def __new__(cls, paths: list[str]) -> Catalog: ...
-    def __len__(self) -> int: ...
-    @property
-    def days(self) -> tuple[str, str] | None: ...
-    @property
-    def regions(self) -> dict[str, tuple[float, float, float, float]]: ...
-    @property
-    def sources(self) -> list[str]: ...
-    @property
-    def warnings(self) -> list[str]: ...
-    def granules(self) -> list[dict[str, Any]]: ...
-    def check_zip_entry(self, index: int) -> None: ...

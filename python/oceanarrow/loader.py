@@ -109,7 +109,10 @@ class Loader:
             "seed": seed if shuffle else None,
             "tail": tail or ("drop" if shuffle else "pad"),
         }
-        self._run: dict[str, Any] = {"threads": threads, "prefetch_bytes": prefetch_bytes or _PREFETCH_BYTES}
+        self._run: dict[str, Any] = {
+            "threads": threads,
+            "prefetch_bytes": prefetch_bytes or _PREFETCH_BYTES,
+        }
         self._epoch = 0
         self._streams: list[_engine.Stream] = []
         self._engine = open_engine(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -202,7 +203,7 @@ def _roots(taco_path: TacoPath) -> list[str]:
                 f"remote datasets cannot be opened yet: {root}; download the dataset and give "
                 "the path of its folder or .tacozip"
             )
-    return [os.path.abspath(root) for root in roots]
+    return [str(Path(root).absolute()) for root in roots]
 
 
 def _query_arrays(queries: Iterable[Query]) -> tuple[Any, Any]:

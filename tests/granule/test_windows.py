@@ -162,8 +162,8 @@ def ident(spec: Spec) -> str:
             "".join(d[:2] for d in spec.dims),
             str(spec.steps),
             str(spec.chunks),
+            *list(spec.filters),
         ]
-        + list(spec.filters)
     ).replace(" ", "")
 
 

@@ -231,8 +231,7 @@ class OceanTACODataset(Dataset[dict[str, Any]]):
 def _resolution(degrees: float | None) -> float | None:
     if degrees is None:
         return None
-    number = isinstance(degrees, (int, float, np.number)) and not isinstance(degrees, bool)
-    if not number or not 0 < degrees < np.inf:
+    if isinstance(degrees, bool) or not 0 < degrees < np.inf:
         raise InvalidInputError(f"target_resolution must be positive degrees, not {degrees!r}")
     return float(degrees)
 

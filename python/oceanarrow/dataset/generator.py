@@ -325,7 +325,8 @@ def _training_region(bbox: BBox) -> BBox:
 
 
 def _check_count(name: str, value: int, minimum: int) -> None:
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < minimum:
+    check: object = value
+    if not isinstance(check, (int, np.integer)) or isinstance(check, bool) or check < minimum:
         raise InvalidInputError(f"{name} must be a whole number >= {minimum}, not {value!r}")
 
 

@@ -1,12 +1,15 @@
 //! `Catalog`: the granules of a dataset.
 
+use std::path::PathBuf;
+
 use oceanarrow_engine::catalog as engine;
+use oceanarrow_engine::error::Error;
 use oceanarrow_engine::query::iso_date;
 use oceanarrow_engine::store::LocalFiles;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::error::run;
+use crate::error::{raise, run};
 
 /// The granules of a local TACO dataset, sorted by day, region, source and file.
 ///
@@ -16,10 +19,33 @@ pub struct Catalog {
     inner: engine::Catalog,
 }
 
+/// One path or all parts.
+#[derive(FromPyObject)]
+enum Paths {
+    One(PathBuf),
+    Many(Vec<PathBuf>),
+}
+
+impl Paths {
+    fn into_strings(self) -> PyResult<Vec<String>> {
+        let paths = match self {
+            Self::One(path) => vec![path],
+            Self::Many(paths) => paths,
+        };
+        let text = |path: PathBuf| {
+            path.into_os_string().into_string().map_err(|path| {
+                raise(Error::invalid_input(format!("the path {path:?} is not UTF-8 text")))
+            })
+        };
+        paths.into_iter().map(text).collect()
+    }
+}
+
 #[pymethods]
 impl Catalog {
     #[new]
-    fn new(py: Python<'_>, paths: Vec<String>) -> PyResult<Self> {
+    fn new(py: Python<'_>, paths: Paths) -> PyResult<Self> {
+        let paths = paths.into_strings()?;
         let inner = run(py, || engine::Catalog::open(&LocalFiles::default(), &paths))?;
         Ok(Self { inner })
     }

@@ -1,5 +1,7 @@
 //! The files that may carry weight for a query, found in the catalog without opening any.
 
+use std::sync::Arc;
+
 use crate::catalog::{Catalog, Granule};
 use crate::query::Query;
 use crate::variable::Variable;
@@ -36,8 +38,8 @@ pub struct Selector {
 impl Selector {
     /// The selector of a variable; `None` if the catalog holds no such source and file.
     pub fn new(catalog: &Catalog, variable: &Variable) -> Option<Self> {
-        let index = |names: &[String], name: &str| {
-            names.iter().position(|x| x == name).and_then(|i| u16::try_from(i).ok())
+        let index = |names: &[Arc<str>], name: &str| {
+            names.iter().position(|x| **x == *name).and_then(|i| u16::try_from(i).ok())
         };
         Some(Self {
             source: index(catalog.sources(), &variable.source)?,
