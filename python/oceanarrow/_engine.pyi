@@ -88,6 +88,7 @@ class Request:
         temporal_agg: str,
         min_support: float,
         fill_value: float,
+        normalize: tuple[float, float] | None,
         shape: tuple[int, int] | None,
     ) -> Request: ...
 

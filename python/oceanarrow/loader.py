@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Literal
@@ -10,6 +11,7 @@ from oceanarrow import _engine
 from oceanarrow.batch import Batch, Schema
 from oceanarrow.dataset.query import Query
 from oceanarrow.exceptions import InvalidInputError
+from oceanarrow.normalization import Statistics
 from oceanarrow.request import (
     Grid,
     OnError,
@@ -50,6 +52,9 @@ class Loader:
             centres lie in the box.
         min_support: pixels with less valid weight than this share are invalid.
         fill_value: what invalid pixels hold; may be NaN.
+        normalize: {variable: (mean, std)} or a JSON file of such, in the variable's unit: valid
+            values are delivered as `(value - mean) / std`;
+            `oceanarrow.normalization.denormalize` undoes it.
         shuffle: a new order each epoch; otherwise the list's own.
         seed: seeds the order; epochs of different seeds never coincide.
         tail: what becomes of a last batch that is not full: `"drop"`, `"pad"` (repeated queries
@@ -85,6 +90,7 @@ class Loader:
         grid: Grid | Mapping[str, Grid] = "exact",
         min_support: float | Mapping[str, float] = 0.01,
         fill_value: float | Mapping[str, float] = 0.0,
+        normalize: Statistics | str | os.PathLike[str] | None = None,
         shuffle: bool = True,
         seed: int = 0,
         tail: Literal["drop", "pad", "partial"] | None = None,
@@ -121,7 +127,7 @@ class Loader:
             inputs,
             targets,
             patch_shapes(names, default_patch_size, patch_sizes),
-            Rendering(temporal_agg, resample, grid, min_support, fill_value),
+            Rendering(temporal_agg, resample, grid, min_support, fill_value, normalize),
             on_error=on_error,
             cache_bytes=cache_bytes,
             support=support,

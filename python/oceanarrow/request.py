@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -13,6 +13,7 @@ import numpy as np
 from oceanarrow import _engine
 from oceanarrow.dataset.query import Query
 from oceanarrow.exceptions import InvalidInputError, UnsupportedError
+from oceanarrow.normalization import Statistics, read_statistics
 from oceanarrow.variables import Variable, find_variables
 
 T = TypeVar("T")
@@ -32,6 +33,7 @@ class Rendering:
     """How variables are rendered; each is one value for all, or a mapping by variable.
 
     Variables that a mapping leaves out take the default. `docs/semantics.md` has the rules.
+    `normalize` is by variable, or a file of statistics; variables it leaves out keep their unit.
     """
 
     temporal_agg: TemporalAgg | Mapping[str, TemporalAgg] = "mean"
@@ -39,16 +41,19 @@ class Rendering:
     grid: Grid | Mapping[str, Grid] = "exact"
     min_support: float | Mapping[str, float] = 0.01
     fill_value: float | Mapping[str, float] = 0.0
+    normalize: Statistics | str | os.PathLike[str] | None = None
 
     def of(self, names: Sequence[str]) -> list[dict[str, Any]]:
         """The values for each of `names`."""
-        fields = type(self).__dataclass_fields__.values()
         columns = {
             field.name: per_variable(
                 field.name, getattr(self, field.name), names, default=field.default
             )
-            for field in fields
+            for field in fields(self)
+            if field.name != "normalize"
         }
+        statistics = read_statistics(self.normalize)
+        columns["normalize"] = per_variable("normalize", statistics, names, default=None)
         return [{name: column[i] for name, column in columns.items()} for i in range(len(names))]
 
 

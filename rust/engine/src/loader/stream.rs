@@ -155,7 +155,7 @@ impl Shared {
                 padded,
             })
             .collect();
-        let mut collated = Collated::new(&self.kinds, rows)?;
+        let mut collated = Collated::new(&self.kinds, rows, self.engine.slabs())?;
         collated.cells().into_par_iter().try_for_each(|(row, variable, cell, outcome)| {
             if self.cancelled.load(Ordering::Relaxed) {
                 return Err(Error::cancelled("the loader was closed"));
