@@ -52,7 +52,8 @@ class OceanTACODataset(Dataset[dict[str, Any]]):
         default_patch_size: pixels `(H, W)` of gridded variables; None delivers the native cells
             inside the box, with their own axes.
         patch_sizes: {variable: (H, W)}, where it differs.
-        resample, grid, min_support, fill_value, normalize, on_error, cache_bytes: as in `oceanarrow.Loader`.
+        resample, grid, min_support, fill_value, normalize, on_error, cache_bytes: as in
+            `oceanarrow.Loader`.
 
     Raises:
         InvalidInputError: an argument is wrong (it is also a ValueError); of variables that are

@@ -53,7 +53,7 @@ pub enum ColumnKind {
 /// The data of one variable's column.
 pub enum ColumnData {
     /// A tensor.
-    Grid(GridData),
+    Grid(Box<GridData>),
     /// Ragged levels, a row each.
     Points(Vec<PointRow>),
 }
@@ -125,9 +125,8 @@ impl Collated {
         let columns = kinds
             .iter()
             .map(|kind| match kind {
-                ColumnKind::Grid(shape) => {
-                    GridData::new(*shape, rows.len(), pool).map(ColumnData::Grid)
-                }
+                ColumnKind::Grid(shape) => GridData::new(*shape, rows.len(), pool)
+                    .map(|data| ColumnData::Grid(Box::new(data))),
                 ColumnKind::Points => Ok(ColumnData::Points(vec![PointRow::default(); rows.len()])),
             })
             .collect::<Result<_>>()?;
