@@ -6,7 +6,7 @@ use numpy::ndarray::ArrayView2;
 use numpy::{PyArray1, PyArrayMethods, PyReadonlyArray2};
 use oceanarrow_engine::error::Error;
 use oceanarrow_engine::loader::{self, OnError, Options, Plan, SampleColumn, StreamOptions};
-use oceanarrow_engine::plan::{Order, Tail};
+use oceanarrow_engine::plan::{DEFAULT_LANES, DEFAULT_WINDOW, OrderSpec, Tail};
 use oceanarrow_engine::query::Query;
 use oceanarrow_engine::render::{NativePatch, PointRow};
 use pyo3::prelude::*;
@@ -135,15 +135,20 @@ impl Engine {
         prefetch_bytes: usize,
     ) -> PyResult<Stream> {
         let engine = self.engine();
-        let order = order(&engine, batch_size, seed, tail)?;
-        let options = StreamOptions { order, epoch, threads, prefetch_bytes };
-        run(py, || loader::Stream::new(engine, options)).map(Stream::new)
+        let spec = order_spec(&engine, batch_size, seed, tail)?;
+        run(py, || {
+            let order = engine.order(spec)?;
+            let options = StreamOptions { order, epoch, threads, prefetch_bytes };
+            loader::Stream::new(engine, options)
+        })
+        .map(Stream::new)
     }
 
     /// The number of steps an epoch.
     #[pyo3(signature = (*, batch_size, seed, tail))]
-    fn steps(&self, batch_size: usize, seed: Option<u64>, tail: &str) -> PyResult<usize> {
-        Ok(order(&self.engine(), batch_size, seed, tail)?.steps())
+    fn steps(&self, batch_size: usize, seed: Option<u64>, tail: &str) -> PyResult<u64> {
+        let spec = order_spec(&self.engine(), batch_size, seed, tail)?;
+        spec.steps().ok_or_else(|| raise(Error::invalid_input("the epoch has no last step")))
     }
 
     /// Names of the columns of the batches.
@@ -174,18 +179,31 @@ impl Engine {
     }
 }
 
-fn order(engine: &loader::Engine, batch: usize, seed: Option<u64>, tail: &str) -> PyResult<Order> {
+fn order_spec(
+    engine: &loader::Engine,
+    batch_size: usize,
+    seed: Option<u64>,
+    tail: &str,
+) -> PyResult<OrderSpec> {
     let tail = choice(
         "tail",
         tail,
         &[("drop", Tail::Drop), ("pad", Tail::Pad), ("partial", Tail::Partial)],
     )?;
-    let order = Order { n: engine.plan().queries.len(), batch, seed, tail };
-    order.validate().map_err(raise)?;
-    Ok(order)
+    let spec = OrderSpec {
+        n: engine.plan().queries.len() as u64,
+        global_batch: batch_size as u64,
+        lanes: DEFAULT_LANES,
+        window: DEFAULT_WINDOW,
+        seed,
+        tail,
+    };
+    spec.validate().map_err(raise)?;
+    Ok(spec)
 }
 
-fn queries(boxes: ArrayView2<'_, f64>, days: ArrayView2<'_, i32>) -> PyResult<Vec<Query>> {
+/// Queries out of the columns of arrays.
+pub fn queries(boxes: ArrayView2<'_, f64>, days: ArrayView2<'_, i32>) -> PyResult<Vec<Query>> {
     if boxes.ncols() != 4 || days.ncols() != 2 || boxes.nrows() != days.nrows() {
         return Err(raise(Error::invalid_input("boxes must be (N, 4) and days (N, 2)")));
     }

@@ -16,10 +16,10 @@ use super::engine::Engine;
 use crate::collate::{Collated, ColumnKind, Row};
 use crate::error::{Error, Result};
 use crate::export::{batch_schema, record_batch};
-use crate::plan::{Order, Slot};
+use crate::plan::{Order, Sequence, Slot};
 
 /// How a stream runs.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct StreamOptions {
     /// The order of the queries.
     pub order: Order,
@@ -45,7 +45,9 @@ pub enum Poll {
 pub struct Stream {
     shared: Arc<Shared>,
     pool: ThreadPool,
-    next: usize,
+    next: u64,
+    /// Steps of the epoch.
+    steps: u64,
     depth: usize,
     ahead: VecDeque<Receiver<Result<RecordBatch>>>,
 }
@@ -53,7 +55,7 @@ pub struct Stream {
 /// What the tasks of a stream share.
 struct Shared {
     engine: Arc<Engine>,
-    order: Order,
+    sequence: Sequence,
     epoch: u64,
     kinds: Vec<ColumnKind>,
     schema: Arc<Schema>,
@@ -74,7 +76,9 @@ impl Engine {
 impl Stream {
     /// Starts a stream.
     pub fn new(engine: Arc<Engine>, options: StreamOptions) -> Result<Self> {
-        options.order.validate()?;
+        let Some(steps) = options.order.steps_left(0) else {
+            return Err(Error::unsupported("tail=\"continue\" does not stream yet"));
+        };
         let kinds: Vec<ColumnKind> =
             engine.plan().columns()?.into_iter().map(|column| column.kind).collect();
         let schema = Arc::new(engine.schema()?);
@@ -83,18 +87,19 @@ impl Stream {
             .thread_name(|i| format!("oceanarrow-{i}"))
             .build()
             .map_err(|e| Error::io(format!("cannot start the loader's threads: {e}")))?;
-        let batch_bytes = options.order.batch * kinds.iter().map(bytes_a_row).sum::<usize>();
+        let batch_bytes = options.order.spec().global_batch as usize
+            * kinds.iter().map(bytes_a_row).sum::<usize>();
         let depth = (options.prefetch_bytes / batch_bytes.max(1))
             .clamp(1, 2 * pool.current_num_threads() + 2);
         let shared = Arc::new(Shared {
             engine,
-            order: options.order,
+            sequence: Sequence::new(options.order),
             epoch: options.epoch,
             kinds,
             schema,
             cancelled: AtomicBool::new(false),
         });
-        Ok(Self { shared, pool, next: 0, depth, ahead: VecDeque::new() })
+        Ok(Self { shared, pool, next: 0, steps, depth, ahead: VecDeque::new() })
     }
 
     /// The schema of the batches, without what each adds to its metadata.
@@ -104,7 +109,7 @@ impl Stream {
 
     /// Waits up to `timeout` for the next batch.
     pub fn poll(&mut self, timeout: Duration) -> Result<Poll> {
-        while self.ahead.len() < self.depth && self.next < self.shared.order.steps() {
+        while self.ahead.len() < self.depth && self.next < self.steps {
             self.start(self.next);
             self.next += 1;
         }
@@ -122,7 +127,7 @@ impl Stream {
     }
 
     /// Hands a step to the pool.
-    fn start(&mut self, step: usize) {
+    fn start(&mut self, step: u64) {
         let (sender, receiver) = bounded(1);
         let shared = self.shared.clone();
         self.pool.spawn(move || {
@@ -145,11 +150,13 @@ impl Drop for Stream {
 
 impl Shared {
     /// Makes the batch of a step.
-    fn batch(&self, step: usize) -> Result<RecordBatch> {
-        let slots = self.order.step(self.epoch, step);
+    fn batch(&self, step: u64) -> Result<RecordBatch> {
+        let order = self.sequence.order();
+        let rows = 0..order.spec().global_batch;
+        let slots = self.sequence.slots(self.epoch, step * order.lane_rows(), rows);
         let rows = slots
             .iter()
-            .map(|&Slot { query, padded }| Row {
+            .map(|&Slot { query, padded, .. }| Row {
                 index: query,
                 query: self.engine.plan().queries[query],
                 padded,
