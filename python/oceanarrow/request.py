@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from oceanarrow import _engine
 from oceanarrow.dataset.query import Query
@@ -23,6 +24,7 @@ Resample = Literal["bilinear", "area", "nearest", "auto"]
 Grid = Literal["exact", "crop"]
 TemporalAgg = Literal["mean", "first", "last", "stack"]
 OnError = Literal["raise", "mask"]
+QueryArrays = tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]
 
 DEFAULT_CACHE_BYTES = 512 * 2**20
 """Budget of the cache of decoded chunks, unless the caller names one."""
@@ -59,7 +61,7 @@ class Rendering:
 
 def open_engine(
     taco_path: TacoPath,
-    queries: Iterable[Query],
+    queries: QueryArrays,
     inputs: Sequence[Variable],
     targets: Sequence[Variable],
     shapes: Mapping[str, PatchShape | None],
@@ -95,11 +97,9 @@ def open_engine(
     if cache_bytes is None:
         cache_bytes = DEFAULT_CACHE_BYTES
     check_positive("cache_bytes", cache_bytes, minimum=0)
-    boxes, days = _query_arrays(queries)
     return _engine.Engine.open(
         _roots(taco_path),
-        boxes,
-        days,
+        *queries,
         requests,
         on_error=on_error,
         support=support,
@@ -211,8 +211,12 @@ def _roots(taco_path: TacoPath) -> list[str]:
     return [str(Path(root).absolute()) for root in roots]
 
 
-def _query_arrays(queries: Iterable[Query]) -> tuple[Any, Any]:
-    """`(N, 4)` float64 edges and `(N, 2)` int32 days."""
+def query_arrays(queries: Iterable[Query]) -> QueryArrays:
+    """The queries' edges `(N, 4)` float64 and days `(N, 2)` int32 since 1970-01-01.
+
+    Raises:
+        InvalidInputError: one is no query, or its times are no dates.
+    """
     boxes, days = [], []
     for i, query in enumerate(queries):
         if not isinstance(query, Query):

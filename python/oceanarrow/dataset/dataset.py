@@ -26,6 +26,7 @@ from oceanarrow.request import (
     open_engine,
     patch_shapes,
     per_variable,
+    query_arrays,
 )
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class OceanTACODataset(Dataset[dict[str, Any]]):
         )
         self._engine = open_engine(
             taco_path,
-            self.queries,
+            query_arrays(self.queries),
             inputs,
             targets,
             self._shapes,

@@ -1,7 +1,7 @@
 //! The engine: a plan, and what it takes to render any of its queries.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ use crate::collate::{CellMut, ColumnKind, GridShape, Outcome, SlabPool};
 use crate::error::{Error, Kind, Result};
 use crate::export::{ColumnField, Role};
 use crate::granule::GranuleReader;
-use crate::plan::{Clusters, DayCandidates, Order, OrderSpec, Selector};
+use crate::plan::{DayCandidates, Selector};
 use crate::query::Query;
 use crate::render::{
     Day, GridRule, NativePatch, PointRow, Rules, TemporalAgg, Tile, render, render_native,
@@ -197,8 +197,6 @@ pub struct Engine {
     checked: Vec<AtomicBool>,
     slabs: Arc<SlabPool>,
     telemetry: Telemetry,
-    /// Made when a shuffled order is first asked for.
-    clusters: OnceLock<Arc<Clusters>>,
 }
 
 /// Idle batch memory that an engine keeps at most.
@@ -220,26 +218,12 @@ impl Engine {
             checked,
             slabs: SlabPool::new(IDLE_SLAB_BYTES),
             telemetry: Telemetry::default(),
-            clusters: OnceLock::new(),
         }
     }
 
     /// The plan.
     pub fn plan(&self) -> &Plan {
         &self.plan
-    }
-
-    /// The order of the plan's queries.
-    pub fn order(&self, spec: OrderSpec) -> Result<Order> {
-        let clusters = if spec.seed.is_none() {
-            Arc::new(Clusters::list(self.plan.queries.len())?)
-        } else if let Some(clusters) = self.clusters.get() {
-            clusters.clone()
-        } else {
-            let clusters = Arc::new(Clusters::new(&self.plan.queries)?);
-            self.clusters.get_or_init(|| clusters).clone()
-        };
-        Order::new(spec, clusters, None)
     }
 
     /// What the engine has done.
