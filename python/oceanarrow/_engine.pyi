@@ -97,6 +97,7 @@ class Request:
         temporal_agg: str,
         min_support: float,
         fill_value: float,
+        normalize: tuple[float, float] | None,
         shape: tuple[int, int] | None,
     ) -> Request: ...
 
@@ -166,8 +167,8 @@ class Order:
         global_batch: int,
         seed: int | None,
         tail: str,
-        lanes: int = 16,
-        window: int = 1024,
+        lanes: int = ...,
+        window: int = ...,
         weights: npt.NDArray[np.float64] | None = None,
     ) -> Order: ...
     @property
@@ -201,7 +202,7 @@ class Order:
             PlanMismatchError: it is that of another plan, or its lanes do not divide G.
         """
     def locality(
-        self, world_size: int, cache: int, most_steps: int = 18446744073709551615
+        self, world_size: int, cache: int, most_steps: int = ...
     ) -> dict[str, Any]:
         """The predicted cost of an epoch in clusters; each rank keeps its `cache` latest.
 
