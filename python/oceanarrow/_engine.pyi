@@ -146,8 +146,9 @@ class Order:
         global_batch: G, rows of a batch over all ranks.
         seed: None is the list's own order.
         tail: "drop", "pad", "continue" or "partial".
-        lanes: at most; in use is the largest divisor of G that is at most this and N.
-        window: queries within which a lane is shuffled.
+        lanes: at most, by default 16; in use is the largest divisor of G that is at most
+            this and N.
+        window: queries within which a lane is shuffled, by default 1024.
         weights: (N,) float64; an epoch then has each query as often as its weight asks.
 
     Raises:
@@ -162,8 +163,8 @@ class Order:
         global_batch: int,
         seed: int | None,
         tail: str,
-        lanes: int = 16,
-        window: int = 1024,
+        lanes: int = ...,
+        window: int = ...,
         weights: npt.NDArray[np.float64] | None = None,
     ) -> Order: ...
     @property
@@ -196,9 +197,7 @@ class Order:
             InvalidInputError: it is no state.
             PlanMismatchError: it is that of another plan, or its lanes do not divide G.
         """
-    def locality(
-        self, world_size: int, cache: int, most_steps: int = 18446744073709551615
-    ) -> dict[str, Any]:
+    def locality(self, world_size: int, cache: int, most_steps: int = ...) -> dict[str, Any]:
         """The predicted cost of an epoch in clusters; each rank keeps its `cache` latest.
 
         Returns:
