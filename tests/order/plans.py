@@ -35,7 +35,9 @@ def reference_clusters(boxes: np.ndarray, days: np.ndarray) -> list[list[int]]:
 
 
 def by_reference(n, batch, seed, tail, days=7, kind=reference.Order, **options):
-    clusters = reference_clusters(*boxes_and_days(n, days)) if seed is not None else [list(range(n))]
+    clusters = [list(range(n))]
+    if seed is not None:
+        clusters = reference_clusters(*boxes_and_days(n, days))
     return kind(clusters, n, batch, seed, tail, **options)
 
 

@@ -26,9 +26,9 @@ def cell(lon: float, width: float, south: float, north: float) -> int:
 
 def clusters(queries: list[tuple[int, int]]) -> list[list[int]]:
     """Clusters of (first day, cell) queries: one day, one region, at most 64."""
-    out: list[list[int]] = []
+    out, last = [], None
     for day, code, i in sorted((day, code, i) for i, (day, code) in enumerate(queries)):
-        if not out or last != (day, code >> 8) or len(out[-1]) == 64:
+        if last != (day, code >> 8) or len(out[-1]) == 64:
             out.append([])
         last = (day, code >> 8)
         out[-1].append(i)
@@ -67,13 +67,14 @@ class Order:
         if self.weights is None:
             return self.clusters
         ints = [max(int(w / max(self.weights) * 2.0**32), w > 0) for w in self.weights]
-        total = sum(ints)
-        first, before, out = (self.key("weights", self.seed, epoch) * total) >> 64, 0, []
+        total, before, out = sum(ints), 0, []
+        first = self.key("weights", self.seed, epoch) * total >> 64
         for cluster in self.clusters:
             out.append([])
             for i in cluster:
-                ends = [max(0, -((first - b * self.n) // total)) for b in (before, before + ints[i])]
-                out[-1] += [i] * (ends[1] - ends[0])
+                sums = before, before + ints[i]
+                begin, end = (max(0, -((first - c * self.n) // total)) for c in sums)
+                out[-1] += [i] * (end - begin)
                 before += ints[i]
         return out
 

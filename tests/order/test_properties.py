@@ -42,9 +42,10 @@ class FloatLog2(reference.Order):
 
 class DropOnEachRank(reference.Order):
     def steps(self, world_size=1, rank=0):
+        if self.tail != "drop":
+            return super().steps(world_size, rank)
         shard = self.n // world_size + (rank < self.n % world_size)
-        size = self.batch // world_size
-        return shard // size if self.tail == "drop" else -(-shard // size)
+        return shard // (self.batch // world_size)
 
 
 class LanesToWorkers(reference.Order):
