@@ -55,10 +55,10 @@ class Peer(NamedTuple):
 @pytest.fixture(scope="module")
 def peer() -> Peer:
     """The two classes, without the package's own ``__init__``, which wants all its dependencies."""
-    found = importlib.util.find_spec("ocean_taco")
-    if found is None or found.submodule_search_locations is None:
-        pytest.skip("oceantaco is not installed; `make peers` does that")
     if "ocean_taco" not in sys.modules:
+        found = importlib.util.find_spec("ocean_taco")
+        if found is None or found.submodule_search_locations is None:
+            pytest.skip("oceantaco is not installed; `make peers` does that")
         package = ModuleType("ocean_taco")
         package.__path__ = list(found.submodule_search_locations)
         sys.modules["ocean_taco"] = package
