@@ -217,7 +217,6 @@ for variable, field in {**sample["inputs"], **sample["targets"]}.items():
 
 # %%
 dataset.visualize_sample(sample, title="The first training sample", max_cols=5)
-plt.show()
 
 # %% [markdown]
 # ## 7. Batches from a DataLoader

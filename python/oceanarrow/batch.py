@@ -58,7 +58,7 @@ class Batch:
 
     @property
     def metadata(self) -> dict[str, str]:
-        """The schema's metadata: `oceanarrow.version`, `.epoch`, `.step`, `.masked`."""
+        """The schema's metadata; `docs/batch.md` lists the keys."""
         return self._native.metadata
 
     @property
