@@ -186,8 +186,6 @@ def test_one_number_is_a_square(ocean: Path) -> None:
     assert tuple(dataset[0]["inputs"]["l4_ssh"]["data"].shape) == (3, 3)
 
 
-# The engine compares a sum of bilinear weights, computed in float64, with min_support exactly.
-@pytest.mark.xfail(strict=True, reason="weights that add up to 1 - 1e-16 fall short of 1")
 @pytest.mark.parametrize("grid", ["exact", "crop"])
 def test_full_support_is_reached_where_every_cell_is_valid(ocean: Path, grid: str) -> None:
     options: Any = {"default_patch_size": (37, 41), "grid": grid}

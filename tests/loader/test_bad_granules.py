@@ -80,8 +80,6 @@ def test_mask_keeps_the_row_and_lists_the_file(damaged, damage):
     assert loader.stats()["masked"] == 1
 
 
-# The engine's sample leaves the patch unsized, (0, 0, 0), when a file cannot be opened.
-@pytest.mark.xfail(strict=True, reason="a masked sample has no pixels")
 @pytest.mark.parametrize("aggregate", ["mean", "stack"])
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_mask_keeps_the_shape_of_a_sample(damaged, damage, aggregate):
