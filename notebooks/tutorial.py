@@ -216,8 +216,7 @@ for variable, field in {**sample["inputs"], **sample["targets"]}.items():
         print(f"{variable:<10}{tuple(field['data'].shape)!s:<12}{measured:6.1%} measured")
 
 # %%
-dataset.visualize_sample(sample, title="The first training sample", max_cols=5)
-plt.show()
+dataset.visualize_sample(sample, title="The first training sample", max_cols=3)
 
 # %% [markdown]
 # ## 7. Batches from a DataLoader
