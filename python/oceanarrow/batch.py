@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from oceanarrow import _engine
+from oceanarrow.optional import require
 
 if TYPE_CHECKING:
     import torch
@@ -118,8 +119,7 @@ class Batch:
         Raises:
             ImportError: PyTorch is not installed.
         """
-        import torch
-
+        torch = require("torch", "to_torch", extra="torch")
         return _to_torch(self.to_numpy(), torch.from_numpy)
 
     def _array(self, column: str) -> npt.NDArray[Any]:
