@@ -2,16 +2,18 @@
 
 The work is that of the OceanTACO tutorial: patches of 10 degrees, four inputs and one target. Every
 contender runs in a process of its own, turn by turn, on the same queries and the same cores. Files
-are in the page cache; "cold" means that nothing is decoded when the clock starts, "warm" that a
-first pass over the same queries has filled the cache of decoded chunks.
+are in the page cache; "cold" means that no sample finds anything opened or decoded by another,
+"warm" that a first pass over the same queries has filled the cache of decoded chunks. The loader
+starts cold and then uses its cache, as in a first epoch.
 
-The floor is what no reader of these files can avoid: read each chunk that the queries touch once,
-inflate it, undo the shuffle, convert it to float32. On one thread, without any rendering.
+The floor is what no reader can avoid for a cold sample: read each chunk that it touches, inflate
+it, undo the shuffle, convert it to float32. On one thread, without any rendering.
 """
 
 import argparse
 import json
 import os
+import pickle
 import platform
 import resource
 import statistics
@@ -63,9 +65,11 @@ class Stopwatch:
 
 
 def dataset_cold(path: str, queries: list[Query]) -> Stopwatch:
-    dataset = _dataset(path, queries)
+    """Each sample from a copy of its own, which has opened and decoded nothing."""
+    packed = pickle.dumps(_dataset(path, queries))
+    copies = [pickle.loads(packed) for _ in queries]
     with Stopwatch() as watch:
-        for index in range(len(dataset)):
+        for index, dataset in enumerate(copies):
             dataset[index]
     return watch
 
@@ -143,11 +147,11 @@ def xarray_loop(path: str, queries: list[Query]) -> Stopwatch:
 
 
 def floor(path: str, queries: list[Query]) -> Stopwatch:
-    """Each touched chunk once; finding out which ones they are is not counted."""
+    """Each sample's chunks; finding out which ones they are is not counted."""
     inflate, _ = _inflate()
-    chunks = _touched(path, queries)
+    chunks = [item for query in queries for item in _touched(path, query).items()]
     with Stopwatch() as watch:
-        for file, parts in chunks.items():
+        for file, parts in chunks:
             descriptor = os.open(file, os.O_RDONLY)
             for offset, size, length, dtype, shuffle, scale, shift in parts:
                 raw = inflate(os.pread(descriptor, size, offset), length)
@@ -187,18 +191,17 @@ def _files(path: str, variable: str, query: Query) -> list[Path]:
     ]
 
 
-def _touched(path: str, queries: list[Query]) -> dict[Path, list[tuple]]:
+def _touched(path: str, query: Query) -> dict[Path, list[tuple]]:
     import h5py
 
     found: dict[Path, dict[int, tuple]] = {}
-    for query in queries:
-        for variable in INPUTS + TARGETS:
-            for file in _files(path, variable, query):
-                with h5py.File(file) as opened:
-                    stored = opened[TILES[variable].netcdf]
-                    rows = _span(opened["lat"][:], query.lat_min, query.lat_max)
-                    columns = _span(opened["lon"][:], query.lon_min, query.lon_max)
-                    _collect(stored, rows, columns, found.setdefault(file, {}))
+    for variable in INPUTS + TARGETS:
+        for file in _files(path, variable, query):
+            with h5py.File(file) as opened:
+                stored = opened[TILES[variable].netcdf]
+                rows = _span(opened["lat"][:], query.lat_min, query.lat_max)
+                columns = _span(opened["lon"][:], query.lon_min, query.lon_max)
+                _collect(stored, rows, columns, found.setdefault(file, {}))
     return {file: list(parts.values()) for file, parts in found.items()}
 
 

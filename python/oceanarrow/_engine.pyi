@@ -1,7 +1,7 @@
 """The native engine. `oceanarrow` wraps it; its classes are not made by users, but `Catalog`."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, final
 
 import numpy as np
@@ -11,12 +11,15 @@ __all__ = [
     "Batch",
     "Catalog",
     "Engine",
+    "Order",
     "Request",
     "Stream",
     "Tensor",
     "__version__",
     "built_in_variables",
     "error_kinds",
+    "order_key",
+    "order_permute",
     "read_points",
     "read_window",
 ]
@@ -34,6 +37,12 @@ def read_window(
     cache_bytes: int = 0,
 ) -> dict[str, Any]: ...
 def read_points(path: str, variable: str, unit: str | None = None) -> dict[str, Any]: ...
+def order_key(tag: str, numbers: Sequence[int]) -> int:
+    """The 64-bit key of a tag and numbers: BLAKE2b over length-prefixed fields."""
+
+def order_permute(i: int, n: int, key: int) -> int:
+    """Place `i` of the keyed permutation of 0..n."""
+
 def built_in_variables() -> list[tuple[str, str, str, str, str, Any]]: ...
 
 @final
@@ -88,6 +97,7 @@ class Request:
         temporal_agg: str,
         min_support: float,
         fill_value: float,
+        normalize: tuple[float, float] | None,
         shape: tuple[int, int] | None,
     ) -> Request: ...
 
@@ -113,19 +123,93 @@ class Engine:
     def sample(
         self, index: int, shapes: Sequence[tuple[int, int] | None]
     ) -> tuple[list[tuple[npt.NDArray[Any], ...] | None], int]: ...
+    def plan_fields(self) -> dict[str, bytes]: ...
     def stream(
         self,
+        order: Order,
+        fields: Mapping[str, bytes],
         *,
-        batch_size: int,
-        seed: int | None,
-        tail: str,
         epoch: int,
+        lane_offset: int,
+        rank: int,
+        world_size: int,
+        first_step: int,
+        stride: int,
         threads: int | None,
         prefetch_bytes: int,
     ) -> Stream: ...
-    def steps(self, *, batch_size: int, seed: int | None, tail: str) -> int: ...
     def __arrow_c_schema__(self) -> object: ...
     def stats(self) -> dict[str, Any]: ...
+
+@final
+class Order:
+    """Which queries make up which batch: a pure function of seed, epoch and lane offset.
+
+    Args:
+        boxes: (N, 4) float64 lon_min, lon_max, lat_min, lat_max in degrees.
+        days: (N, 2) int32 first and last day since 1970-01-01.
+        global_batch: G, rows of a batch over all ranks.
+        seed: None is the list's own order.
+        tail: "drop", "pad", "continue" or "partial".
+        lanes: at most; in use is the largest divisor of G that is at most this and N.
+        window: queries within which a lane is shuffled.
+        weights: (N,) float64; an epoch then has each query as often as its weight asks.
+
+    Raises:
+        InvalidInputError: an argument is wrong.
+    """
+
+    def __new__(
+        cls,
+        boxes: npt.NDArray[np.float64],
+        days: npt.NDArray[np.int32],
+        *,
+        global_batch: int,
+        seed: int | None,
+        tail: str,
+        lanes: int = ...,
+        window: int = ...,
+        weights: npt.NDArray[np.float64] | None = None,
+    ) -> Order: ...
+    @property
+    def lanes(self) -> int: ...
+    @property
+    def lane_rows(self) -> int:
+        """Rows of a batch that come from one lane: what a step adds to the lane offset."""
+    def clusters(self) -> list[list[int]]:
+        """The positions of the queries, cluster by cluster."""
+    def steps_left(self, lane_offset: int = 0) -> int | None:
+        """Steps left in an epoch, the same on every rank; None if it never ends."""
+    def advance(self, epoch: int, lane_offset: int) -> tuple[int, int]:
+        """The epoch and lane offset after a step."""
+    def slots(
+        self, epoch: int, lane_offset: int, rank: int = 0, world_size: int = 1
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+        """A rank's rows of a batch: positions of queries (B,), and whether each is padding (B,).
+
+        Raises:
+            InvalidInputError: the world size does not divide G, or there is no such rank.
+        """
+    def plan_id(self, fields: Mapping[str, bytes]) -> str:
+        """One name for the whole plan; `fields` are what else belongs to it."""
+    def state(self, epoch: int, lane_offset: int, fields: Mapping[str, bytes]) -> str:
+        """Where a run stands, as JSON; `fields` are as in `plan_id`."""
+    def resume(self, state: str, fields: Mapping[str, bytes]) -> tuple[Order, int, int]:
+        """The order to go on with, the epoch and the lane offset of a state.
+
+        Raises:
+            InvalidInputError: it is no state.
+            PlanMismatchError: it is that of another plan, or its lanes do not divide G.
+        """
+    def locality(
+        self, world_size: int, cache: int, most_steps: int = ...
+    ) -> dict[str, Any]:
+        """The predicted cost of an epoch in clusters; each rank keeps its `cache` latest.
+
+        Returns:
+            `steps` simulated, `decodes` of all ranks, `distinct` clusters, `amplification`,
+            `distinct_a_batch`, and `wanted_clusters` to keep on a rank.
+        """
 
 @final
 class Stream:

@@ -16,6 +16,7 @@ __all__ = [
     "InvalidInputError",
     "NotFoundError",
     "OceanArrowError",
+    "PlanMismatchError",
     "TransientIoError",
     "UnsupportedError",
 ]
@@ -61,6 +62,12 @@ class TransientIoError(OceanArrowError, OSError):
     """Reading failed for a reason outside the data; trying again may help."""
 
     kind = "io"
+
+
+class PlanMismatchError(OceanArrowError, ValueError):
+    """A saved state belongs to another plan; the message names the fields that differ."""
+
+    kind = "plan_mismatch"
 
 
 class CancelledError(OceanArrowError):

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
 
 from oceanarrow import _engine
 from oceanarrow.batch import Batch, Schema
 from oceanarrow.dataset.query import Query
 from oceanarrow.exceptions import InvalidInputError
+from oceanarrow.normalization import Statistics
+from oceanarrow.ranks import RankSource, find_place
 from oceanarrow.request import (
     Grid,
     OnError,
@@ -23,8 +30,10 @@ from oceanarrow.request import (
     distinct,
     open_engine,
     patch_shapes,
+    query_arrays,
 )
 
+Tail = Literal["drop", "pad", "continue", "partial"]
 _PREFETCH_BYTES = 256 * 2**20
 
 
@@ -40,7 +49,13 @@ class Loader:
         queries: where and when, N of them.
         input_variables: names of variables; see `oceanarrow.variables()`.
         target_variables: likewise; a variable may be both.
-        batch_size: B, rows a batch.
+        batch_size: B, rows a batch on this rank; 16 by default. The global batch has B times
+            `world_size` rows.
+        global_batch_size: rows of the batches of all ranks together, instead: the batches stay
+            the same when the world size changes.
+        lanes: how many places of the epoch a batch is drawn from.
+        window: queries that a lane mixes; more mix better and need a larger cache.
+        weights: (N,) how often each query should be drawn, relative to the others.
         default_patch_size: pixels `(H, W)` of gridded variables.
         patch_sizes: {variable: (H, W)}, where it differs.
         temporal_agg: how the days of a window become one patch: `"mean"` of the valid values,
@@ -50,10 +65,19 @@ class Loader:
             centres lie in the box.
         min_support: pixels with less valid weight than this share are invalid.
         fill_value: what invalid pixels hold; may be NaN.
+        normalize: {variable: (mean, std)} or a JSON file of such, in the variable's unit: valid
+            values are delivered as `(value - mean) / std`;
+            `oceanarrow.normalization.denormalize` undoes it.
         shuffle: a new order each epoch; otherwise the list's own.
         seed: seeds the order; epochs of different seeds never coincide.
         tail: what becomes of a last batch that is not full: `"drop"`, `"pad"` (repeated queries
-            with `sample_weight` 0), or `"partial"`. By default `"drop"` if shuffled, else `"pad"`.
+            with `sample_weight` 0), `"continue"` (lanes run on into the next epoch, without end),
+            or, on one rank, `"partial"`. By default `"drop"` if shuffled, else `"pad"`.
+        rank: of this process, with `world_size`; `"slurm"` or `"mpi"` to ask their environment.
+            By default torch.distributed where initialised, else RANK and WORLD_SIZE, else 0 of 1.
+            Ranks take contiguous rows of each global batch: together they are the batches of
+            one rank, whatever their number.
+        world_size: the number of ranks.
         threads: threads of the engine; by default one a core.
         cache_bytes: budget of the cache of decoded chunks; by default 512 MiB.
         prefetch_bytes: budget of batches made ahead; by default 256 MiB.
@@ -77,7 +101,11 @@ class Loader:
         input_variables: Iterable[str],
         target_variables: Iterable[str] = (),
         *,
-        batch_size: int = 16,
+        batch_size: int | None = None,
+        global_batch_size: int | None = None,
+        lanes: int = 16,
+        window: int = 1024,
+        weights: npt.ArrayLike | None = None,
         default_patch_size: PatchShape = (128, 128),
         patch_sizes: Mapping[str, PatchShape] | None = None,
         temporal_agg: TemporalAgg | Mapping[str, TemporalAgg] = "mean",
@@ -85,9 +113,12 @@ class Loader:
         grid: Grid | Mapping[str, Grid] = "exact",
         min_support: float | Mapping[str, float] = 0.01,
         fill_value: float | Mapping[str, float] = 0.0,
+        normalize: Statistics | str | os.PathLike[str] | None = None,
         shuffle: bool = True,
         seed: int = 0,
-        tail: Literal["drop", "pad", "partial"] | None = None,
+        tail: Tail | None = None,
+        rank: RankSource = None,
+        world_size: int | None = None,
         threads: int | None = None,
         cache_bytes: int | None = None,
         prefetch_bytes: int | None = None,
@@ -96,61 +127,99 @@ class Loader:
     ) -> None:
         inputs, targets = choose_variables(input_variables, target_variables)
         names = [variable.name for variable in distinct(inputs, targets)]
-        check_positive("batch_size", batch_size)
-        check_positive("seed", seed, minimum=0)
-        if seed >= 2**64:
-            raise InvalidInputError(f"seed must be less than 2**64, not {seed}")
+        self.place = find_place(rank, world_size)
         if threads is not None:
             check_positive("threads", threads)
         if prefetch_bytes is not None:
             check_positive("prefetch_bytes", prefetch_bytes)
-        self._order: dict[str, Any] = {
-            "batch_size": batch_size,
-            "seed": seed if shuffle else None,
-            "tail": tail or ("drop" if shuffle else "pad"),
-        }
-        self._run: dict[str, Any] = {
-            "threads": threads,
-            "prefetch_bytes": prefetch_bytes or _PREFETCH_BYTES,
-        }
-        self._epoch = 0
-        self._streams: list[_engine.Stream] = []
+        self._threads = threads
+        self._prefetch_bytes = prefetch_bytes or _PREFETCH_BYTES
+        self._queries = query_arrays(queries)
+        self._order_options = _order_options(
+            _global_batch(batch_size, global_batch_size, self.place.world_size),
+            lanes,
+            window,
+            weights,
+            seed if shuffle else None,
+            tail or ("drop" if shuffle else "pad"),
+        )
         self._engine = open_engine(
             taco_path,
-            queries,
+            self._queries,
             inputs,
             targets,
             patch_shapes(names, default_patch_size, patch_sizes),
-            Rendering(temporal_agg, resample, grid, min_support, fill_value),
+            Rendering(temporal_agg, resample, grid, min_support, fill_value, normalize),
             on_error=on_error,
             cache_bytes=cache_bytes,
             support=support,
         )
-        self._steps = self._engine.steps(**self._order)
         # Says now, not at the first batch, if the queries cannot make tensors of one shape.
         self._engine.__arrow_c_schema__()
+        self._fields = self._engine.plan_fields()
+        self._epoch = 0
+        self._start_offset = 0
+        self._reached: tuple[int, int] | None = None
+        self._streams: list[_engine.Stream] = []
+        self._order = self._make_order()
+        self._order.slots(0, 0, self.place.rank, self.place.world_size)
+
+    def _make_order(self) -> _engine.Order:
+        return _engine.Order(*self._queries, **self._order_options)
 
     def __len__(self) -> int:
-        """Steps an epoch."""
-        return self._steps
+        """Steps left in this epoch, the same on every rank: all of them, unless a state was loaded.
+
+        Raises:
+            TypeError: with `tail="continue"` an epoch has no last step.
+        """
+        steps = self._order.steps_left(self._start_offset)
+        if steps is None:
+            raise TypeError('a loader with tail="continue" has no length')
+        return steps
 
     def __iter__(self) -> Iterator[Batch]:
-        epoch, delivered = self._epoch, 0
-        stream = self._start()
+        return self.iterate()
+
+    def iterate(self, first_step: int = 0, stride: int = 1) -> Iterator[Batch]:
+        """The steps `first_step`, `first_step + stride`, ... of what `iter` would give.
+
+        For adapters that deal whole steps to `stride` processes, which share the threads.
+        """
+        epoch, start = self._epoch, self._start_offset
+        stream = self._stream(first_step, stride)
         self._streams.append(stream)
+        step, finished = first_step, False
+        self._reached = (epoch, start + step * self._order.lane_rows)
         try:
             for native in stream:
-                delivered += 1
+                step += stride
+                self._reached = (epoch, start + step * self._order.lane_rows)
                 yield Batch(native)
-            if delivered == len(self) and self._epoch == epoch:
-                self._epoch += 1
+            finished = step >= (self._order.steps_left(start) or 0) and stream in self._streams
         finally:
-            stream.close()
             if stream in self._streams:
                 self._streams.remove(stream)
+                stream.close()
+            if finished and self._epoch == epoch:
+                self.set_epoch(epoch + 1)
 
-    def _start(self) -> _engine.Stream:
-        return self._engine.stream(epoch=self._epoch, **self._order, **self._run)
+    def _stream(self, first_step: int = 0, stride: int = 1) -> _engine.Stream:
+        threads = self._threads
+        if stride > 1:
+            threads = max(1, (threads or len(os.sched_getaffinity(0))) // stride)
+        return self._engine.stream(
+            self._order,
+            self._fields,
+            epoch=self._epoch,
+            lane_offset=self._start_offset,
+            rank=self.place.rank,
+            world_size=self.place.world_size,
+            first_step=first_step,
+            stride=stride,
+            threads=threads,
+            prefetch_bytes=self._prefetch_bytes,
+        )
 
     @property
     def epoch(self) -> int:
@@ -158,9 +227,51 @@ class Loader:
         return self._epoch
 
     def set_epoch(self, epoch: int) -> None:
-        """Chooses the epoch that the next iteration runs, 0 or more."""
+        """Chooses the epoch that the next iteration runs, from its start; 0 or more."""
         check_positive("epoch", epoch, minimum=0)
-        self._epoch = int(epoch)
+        self._epoch, self._start_offset, self._reached = int(epoch), 0, None
+
+    @property
+    def plan_id(self) -> str:
+        """A digest of the queries, the variables and the order, but not of the batch size."""
+        return self._order.plan_id(self._fields)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where this run stands: after the last batch handed out. Identical on all ranks.
+
+        It fits 512 bytes as JSON, and may be loaded with another world size, number of workers,
+        or batch size (a multiple of the lanes). Each batch carries the state after itself, as
+        JSON, in `metadata["oceanarrow.cursor"]`: use that where batches are made ahead of the
+        training loop.
+        """
+        epoch, offset = self._reached or (self._epoch, self._start_offset)
+        if self._order.steps_left(offset) == 0:
+            epoch, offset = epoch + 1, 0
+        return self._state(epoch, offset)
+
+    def worker_state_dict(self) -> dict[str, Any]:
+        """Where one of several workers stands: it keeps to its epoch when its steps have ended."""
+        return self._state(*(self._reached or (self._epoch, self._start_offset)))
+
+    def _state(self, epoch: int, lane_offset: int) -> dict[str, Any]:
+        state: dict[str, Any] = json.loads(self._order.state(epoch, lane_offset, self._fields))
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Any] | str) -> None:
+        """Goes on where another run stood; the next iteration starts there.
+
+        Args:
+            state: what `state_dict` gave, or a batch's cursor.
+
+        Raises:
+            PlanMismatchError: the state is of another plan; the message names what differs.
+            InvalidInputError: it is no state.
+        """
+        text = state if isinstance(state, str) else json.dumps(dict(state))
+        order, epoch, offset = self._make_order().resume(text, self._fields)
+        self.close()
+        self._order = order
+        self._epoch, self._start_offset, self._reached = epoch, offset, None
 
     @property
     def schema(self) -> Schema:
@@ -198,10 +309,63 @@ class Loader:
 
         It changes nothing about the loader.
         """
-        return self._start().export_arrow_c_stream(requested_schema)
+        return self._stream().export_arrow_c_stream(requested_schema)
 
     def __arrow_c_schema__(self) -> object:
         return self._engine.__arrow_c_schema__()
 
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        state["_order"] = self._order.state(self._epoch, self._start_offset, self._fields)
+        state["_streams"], state["_reached"] = [], None
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._order = self._make_order()
+        self.load_state_dict(state["_order"])
+
     def __repr__(self) -> str:
-        return f"Loader({len(self._engine)} queries, {len(self)} steps an epoch)"
+        steps = self._order.steps_left(self._start_offset)
+        return (
+            f"Loader({len(self._engine)} queries, "
+            f"{'endless' if steps is None else f'{steps} steps left in epoch {self._epoch}'}, "
+            f"rank {self.place.rank} of {self.place.world_size})"
+        )
+
+
+def _global_batch(batch_size: int | None, global_batch_size: int | None, world_size: int) -> int:
+    """G out of either argument."""
+    if batch_size is not None and global_batch_size is not None:
+        raise InvalidInputError("give batch_size (per rank) or global_batch_size, not both")
+    if global_batch_size is not None:
+        check_positive("global_batch_size", global_batch_size)
+        return int(global_batch_size)
+    size = 16 if batch_size is None else batch_size
+    check_positive("batch_size", size)
+    return int(size) * world_size
+
+
+def _order_options(
+    global_batch: int,
+    lanes: int,
+    window: int,
+    weights: npt.ArrayLike | None,
+    seed: int | None,
+    tail: str,
+) -> dict[str, Any]:
+    """What `_engine.Order` takes besides the queries."""
+    check_positive("lanes", lanes)
+    check_positive("window", window)
+    if seed is not None:
+        check_positive("seed", seed, minimum=0)
+        if seed >= 2**64:
+            raise InvalidInputError(f"seed must be less than 2**64, not {seed}")
+    return {
+        "global_batch": global_batch,
+        "lanes": lanes,
+        "window": window,
+        "weights": None if weights is None else np.asarray(weights, np.float64),
+        "seed": seed,
+        "tail": tail,
+    }

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from oceanarrow import _engine
 from oceanarrow.dataset.query import Query
 from oceanarrow.exceptions import InvalidInputError, UnsupportedError
+from oceanarrow.normalization import Statistics, read_statistics
 from oceanarrow.variables import Variable, find_variables
 
 T = TypeVar("T")
@@ -22,6 +24,7 @@ Resample = Literal["bilinear", "area", "nearest", "auto"]
 Grid = Literal["exact", "crop"]
 TemporalAgg = Literal["mean", "first", "last", "stack"]
 OnError = Literal["raise", "mask"]
+QueryArrays = tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]
 
 DEFAULT_CACHE_BYTES = 512 * 2**20
 """Budget of the cache of decoded chunks, unless the caller names one."""
@@ -32,6 +35,7 @@ class Rendering:
     """How variables are rendered; each is one value for all, or a mapping by variable.
 
     Variables that a mapping leaves out take the default. `docs/semantics.md` has the rules.
+    `normalize` is by variable, or a file of statistics; variables it leaves out keep their unit.
     """
 
     temporal_agg: TemporalAgg | Mapping[str, TemporalAgg] = "mean"
@@ -39,22 +43,25 @@ class Rendering:
     grid: Grid | Mapping[str, Grid] = "exact"
     min_support: float | Mapping[str, float] = 0.01
     fill_value: float | Mapping[str, float] = 0.0
+    normalize: Statistics | str | os.PathLike[str] | None = None
 
     def of(self, names: Sequence[str]) -> list[dict[str, Any]]:
         """The values for each of `names`."""
-        fields = type(self).__dataclass_fields__.values()
         columns = {
             field.name: per_variable(
                 field.name, getattr(self, field.name), names, default=field.default
             )
-            for field in fields
+            for field in fields(self)
+            if field.name != "normalize"
         }
+        statistics = read_statistics(self.normalize)
+        columns["normalize"] = per_variable("normalize", statistics, names, default=None)
         return [{name: column[i] for name, column in columns.items()} for i in range(len(names))]
 
 
 def open_engine(
     taco_path: TacoPath,
-    queries: Iterable[Query],
+    queries: QueryArrays,
     inputs: Sequence[Variable],
     targets: Sequence[Variable],
     shapes: Mapping[str, PatchShape | None],
@@ -90,11 +97,9 @@ def open_engine(
     if cache_bytes is None:
         cache_bytes = DEFAULT_CACHE_BYTES
     check_positive("cache_bytes", cache_bytes, minimum=0)
-    boxes, days = _query_arrays(queries)
     return _engine.Engine.open(
         _roots(taco_path),
-        boxes,
-        days,
+        *queries,
         requests,
         on_error=on_error,
         support=support,
@@ -206,8 +211,12 @@ def _roots(taco_path: TacoPath) -> list[str]:
     return [str(Path(root).absolute()) for root in roots]
 
 
-def _query_arrays(queries: Iterable[Query]) -> tuple[Any, Any]:
-    """`(N, 4)` float64 edges and `(N, 2)` int32 days."""
+def query_arrays(queries: Iterable[Query]) -> QueryArrays:
+    """The queries' edges `(N, 4)` float64 and days `(N, 2)` int32 since 1970-01-01.
+
+    Raises:
+        InvalidInputError: one is no query, or its times are no dates.
+    """
     boxes, days = [], []
     for i, query in enumerate(queries):
         if not isinstance(query, Query):

@@ -178,7 +178,7 @@ def test_stacked_days_support_and_crop_axes(ocean):
         ({"batch_size": 2.5}, "batch_size"),
         ({"n": 0}, "empty"),
         ({"n": 2, "tail": "drop"}, 'tail="pad"'),
-        ({"tail": "repeat"}, '"drop", "pad", "partial"'),
+        ({"tail": "repeat"}, '"drop", "pad", "continue", "partial"'),
         ({"seed": -1}, "seed"),
         ({"threads": 0}, "threads"),
         ({"cache_bytes": -1}, "cache_bytes"),

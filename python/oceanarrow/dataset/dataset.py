@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 
 from oceanarrow.dataset.query import Query
 from oceanarrow.exceptions import InvalidInputError
+from oceanarrow.normalization import Statistics
 from oceanarrow.request import (
     Grid,
     OnError,
@@ -25,6 +26,7 @@ from oceanarrow.request import (
     open_engine,
     patch_shapes,
     per_variable,
+    query_arrays,
 )
 
 if TYPE_CHECKING:
@@ -51,7 +53,8 @@ class OceanTACODataset(Dataset[dict[str, Any]]):
         default_patch_size: pixels `(H, W)` of gridded variables; None delivers the native cells
             inside the box, with their own axes.
         patch_sizes: {variable: (H, W)}, where it differs.
-        resample, grid, min_support, fill_value, on_error, cache_bytes: as in `oceanarrow.Loader`.
+        resample, grid, min_support, fill_value, normalize, on_error, cache_bytes: as in
+            `oceanarrow.Loader`.
 
     Raises:
         InvalidInputError: an argument is wrong (it is also a ValueError); of variables that are
@@ -75,6 +78,7 @@ class OceanTACODataset(Dataset[dict[str, Any]]):
         grid: Grid | Mapping[str, Grid] = "exact",
         min_support: float | Mapping[str, float] = 0.01,
         fill_value: float | Mapping[str, float] = 0.0,
+        normalize: Statistics | str | os.PathLike[str] | None = None,
         on_error: OnError = "raise",
         cache_bytes: int | None = None,
     ) -> None:
@@ -94,11 +98,11 @@ class OceanTACODataset(Dataset[dict[str, Any]]):
         )
         self._engine = open_engine(
             taco_path,
-            self.queries,
+            query_arrays(self.queries),
             inputs,
             targets,
             self._shapes,
-            Rendering(temporal_agg, resample, grid, min_support, fill_value),
+            Rendering(temporal_agg, resample, grid, min_support, fill_value, normalize),
             on_error=on_error,
             cache_bytes=cache_bytes,
         )

@@ -25,6 +25,8 @@ pub enum Kind {
     Unsupported,
     /// Reading failed for a reason outside the data; trying again may help.
     Io,
+    /// A saved state belongs to another plan; the message names the fields that differ.
+    PlanMismatch,
     /// The loader was closed or interrupted.
     Cancelled,
     /// A defect of oceanarrow's own.
@@ -33,13 +35,14 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in declaration order.
-    pub const ALL: [Kind; 8] = [
+    pub const ALL: [Kind; 9] = [
         Kind::InvalidInput,
         Kind::NotFound,
         Kind::InvalidDataset,
         Kind::CorruptGranule,
         Kind::Unsupported,
         Kind::Io,
+        Kind::PlanMismatch,
         Kind::Cancelled,
         Kind::Internal,
     ];
@@ -53,6 +56,7 @@ impl Kind {
             Kind::CorruptGranule => "corrupt_granule",
             Kind::Unsupported => "unsupported",
             Kind::Io => "io",
+            Kind::PlanMismatch => "plan_mismatch",
             Kind::Cancelled => "cancelled",
             Kind::Internal => "internal",
         }
@@ -108,6 +112,7 @@ constructors! {
     corrupt => CorruptGranule,
     unsupported => Unsupported,
     io => Io,
+    plan_mismatch => PlanMismatch,
     cancelled => Cancelled,
     internal => Internal,
 }

@@ -1,12 +1,12 @@
 //! `_engine.Engine`: a plan and its caches, made anew in every process.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use numpy::ndarray::ArrayView2;
 use numpy::{PyArray1, PyArrayMethods, PyReadonlyArray2};
 use oceanarrow_engine::error::Error;
 use oceanarrow_engine::loader::{self, OnError, Options, Plan, SampleColumn, StreamOptions};
-use oceanarrow_engine::plan::{Order, Tail};
 use oceanarrow_engine::query::Query;
 use oceanarrow_engine::render::{NativePatch, PointRow};
 use pyo3::prelude::*;
@@ -15,6 +15,7 @@ use pyo3_arrow::error::PyArrowResult;
 use pyo3_arrow::ffi::to_schema_pycapsule;
 
 use crate::error::{raise, run};
+use crate::order::Order;
 use crate::request::{Request, choice};
 use crate::stream::Stream;
 
@@ -121,41 +122,65 @@ impl Engine {
         Ok((columns, sample.n_files))
     }
 
-    /// Starts the stream of an epoch.
-    #[pyo3(signature = (*, batch_size, seed, tail, epoch, threads, prefetch_bytes))]
+    /// What a plan consists of besides the queries and their order, by name.
+    fn plan_fields(&self) -> PyResult<BTreeMap<&'static str, Vec<u8>>> {
+        let engine = self.engine();
+        let plan = engine.plan();
+        let bytes = |value: postcard::Result<Vec<u8>>| {
+            value.map_err(|e| raise(Error::internal(format!("cannot digest the plan: {e}"))))
+        };
+        let variables: Vec<_> = plan.requests.iter().map(|r| (&r.variable, r.role)).collect();
+        let rendering: Vec<_> = plan.requests.iter().map(|r| (r.rules, r.shape)).collect();
+        Ok(BTreeMap::from([
+            ("variables", bytes(postcard::to_stdvec(&variables))?),
+            ("rendering", bytes(postcard::to_stdvec(&rendering))?),
+        ]))
+    }
+
+    /// Starts a stream: steps `first_step`, `first_step + stride`, ... counted from `lane_offset`.
+    #[pyo3(signature = (order, fields, *, epoch, lane_offset, rank, world_size, first_step, stride,
+                        threads, prefetch_bytes))]
     #[allow(clippy::too_many_arguments)]
     fn stream(
         &self,
         py: Python<'_>,
-        batch_size: usize,
-        seed: Option<u64>,
-        tail: &str,
+        order: PyRef<'_, Order>,
+        fields: BTreeMap<String, Vec<u8>>,
         epoch: u64,
+        lane_offset: u64,
+        rank: u64,
+        world_size: u64,
+        first_step: u64,
+        stride: u64,
         threads: Option<usize>,
         prefetch_bytes: usize,
     ) -> PyResult<Stream> {
         let engine = self.engine();
-        let order = order(&engine, batch_size, seed, tail)?;
-        let options = StreamOptions { order, epoch, threads, prefetch_bytes };
+        let rows = order.order().spec().rank_rows(rank, world_size).map_err(raise)?;
+        let options = StreamOptions {
+            order: order.order().clone(),
+            digests: order.digests(fields),
+            epoch,
+            lane_offset,
+            rows,
+            first_step,
+            stride,
+            threads,
+            prefetch_bytes,
+        };
         run(py, || loader::Stream::new(engine, options)).map(Stream::new)
-    }
-
-    /// The number of steps an epoch.
-    #[pyo3(signature = (*, batch_size, seed, tail))]
-    fn steps(&self, batch_size: usize, seed: Option<u64>, tail: &str) -> PyResult<usize> {
-        Ok(order(&self.engine(), batch_size, seed, tail)?.steps())
     }
 
     /// Names of the columns of the batches.
     #[getter]
     fn column_names(&self) -> PyResult<Vec<String>> {
-        let schema = self.engine().schema().map_err(raise)?;
+        let schema = self.engine().schema([]).map_err(raise)?;
         Ok(schema.fields().iter().map(|f| f.name().clone()).collect())
     }
 
     /// The schema of the batches, as an Arrow C schema capsule.
     fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyArrowResult<Bound<'py, PyCapsule>> {
-        let schema = self.engine().schema().map_err(raise)?;
+        let schema = self.engine().schema([]).map_err(raise)?;
         to_schema_pycapsule(py, &schema)
     }
 
@@ -174,18 +199,8 @@ impl Engine {
     }
 }
 
-fn order(engine: &loader::Engine, batch: usize, seed: Option<u64>, tail: &str) -> PyResult<Order> {
-    let tail = choice(
-        "tail",
-        tail,
-        &[("drop", Tail::Drop), ("pad", Tail::Pad), ("partial", Tail::Partial)],
-    )?;
-    let order = Order { n: engine.plan().queries.len(), batch, seed, tail };
-    order.validate().map_err(raise)?;
-    Ok(order)
-}
-
-fn queries(boxes: ArrayView2<'_, f64>, days: ArrayView2<'_, i32>) -> PyResult<Vec<Query>> {
+/// Queries out of the columns of arrays.
+pub fn queries(boxes: ArrayView2<'_, f64>, days: ArrayView2<'_, i32>) -> PyResult<Vec<Query>> {
     if boxes.ncols() != 4 || days.ncols() != 2 || boxes.nrows() != days.nrows() {
         return Err(raise(Error::invalid_input("boxes must be (N, 4) and days (N, 2)")));
     }

@@ -15,6 +15,7 @@ const fn class(kind: Kind) -> &'static str {
         Kind::CorruptGranule => "CorruptGranuleError",
         Kind::Unsupported => "UnsupportedError",
         Kind::Io => "TransientIoError",
+        Kind::PlanMismatch => "PlanMismatchError",
         Kind::Cancelled => "CancelledError",
         Kind::Internal => "InternalError",
     }

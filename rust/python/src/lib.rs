@@ -5,6 +5,7 @@ mod catalog;
 mod engine;
 mod error;
 mod granule;
+mod order;
 mod request;
 mod stream;
 mod tensor;
@@ -18,12 +19,15 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<batch::Batch>()?;
     module.add_class::<catalog::Catalog>()?;
     module.add_class::<engine::Engine>()?;
+    module.add_class::<order::Order>()?;
     module.add_class::<request::Request>()?;
     module.add_class::<stream::Stream>()?;
     module.add_class::<tensor::Tensor>()?;
     module.add_function(wrap_pyfunction!(error::error_kinds, module)?)?;
     module.add_function(wrap_pyfunction!(granule::read_points, module)?)?;
     module.add_function(wrap_pyfunction!(granule::read_window, module)?)?;
+    module.add_function(wrap_pyfunction!(order::order_key, module)?)?;
+    module.add_function(wrap_pyfunction!(order::order_permute, module)?)?;
     module.add_function(wrap_pyfunction!(request::built_in_variables, module)?)?;
     Ok(())
 }

@@ -19,7 +19,7 @@ pub struct Request {
 impl Request {
     #[new]
     #[pyo3(signature = (*, name, source, file, netcdf, unit, geometry, is_input, is_target, resample,
-                        grid, temporal_agg, min_support, fill_value, shape))]
+                        grid, temporal_agg, min_support, fill_value, normalize, shape))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         name: String,
@@ -35,6 +35,7 @@ impl Request {
         temporal_agg: &str,
         min_support: f64,
         fill_value: f32,
+        normalize: Option<(f64, f64)>,
         shape: Option<(usize, usize)>,
     ) -> PyResult<Self> {
         use {GridRule as G, Resampling as R, TemporalAgg as T};
@@ -57,6 +58,7 @@ impl Request {
             )?,
             min_support,
             fill_value,
+            normalize,
         };
         let geometry = choice(
             "geometry",

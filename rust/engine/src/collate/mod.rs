@@ -1,12 +1,18 @@
 //! Samples into one batch: a buffer a column, written once, each (row, column) by its own task.
+//! Buffers come from a pool with old contents, so every element must be written.
 
-use arrow_buffer::{Buffer, MutableBuffer};
+mod slab;
 
-use crate::error::{Error, Result};
+use std::sync::Arc;
+
+use arrow_buffer::Buffer;
+
+use crate::error::Result;
 use crate::query::Query;
 use crate::render::PatchMut;
 
 pub use crate::render::PointRow;
+pub use slab::{SlabMut, SlabPool};
 
 /// The shape of a gridded column's cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +53,7 @@ pub enum ColumnKind {
 /// The data of one variable's column.
 pub enum ColumnData {
     /// A tensor.
-    Grid(GridData),
+    Grid(Box<GridData>),
     /// Ragged levels, a row each.
     Points(Vec<PointRow>),
 }
@@ -55,10 +61,10 @@ pub enum ColumnData {
 /// The buffers of a gridded column, one element a pixel and row.
 pub struct GridData {
     shape: GridShape,
-    values: MutableBuffer,
-    mask: MutableBuffer,
-    support: Option<MutableBuffer>,
-    axes: Option<(MutableBuffer, MutableBuffer)>,
+    values: SlabMut,
+    mask: SlabMut,
+    support: Option<SlabMut>,
+    axes: Option<(SlabMut, SlabMut)>,
 }
 
 /// The frozen buffers of a gridded column.
@@ -114,12 +120,13 @@ pub struct Collated {
 }
 
 impl Collated {
-    /// Empty buffers for a batch of `rows`.
-    pub fn new(kinds: &[ColumnKind], rows: Vec<Row>) -> Result<Self> {
+    /// Buffers for a batch of `rows`.
+    pub fn new(kinds: &[ColumnKind], rows: Vec<Row>, pool: &Arc<SlabPool>) -> Result<Self> {
         let columns = kinds
             .iter()
             .map(|kind| match kind {
-                ColumnKind::Grid(shape) => GridData::new(*shape, rows.len()).map(ColumnData::Grid),
+                ColumnKind::Grid(shape) => GridData::new(*shape, rows.len(), pool)
+                    .map(|data| ColumnData::Grid(Box::new(data))),
                 ColumnKind::Points => Ok(ColumnData::Points(vec![PointRow::default(); rows.len()])),
             })
             .collect::<Result<_>>()?;
@@ -157,19 +164,14 @@ impl Collated {
 }
 
 impl GridData {
-    fn new(shape: GridShape, rows: usize) -> Result<Self> {
-        let buffer = |elements: usize, width: usize| {
-            rows.checked_mul(elements)
-                .and_then(|n| n.checked_mul(width))
-                .map(MutableBuffer::from_len_zeroed)
-                .ok_or_else(|| Error::invalid_input("a batch exceeds the address space"))
-        };
-        let axes = || Ok((buffer(shape.height, 4)?, buffer(shape.width, 4)?));
+    fn new(shape: GridShape, rows: usize, pool: &Arc<SlabPool>) -> Result<Self> {
+        let floats = |a_row: usize| pool.take::<f32>(rows.saturating_mul(a_row));
+        let axes = || Ok((floats(shape.height)?, floats(shape.width)?));
         Ok(Self {
             shape,
-            values: buffer(shape.size(), 4)?,
-            mask: buffer(shape.size(), 1)?,
-            support: shape.support.then(|| buffer(shape.size(), 4)).transpose()?,
+            values: floats(shape.size())?,
+            mask: pool.take::<u8>(rows.saturating_mul(shape.size()))?,
+            support: shape.support.then(|| floats(shape.size())).transpose()?,
             axes: shape.axes.then(axes).transpose()?,
         })
     }
@@ -177,14 +179,14 @@ impl GridData {
     fn patches(&mut self) -> impl Iterator<Item = PatchMut<'_>> {
         let GridShape { height, width, .. } = self.shape;
         let size = self.shape.size();
-        let mut support = self.support.as_mut().map(|b| b.typed_data_mut().chunks_mut(size));
+        let mut support = self.support.as_mut().map(|b| b.typed_mut().chunks_mut(size));
         let mut axes = self.axes.as_mut().map(|(lat, lon)| {
-            (lat.typed_data_mut().chunks_mut(height), lon.typed_data_mut().chunks_mut(width))
+            (lat.typed_mut().chunks_mut(height), lon.typed_mut().chunks_mut(width))
         });
         self.values
-            .typed_data_mut::<f32>()
+            .typed_mut::<f32>()
             .chunks_mut(size)
-            .zip(self.mask.as_slice_mut().chunks_mut(size))
+            .zip(self.mask.typed_mut::<u8>().chunks_mut(size))
             .map(move |(values, mask)| PatchMut {
                 values,
                 mask,
@@ -196,10 +198,10 @@ impl GridData {
     /// The frozen buffers.
     pub fn freeze(self) -> GridBuffers {
         GridBuffers {
-            values: self.values.into(),
-            mask: self.mask.into(),
-            support: self.support.map(Into::into),
-            axes: self.axes.map(|(lat, lon)| (lat.into(), lon.into())),
+            values: self.values.freeze(),
+            mask: self.mask.freeze(),
+            support: self.support.map(SlabMut::freeze),
+            axes: self.axes.map(|(lat, lon)| (lat.freeze(), lon.freeze())),
         }
     }
 }

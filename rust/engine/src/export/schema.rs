@@ -38,6 +38,8 @@ pub struct ColumnField {
     pub unit: String,
     /// How it was resampled.
     pub resample: String,
+    /// Mean and standard deviation that it was normalised with.
+    pub normalize: Option<(f64, f64)>,
 }
 
 /// The schema of batches of these variables.
@@ -57,11 +59,17 @@ pub fn batch_schema(columns: &[ColumnField], metadata: HashMap<String, String>) 
 
 fn variable_fields(column: &ColumnField) -> Vec<Field> {
     let name = |suffix: &str| format!("{}{suffix}", column.name);
+    let normalize = column
+        .normalize
+        .map(|(mean, std)| ("normalize".to_owned(), serde_json::json!([mean, std]).to_string()));
     let described = [
         ("role".to_owned(), column.role.name().to_owned()),
         ("unit".to_owned(), column.unit.clone()),
         ("resample".to_owned(), column.resample.clone()),
-    ];
+    ]
+    .into_iter()
+    .chain(normalize)
+    .collect::<HashMap<_, _>>();
     let present = Field::new(name("_present"), DataType::Boolean, false);
     match column.kind {
         ColumnKind::Grid(shape) => grid_fields(&name, shape, described, present),
@@ -69,7 +77,7 @@ fn variable_fields(column: &ColumnField) -> Vec<Field> {
             let list =
                 |suffix: &str, item: DataType| Field::new(name(suffix), list_type(item), false);
             vec![
-                list("", DataType::Float32).with_metadata(HashMap::from(described)),
+                list("", DataType::Float32).with_metadata(described),
                 list("_lat", DataType::Float32),
                 list("_lon", DataType::Float32),
                 list("_time", DataType::Float64),
@@ -83,7 +91,7 @@ fn variable_fields(column: &ColumnField) -> Vec<Field> {
 fn grid_fields(
     name: &dyn Fn(&str) -> String,
     shape: GridShape,
-    described: [(String, String); 3],
+    described: HashMap<String, String>,
     present: Field,
 ) -> Vec<Field> {
     let dims = shape.dims();

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::telemetry::{Stats, Telemetry};
 use crate::catalog::Catalog;
-use crate::collate::{CellMut, ColumnKind, GridShape, Outcome};
+use crate::collate::{CellMut, ColumnKind, GridShape, Outcome, SlabPool};
 use crate::error::{Error, Kind, Result};
 use crate::export::{ColumnField, Role};
 use crate::granule::GranuleReader;
@@ -134,6 +134,7 @@ impl Plan {
             role: *role,
             unit: variable.unit.clone(),
             resample: format!("{:?}", rules.resampling).to_lowercase(),
+            normalize: rules.normalize,
         })
     }
 
@@ -157,6 +158,11 @@ fn check_request(request: &Request) -> Result<()> {
     let Request { variable, rules, shape, .. } = request;
     let problem = if !(0.0..=1.0).contains(&rules.min_support) {
         "min_support must lie in [0, 1]"
+    } else if rules
+        .normalize
+        .is_some_and(|(mean, std)| !mean.is_finite() || !std.is_finite() || std <= 0.0)
+    {
+        "normalize needs a finite mean and a standard deviation greater than 0"
     } else if shape.is_some_and(|(h, w)| h == 0 || w == 0 || h.saturating_mul(w) > 1 << 28) {
         "a patch must have at least 1 pixel a side and at most 2^28 pixels"
     } else {
@@ -189,8 +195,12 @@ pub struct Engine {
     source: Arc<dyn ByteSource>,
     /// Granules whose place in their archive has been checked.
     checked: Vec<AtomicBool>,
+    slabs: Arc<SlabPool>,
     telemetry: Telemetry,
 }
+
+/// Idle batch memory that an engine keeps at most.
+const IDLE_SLAB_BYTES: usize = 256 << 20;
 
 impl Engine {
     /// An engine with empty caches.
@@ -200,7 +210,15 @@ impl Engine {
             plan.requests.iter().map(|r| Selector::new(&plan.catalog, &r.variable)).collect();
         let reader = GranuleReader::new(source.clone(), plan.options.cache_bytes);
         let checked = plan.catalog.granules().iter().map(|_| AtomicBool::new(false)).collect();
-        Self { plan, selectors, reader, source, checked, telemetry: Telemetry::default() }
+        Self {
+            plan,
+            selectors,
+            reader,
+            source,
+            checked,
+            slabs: SlabPool::new(IDLE_SLAB_BYTES),
+            telemetry: Telemetry::default(),
+        }
     }
 
     /// The plan.
@@ -211,6 +229,11 @@ impl Engine {
     /// What the engine has done.
     pub fn stats(&self) -> Stats {
         self.telemetry.snapshot(self.reader.stats())
+    }
+
+    /// Memory for batches.
+    pub(super) fn slabs(&self) -> &Arc<SlabPool> {
+        &self.slabs
     }
 
     pub(super) fn telemetry(&self) -> &Telemetry {
@@ -304,7 +327,7 @@ impl Engine {
     }
 
     fn fill_points(&self, query: &Query, request: usize, row: &mut PointRow) -> Result<Outcome> {
-        let variable = &self.plan.requests[request].variable;
+        let Request { variable, rules, .. } = &self.plan.requests[request];
         let days = self.candidates(query, request);
         if days.is_empty() {
             return Ok(Outcome::default());
@@ -318,6 +341,9 @@ impl Engine {
                 if select_points(&points, query, row) {
                     files.push(file.granule);
                 }
+            }
+            for value in &mut row.values {
+                *value = rules.deliver(f64::from(*value));
             }
             Ok(files)
         };

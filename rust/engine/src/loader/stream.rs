@@ -1,6 +1,7 @@
 //! Batches ahead of their consumer: each step is a task on the pool, handed out in order.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,15 +17,25 @@ use super::engine::Engine;
 use crate::collate::{Collated, ColumnKind, Row};
 use crate::error::{Error, Result};
 use crate::export::{batch_schema, record_batch};
-use crate::plan::{Order, Slot};
+use crate::plan::{Cursor, Order, PlanDigests, Sequence, Slot};
 
-/// How a stream runs.
-#[derive(Clone, Copy, Debug)]
+/// Which steps a stream makes, and how.
+#[derive(Clone, Debug)]
 pub struct StreamOptions {
     /// The order of the queries.
     pub order: Order,
-    /// The epoch, which seeds a shuffled order.
+    /// What the order's plan consists of, for the cursor in each batch.
+    pub digests: PlanDigests,
+    /// The epoch of the first step.
     pub epoch: u64,
+    /// The lane offset of step 0.
+    pub lane_offset: u64,
+    /// The rows of each global batch that this rank takes.
+    pub rows: Range<u64>,
+    /// The first step to make, counted from `lane_offset`.
+    pub first_step: u64,
+    /// Every how many steps one is made; several workers share the steps of a rank.
+    pub stride: u64,
     /// Threads; `None` is one a core.
     pub threads: Option<usize>,
     /// Batches made ahead hold at most about this many bytes; one is always made ahead.
@@ -45,7 +56,11 @@ pub enum Poll {
 pub struct Stream {
     shared: Arc<Shared>,
     pool: ThreadPool,
-    next: usize,
+    /// The next step to start.
+    next: u64,
+    stride: u64,
+    /// Steps from the lane offset to the end of the epoch; `None` if it never ends.
+    steps: Option<u64>,
     depth: usize,
     ahead: VecDeque<Receiver<Result<RecordBatch>>>,
 }
@@ -53,20 +68,21 @@ pub struct Stream {
 /// What the tasks of a stream share.
 struct Shared {
     engine: Arc<Engine>,
-    order: Order,
+    sequence: Sequence,
+    digests: PlanDigests,
     epoch: u64,
+    lane_offset: u64,
+    rows: Range<u64>,
     kinds: Vec<ColumnKind>,
     schema: Arc<Schema>,
     cancelled: AtomicBool,
 }
 
 impl Engine {
-    /// The schema of the engine's batches.
-    pub fn schema(&self) -> Result<Schema> {
-        let metadata = HashMap::from([(
-            "oceanarrow.version".to_owned(),
-            env!("CARGO_PKG_VERSION").to_owned(),
-        )]);
+    /// The schema of the engine's batches, with `metadata`.
+    pub fn schema(&self, metadata: impl IntoIterator<Item = (String, String)>) -> Result<Schema> {
+        let version = ("oceanarrow.version".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
+        let metadata = metadata.into_iter().chain([version]).collect();
         Ok(batch_schema(&self.plan().columns()?, metadata))
     }
 }
@@ -74,27 +90,33 @@ impl Engine {
 impl Stream {
     /// Starts a stream.
     pub fn new(engine: Arc<Engine>, options: StreamOptions) -> Result<Self> {
-        options.order.validate()?;
         let kinds: Vec<ColumnKind> =
             engine.plan().columns()?.into_iter().map(|column| column.kind).collect();
-        let schema = Arc::new(engine.schema()?);
+        let metadata = [("oceanarrow.plan_id".to_owned(), options.digests.plan_id())];
+        let schema = Arc::new(engine.schema(metadata)?);
         let pool = ThreadPoolBuilder::new()
             .num_threads(options.threads.unwrap_or(0))
             .thread_name(|i| format!("oceanarrow-{i}"))
             .build()
             .map_err(|e| Error::io(format!("cannot start the loader's threads: {e}")))?;
-        let batch_bytes = options.order.batch * kinds.iter().map(bytes_a_row).sum::<usize>();
+        let rows = options.rows.end.saturating_sub(options.rows.start) as usize;
+        let batch_bytes = rows * kinds.iter().map(bytes_a_row).sum::<usize>();
         let depth = (options.prefetch_bytes / batch_bytes.max(1))
             .clamp(1, 2 * pool.current_num_threads() + 2);
+        let steps = options.order.steps_left(options.lane_offset);
         let shared = Arc::new(Shared {
             engine,
-            order: options.order,
+            sequence: Sequence::new(options.order),
+            digests: options.digests,
             epoch: options.epoch,
+            lane_offset: options.lane_offset,
+            rows: options.rows,
             kinds,
             schema,
             cancelled: AtomicBool::new(false),
         });
-        Ok(Self { shared, pool, next: 0, depth, ahead: VecDeque::new() })
+        let (next, stride) = (options.first_step, options.stride.max(1));
+        Ok(Self { shared, pool, next, stride, steps, depth, ahead: VecDeque::new() })
     }
 
     /// The schema of the batches, without what each adds to its metadata.
@@ -104,9 +126,9 @@ impl Stream {
 
     /// Waits up to `timeout` for the next batch.
     pub fn poll(&mut self, timeout: Duration) -> Result<Poll> {
-        while self.ahead.len() < self.depth && self.next < self.shared.order.steps() {
+        while self.ahead.len() < self.depth && self.steps.is_none_or(|steps| self.next < steps) {
             self.start(self.next);
-            self.next += 1;
+            self.next += self.stride;
         }
         let Some(first) = self.ahead.front() else { return Ok(Poll::End) };
         match first.recv_timeout(timeout) {
@@ -122,7 +144,7 @@ impl Stream {
     }
 
     /// Hands a step to the pool.
-    fn start(&mut self, step: usize) {
+    fn start(&mut self, step: u64) {
         let (sender, receiver) = bounded(1);
         let shared = self.shared.clone();
         self.pool.spawn(move || {
@@ -145,17 +167,19 @@ impl Drop for Stream {
 
 impl Shared {
     /// Makes the batch of a step.
-    fn batch(&self, step: usize) -> Result<RecordBatch> {
-        let slots = self.order.step(self.epoch, step);
+    fn batch(&self, step: u64) -> Result<RecordBatch> {
+        let order = self.sequence.order();
+        let lane_offset = self.lane_offset + step * order.lane_rows();
+        let slots = self.sequence.slots(self.epoch, lane_offset, self.rows.clone());
         let rows = slots
             .iter()
-            .map(|&Slot { query, padded }| Row {
+            .map(|&Slot { query, padded, .. }| Row {
                 index: query,
                 query: self.engine.plan().queries[query],
                 padded,
             })
             .collect();
-        let mut collated = Collated::new(&self.kinds, rows)?;
+        let mut collated = Collated::new(&self.kinds, rows, self.engine.slabs())?;
         collated.cells().into_par_iter().try_for_each(|(row, variable, cell, outcome)| {
             if self.cancelled.load(Ordering::Relaxed) {
                 return Err(Error::cancelled("the loader was closed"));
@@ -166,9 +190,11 @@ impl Shared {
         self.engine.telemetry().count_samples(slots.len());
         let masked: Vec<&str> =
             collated.outcomes.iter().filter_map(|o| o.unreadable.as_deref()).collect();
+        let (epoch_after, offset_after) = order.advance(self.epoch, lane_offset);
+        let cursor = Cursor::new(order, &self.digests, epoch_after, offset_after).to_json()?;
         let metadata = [
             ("oceanarrow.epoch".to_owned(), self.epoch.to_string()),
-            ("oceanarrow.step".to_owned(), step.to_string()),
+            ("oceanarrow.cursor".to_owned(), cursor),
             ("oceanarrow.masked".to_owned(), serde_json::json!(masked).to_string()),
         ];
         record_batch(collated, &self.schema, metadata)

@@ -1,7 +1,19 @@
 //! Pure functions, no I/O: which files a query may need, and which queries make up which step.
 
 mod candidates;
+mod cluster;
+mod cursor;
+mod locality;
 mod order;
+mod permutation;
+mod spec;
+mod weights;
 
 pub use candidates::{Candidate, DayCandidates, Selector};
-pub use order::{Order, Slot, Tail};
+pub use cluster::Clusters;
+pub use cursor::{Cursor, PlanDigests};
+pub use locality::{Locality, Piece};
+pub use order::{EpochOrder, Order, Sequence, Slot};
+pub use permutation::{Digest, key, permute};
+pub use spec::{DEFAULT_LANES, DEFAULT_WINDOW, OrderSpec, Tail};
+pub use weights::Weights;

@@ -90,6 +90,18 @@ pub struct Rules {
     pub min_support: f64,
     /// What invalid pixels hold.
     pub fill_value: f32,
+    /// Mean and standard deviation that valid values are normalised with.
+    pub normalize: Option<(f64, f64)>,
+}
+
+impl Rules {
+    /// A valid value as it is delivered: `(value - mean) / std` where normalised.
+    pub fn deliver(&self, value: f64) -> f32 {
+        match self.normalize {
+            Some((mean, std)) => ((value - mean) / std) as f32,
+            None => value as f32,
+        }
+    }
 }
 
 /// The tiles of one source on one day, in catalog order.
@@ -337,7 +349,7 @@ fn aggregate(
                     sums[at].0 += pixel.value;
                     sums[at].1 += 1;
                 } else {
-                    out.values[at] = pixel.value as f32;
+                    out.values[at] = rules.deliver(pixel.value);
                     out.mask[at] = 1;
                 }
             })?;
@@ -345,7 +357,7 @@ fn aggregate(
         }
         if pooled {
             for (at, &(sum, n)) in sums.iter().enumerate().filter(|(_, (_, n))| *n > 0) {
-                out.values[at] = (sum / f64::from(n)) as f32;
+                out.values[at] = rules.deliver(sum / f64::from(n));
                 out.mask[at] = 1;
             }
         }

@@ -1,0 +1,101 @@
+"""PyTorch: the stream as an `IterableDataset`, and moving batches to a device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch.utils.data import IterableDataset, get_worker_info
+
+from oceanarrow.loader import Loader
+
+
+class OceanTACOIterableDataset(IterableDataset[dict[str, Any]]):
+    """Streams `Batch.to_torch()` dicts, for `DataLoader(dataset, batch_size=None)`.
+
+    Takes the arguments of `oceanarrow.Loader`. The rank is found here, in the main process. Of n
+    workers, worker v makes the steps v, v + n, ...: the order does not depend on n. Threads are
+    divided among the workers; as the engine has threads of its own, `num_workers=0` is the fastest
+    on most machines.
+
+    `metadata["cursor"]` of each batch is the state after it: save that of the last batch that
+    was trained on, and give it to `load_state_dict`. `state_dict` and `load_state_dict` also work
+    under torchdata's StatefulDataLoader.
+
+    Raises:
+        as `oceanarrow.Loader`.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._loader = Loader(*args, **kwargs)
+        # Shared, so that set_epoch reaches workers that live on: the epoch, and a count of calls.
+        self._request = torch.zeros(2, dtype=torch.int64)
+        self._request.share_memory_()  # type: ignore[no-untyped-call]
+        self._request_seen = 0
+        self._resumes_own_step = False
+
+    def __len__(self) -> int:
+        """Steps left in this epoch, equal on all ranks."""
+        return len(self._loader)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        worker = get_worker_info()
+        first, workers = (0, 1) if worker is None else (worker.id, worker.num_workers)
+        if self._resumes_own_step:
+            first, self._resumes_own_step = 0, False
+        epoch, calls = self._request.tolist()
+        if calls != self._request_seen:
+            self._loader.set_epoch(epoch)
+            self._request_seen = calls
+        for batch in self._loader.iterate(first, workers):
+            tensors = batch.to_torch()
+            tensors["metadata"]["cursor"] = batch.metadata["oceanarrow.cursor"]
+            yield tensors
+
+    @property
+    def loader(self) -> Loader:
+        """The loader behind the dataset, of this process."""
+        return self._loader
+
+    def set_epoch(self, epoch: int) -> None:
+        """Chooses the epoch that the next iteration runs.
+
+        An epoch that ends in this process, or in persistent workers, is followed by the next one;
+        workers that are made anew for each epoch need this call before each.
+        """
+        self._loader.set_epoch(epoch)
+        self._request_seen += 1
+        self._request[0], self._request[1] = epoch, self._request_seen
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the iteration stands; see `oceanarrow.Loader.state_dict`."""
+        if get_worker_info() is None:
+            return self._loader.state_dict()
+        return self._loader.worker_state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any] | str) -> None:
+        """Goes on from a state or a batch's cursor."""
+        self._loader.load_state_dict(state)
+        # A worker's state is that of its own next step, not of the step that all have reached.
+        self._resumes_own_step = get_worker_info() is not None
+
+
+def to(batch: Mapping[str, Any], device: torch.device | str, *, non_blocking: bool = False) -> Any:
+    """The batch with its tensors on `device`; what is no tensor stays as it is.
+
+    With `non_blocking` and a CUDA device the tensors are pinned first, so that the copy runs
+    beside the computation; the batch must then be kept until the copy is done, which the
+    returned tensors see to.
+    """
+    pin = non_blocking and torch.device(device).type == "cuda"
+
+    def move(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: move(entry) for key, entry in value.items()}
+        if not isinstance(value, torch.Tensor):
+            return value
+        source = value.pin_memory() if pin else value
+        return source.to(device, non_blocking=non_blocking)
+
+    return move(batch)
