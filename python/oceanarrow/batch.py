@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from oceanarrow import _engine
-
-if TYPE_CHECKING:
-    pass
+from oceanarrow.optional import require
 
 _ROW_COLUMNS = ("query", "n_files", "status", "sample_weight")
 _POINT_COLUMNS = {"data": "", "lats": "_lat", "lons": "_lon", "time": "_time"} | {
@@ -118,8 +116,7 @@ class Batch:
         Raises:
             ImportError: PyTorch is not installed.
         """
-        import torch
-
+        torch = require("torch", "to_torch", extra="torch")
         return _convert(self.to_numpy(), torch.from_numpy)
 
     def to_jax(self) -> dict[str, Any]:
@@ -132,8 +129,7 @@ class Batch:
         Raises:
             ImportError: JAX is not installed.
         """
-        import jax
-
+        jax = require("jax", "to_jax", extra="jax")
         cpu = jax.devices("cpu")[0]
         tree = self.to_numpy()
         metadata = tree.pop("metadata")

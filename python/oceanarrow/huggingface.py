@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from oceanarrow.loader import Loader
+from oceanarrow.optional import require
 from oceanarrow.request import check_positive
 
 if TYPE_CHECKING:
@@ -35,15 +36,15 @@ def to_iterable_dataset(
         ImportError: datasets is not installed.
         otherwise as `oceanarrow.Loader`.
     """
-    import datasets
-
+    hugging_face = require("datasets", "to_iterable_dataset", extra="huggingface")
     check_positive("num_shards", num_shards)
     loader = Loader(*args, **kwargs)
     loader.set_epoch(epoch)
     shards = list(range(num_shards))
-    return datasets.IterableDataset.from_generator(
+    dataset: datasets.IterableDataset = hugging_face.IterableDataset.from_generator(
         _examples, gen_kwargs={"loader": loader, "num_shards": num_shards, "shards": shards}
     )
+    return dataset
 
 
 def _examples(loader: Loader, num_shards: int, shards: list[int]) -> Iterator[dict[str, Any]]:
