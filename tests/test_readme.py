@@ -1,4 +1,4 @@
-"""The examples of the README run as they stand, on the synthetic ocean."""
+"""The examples of the README and of docs/training.md run as they stand, on the synthetic ocean."""
 
 import re
 import subprocess
@@ -7,8 +7,16 @@ from pathlib import Path
 
 import pytest
 
-README = Path(__file__).parents[1] / "README.md"
-EXAMPLES = re.findall(r"^```python\n(.*?)^```", README.read_text(), re.DOTALL | re.MULTILINE)
+ROOT = Path(__file__).parents[1]
+
+
+def examples_of(page: str) -> list[str]:
+    text = (ROOT / page).read_text()
+    return re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+EXAMPLES = examples_of("README.md")
+RECIPES = examples_of("docs/training.md")
 LONGEST = 20
 
 
@@ -29,9 +37,30 @@ def test_there_are_short_examples() -> None:
     ids=["dataset", "loader"],
 )
 def test_example_runs(example: str, check: str, ocean: Path, tmp_path: Path) -> None:
+    run(f"{example}\n{check}", ocean, tmp_path)
+    figures = re.findall(r'save_path="(.*?)"', example)
+    assert all((tmp_path / name).read_bytes().startswith(b"\x89PNG") for name in figures)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "check"),
+    [
+        (RECIPES[0], "assert dataset.loader.epoch == 2 and '\"epoch\":2' in cursor"),
+        (RECIPES[1], ""),
+        (RECIPES[2], "assert example['inputs']['l4_sst'].shape == (16, 64, 64)"),
+    ],
+    ids=["torch", "resume", "huggingface"],
+)
+def test_recipe_runs(recipe: str, check: str, ocean: Path, tmp_path: Path) -> None:
+    if "huggingface" in recipe:
+        pytest.importorskip("datasets")
+    run(f"{recipe}\n{check}", ocean, tmp_path)
+
+
+def run(program: str, ocean: Path, tmp_path: Path) -> None:
     (tmp_path / "OceanTACO").symlink_to(ocean)
     done = subprocess.run(
-        [sys.executable, "-c", f"{example}\n{check}"],
+        [sys.executable, "-c", program],
         cwd=tmp_path,
         env={"MPLBACKEND": "Agg", "HOME": str(tmp_path)},
         capture_output=True,
@@ -40,5 +69,3 @@ def test_example_runs(example: str, check: str, ocean: Path, tmp_path: Path) -> 
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    figures = re.findall(r'save_path="(.*?)"', example)
-    assert all((tmp_path / name).read_bytes().startswith(b"\x89PNG") for name in figures)
