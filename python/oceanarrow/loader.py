@@ -231,6 +231,17 @@ class Loader:
         check_positive("epoch", epoch, minimum=0)
         self._epoch, self._start_offset, self._reached = int(epoch), 0, None
 
+    def left_out(self) -> list[int]:
+        """The queries that `tail="drop"` leaves out of this epoch: fewer than a global batch.
+
+        Another epoch leaves out others. Empty with other tails.
+        """
+        steps = self._order.steps_left(0)
+        if self._order_options["tail"] != "drop" or steps is None:
+            return []
+        queries, _ = self._order.slots(self._epoch, steps * self._order.lane_rows)
+        return sorted(queries.tolist())
+
     @property
     def plan_id(self) -> str:
         """A digest of the queries, the variables and the order, but not of the batch size."""
