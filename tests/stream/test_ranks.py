@@ -40,7 +40,13 @@ def columns(ranks) -> dict[str, bytes]:
 def streams(path, world_size, n, tail, take):
     """The columns, and what all ranks say of themselves, of each step."""
     loaders = runs.world(
-        path, world_size, n, inputs=INPUTS, targets=TARGETS, tail=tail, patch_sizes={"l3_swot": (3, 5)}
+        path,
+        world_size,
+        n,
+        inputs=INPUTS,
+        targets=TARGETS,
+        tail=tail,
+        patch_sizes={"l3_swot": (3, 5)},
     )
     epochs = 1 if tail == "continue" else 2
     result = []
