@@ -278,8 +278,7 @@ class Loader:
             PlanMismatchError: the state is of another plan; the message names what differs.
             InvalidInputError: it is no state.
         """
-        text = state if isinstance(state, str) else json.dumps(dict(state))
-        order, epoch, offset = self._make_order().resume(text, self._fields)
+        order, epoch, offset = self._make_order().resume(_state_text(state), self._fields)
         self.close()
         self._order = order
         self._epoch, self._start_offset, self._reached = epoch, offset, None
@@ -355,6 +354,17 @@ def _global_batch(batch_size: int | None, global_batch_size: int | None, world_s
     size = 16 if batch_size is None else batch_size
     check_positive("batch_size", size)
     return int(size) * world_size
+
+
+def _state_text(state: Mapping[str, Any] | str) -> str:
+    if isinstance(state, str):
+        return state
+    if not isinstance(state, Mapping):
+        raise InvalidInputError(f"not a state of a loader: {state!r:.80}")
+    try:
+        return json.dumps(dict(state))
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(f"not a state of a loader: {error}") from None
 
 
 def _order_options(
