@@ -382,7 +382,17 @@ def _order_options(
         "global_batch": global_batch,
         "lanes": lanes,
         "window": window,
-        "weights": None if weights is None else np.asarray(weights, np.float64),
+        "weights": None if weights is None else _weights(weights),
         "seed": seed,
         "tail": tail,
     }
+
+
+def _weights(weights: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    try:
+        array = np.asarray(weights, np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(f"weights must be numbers, one a query: {error}") from None
+    if array.ndim != 1:
+        raise InvalidInputError(f"weights must be of one dimension, not {array.shape}")
+    return array

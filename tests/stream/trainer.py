@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from stream import runs  # noqa: E402
+from stream import runs
 
 N, EPOCHS = 53, 3
 
