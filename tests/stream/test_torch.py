@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import warnings
+from itertools import islice
 
 import pytest
 import torch
@@ -136,18 +137,42 @@ def test_workers_start_where_the_main_process_is_iterating(ocean, epochs):
     assert [first, *runs.steps(running)] == epochs[0]
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_a_cursor_goes_on_with_any_number_of_workers(ocean, epochs, workers):
-    batches = iter(deal(dataset(ocean), 3 if workers == 0 else 0))
-    trained = [next(batches)]
+@pytest.mark.parametrize("taken", [1, 2, 3])
+@pytest.mark.parametrize(("before", "after"), [(0, 2), (2, 1), (2, 0)])
+def test_a_cursor_goes_on_with_any_number_of_workers(ocean, epochs, before, after, taken):
+    """The cursor counts what was trained on, whatever the workers have made ahead."""
+    trained = list(islice(deal(dataset(ocean), before), taken))
     resumed = dataset(ocean)
     resumed.load_state_dict(trained[-1]["metadata"]["cursor"])
-    assert len(resumed) == len(epochs[0]) - 1
-    loader = deal(resumed, workers)
-    assert runs.steps(trained) + epoch(loader) == epochs[0]
-    resumed.set_epoch(1)
+    loader = deal(resumed, after)
+    if taken < len(epochs[0]):
+        assert len(loader) == len(resumed) == len(epochs[0]) - taken
+        assert runs.steps(trained) + epoch(loader) == epochs[0]
+        resumed.set_epoch(1)
+    assert resumed.loader.epoch == 1
     assert len(loader) == len(epochs[1])
     assert epoch(loader) == epochs[1]
+
+
+def test_a_cursor_goes_on_with_other_ranks_workers_and_batches(ocean):
+    """From 2 ranks x 2 workers and 12 rows to 4 ranks x 1 worker and 8: every query once."""
+    n, options = 101, {"lanes": 4}
+    first = [dataset(ocean, n, rank=r, world_size=2, **options) for r in range(2)]
+    trained = [list(islice(deal(data, 2), 3)) for data in first]
+    cursors = {batches[-1]["metadata"]["cursor"] for batches in trained}
+    assert len(cursors) == 1
+    rows = [row for batches in trained for row in runs.query_rows(batches)]
+    cursor = cursors.pop()
+    second = [
+        dataset(ocean, n, rank=r, world_size=4, global_batch_size=8, **options) for r in range(4)
+    ]
+    for data in second:
+        data.load_state_dict(cursor)
+    assert {len(data) for data in second} == {9}
+    for data in second:
+        rows += runs.query_rows(deal(data, 1))
+    assert sorted(query for query, weight in rows if weight == 1.0) == list(range(n))
+    assert len(rows) == 3 * 12 + 9 * 8
 
 
 def test_each_batch_of_workers_has_the_state_after_it(ocean):
