@@ -260,9 +260,16 @@ class Loader:
             epoch, offset = epoch + 1, 0
         return self._state(epoch, offset)
 
-    def worker_state_dict(self) -> dict[str, Any]:
-        """Where one of several workers stands: it keeps to its epoch when its steps have ended."""
-        return self._state(*(self._reached or (self._epoch, self._start_offset)))
+    def worker_state_dict(self, first_step: int = 0) -> dict[str, Any]:
+        """Where one of several workers stands: before the next step of its own.
+
+        Args:
+            first_step: the one that its next iteration would begin with.
+
+        It keeps to its epoch when its steps have ended, until the iteration ends too.
+        """
+        start = self._start_offset + first_step * self._order.lane_rows
+        return self._state(*(self._reached or (self._epoch, start)))
 
     def _state(self, epoch: int, lane_offset: int) -> dict[str, Any]:
         state: dict[str, Any] = json.loads(self._order.state(epoch, lane_offset, self._fields))
@@ -386,7 +393,17 @@ def _order_options(
         "global_batch": global_batch,
         "lanes": lanes,
         "window": window,
-        "weights": None if weights is None else np.asarray(weights, np.float64),
+        "weights": None if weights is None else _weights(weights),
         "seed": seed,
         "tail": tail,
     }
+
+
+def _weights(weights: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    try:
+        array = np.asarray(weights, np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(f"weights must be numbers, one a query: {error}") from None
+    if array.ndim != 1:
+        raise InvalidInputError(f"weights must be of one dimension, not {array.shape}")
+    return array
