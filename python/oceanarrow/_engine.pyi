@@ -138,6 +138,10 @@ class Engine:
         threads: int | None,
         prefetch_bytes: int,
     ) -> Stream: ...
+    def cost(
+        self, order: Order, world_size: int, cache_bytes: int | None, most_steps: int
+    ) -> dict[str, Any]:
+        """The predicted cost of an epoch: the numbers of `oceanarrow.explanation.Explanation`."""
     def __arrow_c_schema__(self) -> object: ...
     def stats(self) -> dict[str, Any]: ...
 

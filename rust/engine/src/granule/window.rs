@@ -1,9 +1,10 @@
 //! A rectangle of a stored array, converted straight from its chunks.
 
+use std::iter::{from_fn, successors};
 use std::ops::Range;
 
 use super::array::Array;
-use super::chunks::{Chunk, Chunks};
+use super::chunks::{self, Chunk, Chunks, StoredChunk};
 use super::convert::{Converter, Real};
 use crate::error::{Error, Result};
 
@@ -67,13 +68,28 @@ impl View<'_> {
         }
     }
 
-    fn chunk_ranges(&self) -> Vec<Range<u64>> {
+    fn size(&self) -> Option<u64> {
+        self.rows.as_ref().map_or(1, Stretch::len).checked_mul(self.cols.len())
+    }
+
+    /// The indexes of the chunks that the view touches, as many at a time as are fetched at once.
+    fn batches(&self) -> impl Iterator<Item = Vec<Vec<u64>>> {
         let chunk = |(dim, &extent): (usize, &u64)| {
             let (range, extent) = (self.range(dim), extent.max(1));
             range.start / extent..range.end.div_ceil(extent)
         };
-        self.array.chunk.iter().enumerate().map(chunk).collect()
+        let ranges: Vec<Range<u64>> = self.array.chunk.iter().enumerate().map(chunk).collect();
+        let first = ranges.iter().map(|range| range.start).collect();
+        let first = (self.size() != Some(0)).then_some(first);
+        let mut indexes = successors(first, move |index: &Vec<u64>| following(index, &ranges));
+        from_fn(move || Some(indexes.by_ref().take(BATCH).collect::<Vec<_>>()))
+            .take_while(|batch| !batch.is_empty())
     }
+}
+
+/// The stored chunks that reading the view would fetch, those fetched at once together.
+pub(super) fn touched(view: &View<'_>) -> Result<Vec<Vec<StoredChunk>>> {
+    view.batches().map(|batch| chunks::stored(view.array, &batch)).collect()
 }
 
 /// Converts the rectangle into `out`, row-major.
@@ -83,26 +99,14 @@ pub(super) fn read<O: Real>(
     converter: &Converter<O>,
     out: &mut [O],
 ) -> Result<()> {
-    let rows = view.rows.as_ref().map_or(1, Stretch::len);
-    if rows.checked_mul(view.cols.len()) != Some(out.len() as u64) {
+    if view.size() != Some(out.len() as u64) {
         return Err(Error::internal("the output does not have the window's size"));
     }
-    if out.is_empty() {
-        return Ok(());
-    }
-    let ranges = view.chunk_ranges();
-    let mut next: Option<Vec<u64>> = Some(ranges.iter().map(|range| range.start).collect());
-    let mut batch = Vec::new();
     let mut gather = Vec::new();
-    while let Some(index) = next {
-        next = following(&index, &ranges);
-        batch.push(index);
-        if batch.len() == BATCH || next.is_none() {
-            let fetched = chunks.fetch(view.array, &batch)?;
-            for (chunk, index) in fetched.iter().zip(&batch) {
-                paste(view, chunk, index, converter, out, &mut gather)?;
-            }
-            batch.clear();
+    for batch in view.batches() {
+        let fetched = chunks.fetch(view.array, &batch)?;
+        for (chunk, index) in fetched.iter().zip(&batch) {
+            paste(view, chunk, index, converter, out, &mut gather)?;
         }
     }
     Ok(())
