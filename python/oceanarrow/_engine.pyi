@@ -205,9 +205,7 @@ class Order:
             InvalidInputError: it is no state.
             PlanMismatchError: it is that of another plan, or its lanes do not divide G.
         """
-    def locality(
-        self, world_size: int, cache: int, most_steps: int = ...
-    ) -> dict[str, Any]:
+    def locality(self, world_size: int, cache: int, most_steps: int = ...) -> dict[str, Any]:
         """The predicted cost of an epoch in clusters; each rank keeps its `cache` latest.
 
         Returns:

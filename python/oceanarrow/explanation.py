@@ -90,7 +90,9 @@ class Explanation:
             f"{decoded}: the cache of {_size(self.cache_bytes)} is too small. "
             f"cache_bytes={self.needed_cache_bytes} ({_size(self.needed_cache_bytes)}) would do"
         )
-        return f"{larger}; so would fewer lanes or a smaller window." if self.shuffle else f"{larger}."
+        return (
+            f"{larger}; so would fewer lanes or a smaller window." if self.shuffle else f"{larger}."
+        )
 
     def _on_lanes(self) -> str | None:
         if not self.shuffle or self.lanes == self.lanes_asked:

@@ -82,6 +82,16 @@ impl Chunks {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).len() as u64
     }
 
+    #[cfg(test)]
+    pub(super) fn seen(&self) -> HashSet<u64> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    #[cfg(test)]
+    pub(super) fn kept_bytes(&self) -> usize {
+        self.cache.bytes()
+    }
+
     /// The chunks at `indexes`, in that order.
     pub(super) fn fetch<'a>(
         &self,

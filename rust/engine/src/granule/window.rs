@@ -182,3 +182,93 @@ fn paste<O: Real>(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::collections::HashSet;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
+    use super::super::array::{Dtype, Source, Stored};
+    use super::super::cf::Packing;
+    use super::*;
+    use crate::store::{ByteSource, Location};
+
+    /// Element i of the object is i mod 251.
+    struct Ramp;
+
+    impl ByteSource for Ramp {
+        fn read(&self, _: &Location, range: Range<u64>) -> Result<Bytes> {
+            Ok(range.map(|i| (i % 251) as u8).collect())
+        }
+
+        fn size(&self, _: &Location) -> Result<u64> {
+            Ok(u64::MAX)
+        }
+    }
+
+    /// Bytes in chunks of 5 x 7, every third of which was never written; or in one run.
+    fn array(shape: [u64; 2], chunked: bool) -> Array {
+        let chunk = [5, 7];
+        let chunks = shape[0].div_ceil(chunk[0]) * shape[1].div_ceil(chunk[1]);
+        let stored =
+            |linear| Stored { linear, address: 1000 + 9000 * linear, size: 35, skipped: 0 };
+        let written = (0..chunks).filter(|linear| linear % 3 != 1).map(stored).collect();
+        Array {
+            location: Location::whole("ramp"),
+            name: "v".to_owned(),
+            dtype: Dtype::U8,
+            swapped: false,
+            shape: shape.to_vec(),
+            chunk: chunk.to_vec(),
+            source: if chunked { Source::Chunks(written) } else { Source::Contiguous(Some(0)) },
+            filters: Vec::new(),
+            fill: vec![0],
+            key: 7,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_touched_is_what_is_fetched(
+            shape in [1u64..120, 1u64..120],
+            cuts in [0.0f64..1.0, 0.0..1.0, 0.0..1.0, 0.0..1.0],
+            chunked in any::<bool>(),
+            reversed in any::<bool>(),
+        ) {
+            let array = array(shape, chunked);
+            let stretch = |dim: usize, a: f64, b: f64| {
+                let n = shape[dim];
+                let at = |cut: f64| (cut * (n + 1) as f64) as usize;
+                Stretch::new(dim, at(a.min(b))..at(a.max(b)), n as usize, reversed)
+            };
+            let view = View {
+                array: &array,
+                rows: Some(stretch(0, cuts[0], cuts[1])),
+                cols: stretch(1, cuts[2], cuts[3]),
+                fixed: vec![0, 0],
+            };
+            let touched: Vec<StoredChunk> = touched(&view).unwrap().concat();
+
+            let chunks = Chunks::new(Arc::new(Ramp), 1 << 20, Arc::new(AtomicU64::new(0)));
+            let mut out = vec![0f32; view.size().unwrap() as usize];
+            read(&chunks, &view, &Converter::new(&Packing::none(Dtype::U8)), &mut out).unwrap();
+
+            let ids: HashSet<u64> = touched.iter().map(|chunk| chunk.id).collect();
+            prop_assert_eq!(ids.len(), touched.len());
+            prop_assert_eq!(&ids, &chunks.seen());
+            prop_assert_eq!(chunks.decoded.load(Ordering::Relaxed), ids.len() as u64);
+            let bytes: usize = touched.iter().map(|chunk| chunk.bytes).sum();
+            prop_assert_eq!(chunks.kept_bytes(), bytes);
+
+            read(&chunks, &view, &Converter::new(&Packing::none(Dtype::U8)), &mut out).unwrap();
+            prop_assert_eq!(chunks.hits.load(Ordering::Relaxed), ids.len() as u64);
+            prop_assert_eq!(chunks.distinct(), ids.len() as u64);
+        }
+    }
+}
