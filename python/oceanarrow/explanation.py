@@ -31,6 +31,7 @@ class Explanation:
         needed_cache_bytes: the smallest cache of a rank that decodes at most 5 % more than one
             without a limit.
         decodes, decoded_bytes: chunks decoded by all ranks, and their size.
+        least_decodes: with caches without a limit; more than `distinct` where ranks need the same.
         read_bytes: what is read of the files to decode them.
         distinct, distinct_bytes: different chunks, and their size.
         amplification: decodes a distinct chunk; 1.0 is the least.
@@ -58,6 +59,7 @@ class Explanation:
     decodes: int
     decoded_bytes: int
     read_bytes: int
+    least_decodes: int
     distinct: int
     distinct_bytes: int
     amplification: float
@@ -81,17 +83,17 @@ class Explanation:
         if self.amplification <= _TOO_MUCH:
             return None
         decoded = f"Each chunk is decoded {self.amplification:.2f} times"
-        if self.needed_cache_bytes <= self.cache_bytes:
+        least = self.least_decodes / self.distinct
+        if self.decodes <= _TOO_MUCH * self.least_decodes:
             return (
                 f"{decoded}, although the cache is large enough: {self.world_size} ranks need the "
                 "same chunks, and each decodes them for itself."
             )
-        larger = (
-            f"{decoded}: the cache of {_size(self.cache_bytes)} is too small. "
-            f"cache_bytes={self.needed_cache_bytes} ({_size(self.needed_cache_bytes)}) would do"
-        )
+        would_do = "would do" if least <= _TOO_MUCH else f"would bring that to {least:.2f}"
+        smaller = "; fewer lanes or a smaller window need less" if self.shuffle else ""
         return (
-            f"{larger}; so would fewer lanes or a smaller window." if self.shuffle else f"{larger}."
+            f"{decoded}: the cache of {_size(self.cache_bytes)} is too small. cache_bytes="
+            f"{self.needed_cache_bytes} ({_size(self.needed_cache_bytes)}) {would_do}{smaller}."
         )
 
     def _on_lanes(self) -> str | None:

@@ -190,6 +190,7 @@ impl Engine {
         dict.set_item("decodes", locality.decodes)?;
         dict.set_item("decoded_bytes", locality.decoded_size)?;
         dict.set_item("read_bytes", locality.read_size)?;
+        dict.set_item("least_decodes", locality.least_decodes)?;
         dict.set_item("distinct", locality.distinct)?;
         dict.set_item("distinct_bytes", locality.distinct_size)?;
         dict.set_item("amplification", locality.amplification)?;

@@ -39,6 +39,8 @@ pub struct Locality {
     pub decoded_size: u64,
     /// The sum of what is read for them.
     pub read_size: u64,
+    /// Pieces decoded with caches without a limit: each rank's distinct ones.
+    pub least_decodes: u64,
     /// Distinct pieces: what had to be decoded anyway.
     pub distinct: u64,
     /// The sum of their sizes.
@@ -163,6 +165,7 @@ impl Tally {
             decodes,
             decoded_size: sum(|c| c.decoded_size),
             read_size: sum(|c| c.read_size),
+            least_decodes: self.distances.firsts(),
             distinct,
             distinct_size: self.distinct_size,
             amplification: if distinct == 0 { 1.0 } else { decodes as f64 / distinct as f64 },

@@ -15,6 +15,11 @@ pub(super) struct Distances {
 }
 
 impl Distances {
+    /// What is decoded without a limit.
+    pub(super) fn firsts(&self) -> u64 {
+        self.firsts
+    }
+
     /// The smallest cache that decodes at most `share` more than it must.
     pub(super) fn needed(&self, share: f64) -> u64 {
         let allowed = (self.firsts as f64 * share) as u64;
