@@ -46,9 +46,10 @@ test-python: $(EXTENSION) ## Tests of the package
 test-full: $(EXTENSION) ## Also the slow tests and the comparisons with other libraries
 	python -m pytest $(PYTEST_ARGS) -m ""
 
-bench: $(ENVIRONMENT) ## Measure samples a second with the release engine
+bench: $(ENVIRONMENT) ## Measure samples a second, and the stream, with the release engine
 	maturin develop --locked --release
 	python benchmarks/samples.py
+	python benchmarks/stream.py
 	rm -f $(EXTENSION) # so that the next target takes the development build again
 
 wheel: $(ENVIRONMENT) ## A release wheel in dist/

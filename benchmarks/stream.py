@@ -33,6 +33,8 @@ WORKERS = 2
 
 
 def overhead(options: argparse.Namespace) -> dict[str, float]:
+    import torch  # noqa: F401 -- importing it must not be timed
+
     import oceanarrow
 
     asked = [Query(-60.0, -50.0, 20.0, 30.0, "2001-01-01", "2001-01-01")] * options.steps * BATCH
