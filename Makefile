@@ -50,9 +50,10 @@ test-full: $(EXTENSION) peers ## Also the slow tests and the comparisons with ot
 
 peers: $(PEERS_INSTALLED) ## Install the libraries that test-full compares with
 
-bench: $(ENVIRONMENT) ## Measure samples a second with the release engine
+bench: $(ENVIRONMENT) ## Measure samples a second, and the stream, with the release engine
 	maturin develop --locked --release
 	python benchmarks/samples.py
+	python benchmarks/stream.py
 	rm -f $(EXTENSION) # so that the next target takes the development build again
 
 wheel: $(ENVIRONMENT) ## A release wheel in dist/

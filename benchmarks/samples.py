@@ -14,18 +14,17 @@ import argparse
 import json
 import os
 import pickle
-import platform
 import resource
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from machine import describe
 from tiles import TILES, write_dataset
 
 from oceanarrow.dataset import PatchSize, Query, QueryGenerator
@@ -301,27 +300,12 @@ def report(options: argparse.Namespace, results: dict[str, list[dict[str, float]
         peak = median(name, "peak")
         print(f"| {CONTENDERS[name][0]} | {rate:.0f} | {cpu:.2f} | {peak:.0f} | {ratio:.1f} |")
     packages = ("oceanarrow", "numpy", "torch", "xarray", "h5netcdf")
-    versions = ", ".join(f"{package} {metadata.version(package)}" for package in packages)
     kind = "synthetic tiles" if options.dataset == str(GENERATED) else options.dataset
     print(
         f"\nMedians of {options.repetitions} turns, {options.samples} samples each, "
         f"{options.cores} of {os.cpu_count()} cores; {kind}. Floor with {_inflate()[1]}.  \n"
-        f"{_processor()}, {platform.system()} {platform.release()}, Python "
-        f"{platform.python_version()}, {versions}; commit {_commit()}, {time.strftime('%Y-%m-%d')}."
+        f"{describe(*packages)}"
     )
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
-
-
-def _commit() -> str:
-    describe = ["git", "describe", "--always", "--dirty"]
-    done = subprocess.run(describe, cwd=Path(__file__).parent, capture_output=True, text=True)
-    return done.stdout.strip() or "unknown"
 
 
 def parse() -> argparse.Namespace:

@@ -7,12 +7,14 @@ A Rust engine plans, reads, renders and collates; Python gets one Arrow record b
 from oceanarrow._engine import Catalog, __version__
 from oceanarrow.batch import Batch
 from oceanarrow.exceptions import OceanArrowError
+from oceanarrow.explanation import Explanation
 from oceanarrow.loader import Loader
 from oceanarrow.variables import Variable, register_variable, variables
 
 __all__ = [
     "Batch",
     "Catalog",
+    "Explanation",
     "Loader",
     "OceanArrowError",
     "Variable",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -43,8 +44,6 @@ class Batch:
 
     def __init__(self, native: _engine.Batch) -> None:
         self._native = native
-        roles = {name: native.field_metadata(name).get("role") for name in native.column_names}
-        self._roles = {name: role.split(",") for name, role in roles.items() if role}
 
     def __len__(self) -> int:
         return len(self._native)
@@ -140,6 +139,10 @@ class Batch:
             return jax.dlpack.from_dlpack(array)
 
         return _convert(tree, convert) | {"metadata": metadata}
+
+    @cached_property
+    def _roles(self) -> dict[str, list[str]]:
+        return {name: roles.split(",") for name, roles in self._native.roles().items()}
 
     def _array(self, column: str) -> npt.NDArray[Any]:
         return self._native.tensor(column).numpy()

@@ -15,6 +15,7 @@ from oceanarrow import _engine
 from oceanarrow.batch import Batch, Schema
 from oceanarrow.dataset.query import Query
 from oceanarrow.exceptions import InvalidInputError
+from oceanarrow.explanation import Explanation
 from oceanarrow.normalization import Statistics
 from oceanarrow.ranks import RankSource, find_place
 from oceanarrow.request import (
@@ -299,11 +300,59 @@ class Loader:
         """What this process has done so far.
 
         Returns:
-            `samples` rendered, `bytes_read`, `chunks_decoded`, `chunk_hits` (chunks that the
-            cache had), `files_opened`, `masked` (cells of unreadable files), and `unreadable`,
-            {file: reason}.
+            `samples` rendered, `bytes_read`, `chunks_decoded` of gridded variables, and
+            `chunks_distinct` among them, `chunk_hits` (chunks that the cache had),
+            `files_opened`, `masked` (cells of unreadable files), `unreadable`, {file: reason},
+            and `amplification`: decodes a distinct chunk in this process, 1.0 at first. It grows
+            with every epoch of which the cache cannot hold all chunks; `explain` predicts it for
+            one epoch.
         """
-        return self._engine.stats()
+        stats = self._engine.stats()
+        decoded, distinct = stats["chunks_decoded"], stats["chunks_distinct"]
+        return stats | {"amplification": decoded / distinct if distinct else 1.0}
+
+    def explain(
+        self,
+        world_size: int | None = None,
+        cache_bytes: int | None = None,
+        max_steps: int | None = None,
+    ) -> Explanation:
+        """Predicts what an epoch decodes; opens the files it needs, but decodes no data.
+
+        Args:
+            world_size: ranks that share the global batch, which stays as it is; by default this
+                run's.
+            cache_bytes: of each rank; by default this loader's.
+            max_steps: predicts only so many steps from the start of an epoch; by default all.
+                With `tail="continue"` an epoch is N queries.
+
+        Raises:
+            InvalidInputError: the world size does not divide the global batch, or a number is
+                negative.
+            as the iteration, if a file cannot be opened.
+        """
+        check_positive("world_size", self.place.world_size if world_size is None else world_size)
+        check_positive("cache_bytes", 0 if cache_bytes is None else cache_bytes, minimum=0)
+        check_positive("max_steps", 1 if max_steps is None else max_steps)
+        ranks = int(world_size or self.place.world_size)
+        steps = 2**63 if max_steps is None else int(max_steps)
+        options = self._order_options
+        return Explanation(
+            plan_id=self.plan_id,
+            queries=len(self._engine),
+            rank=self.place.rank,
+            rank_source=self.place.source,
+            world_size=ranks,
+            global_batch=options["global_batch"],
+            lanes=self._order.lanes,
+            lanes_asked=options["lanes"],
+            window=options["window"],
+            shuffle=options["seed"] is not None,
+            tail=options["tail"],
+            epoch_steps=self._order.steps_left(),
+            prefetch_bytes=self._prefetch_bytes,
+            **self._engine.cost(self._order, ranks, cache_bytes, steps),
+        )
 
     def close(self) -> None:
         """Stops all running iterations. Batches already handed out stay valid."""

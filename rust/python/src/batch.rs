@@ -9,7 +9,7 @@ use arrow_schema::{DataType, Field};
 use oceanarrow_engine::error::Error;
 use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
-use pyo3::types::{PyCapsule, PyTuple};
+use pyo3::types::{PyCapsule, PyDict, PyTuple};
 use pyo3_arrow::error::PyArrowResult;
 use pyo3_arrow::ffi::{to_array_pycapsules, to_schema_pycapsule};
 
@@ -56,9 +56,15 @@ impl Batch {
         self.inner.schema_ref().metadata().clone()
     }
 
-    /// A column's metadata.
-    fn field_metadata(&self, name: &str) -> PyResult<HashMap<String, String>> {
-        Ok(self.column(name)?.1.metadata().clone())
+    /// The roles of the variables, comma-separated, in order.
+    fn roles<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let roles = PyDict::new(py);
+        for field in self.inner.schema_ref().fields() {
+            if let Some(role) = field.metadata().get("role") {
+                roles.set_item(field.name(), role)?;
+            }
+        }
+        Ok(roles)
     }
 
     /// A column as a tensor; of a list column, its flat values.

@@ -170,6 +170,36 @@ impl Engine {
         run(py, || loader::Stream::new(engine, options)).map(Stream::new)
     }
 
+    /// The predicted cost of an epoch; `cache_bytes` is by default this engine's.
+    fn cost<'py>(
+        &self,
+        py: Python<'py>,
+        order: PyRef<'_, Order>,
+        world_size: u64,
+        cache_bytes: Option<u64>,
+        most_steps: u64,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let (engine, order) = (self.engine(), order.order().clone());
+        let cache_bytes = cache_bytes.unwrap_or(engine.plan().options.cache_bytes as u64);
+        let cost = run(py, || engine.cost(&order, world_size, cache_bytes, most_steps))?;
+        let locality = cost.locality;
+        let dict = PyDict::new(py);
+        dict.set_item("cache_bytes", cache_bytes)?;
+        dict.set_item("steps", locality.steps)?;
+        dict.set_item("decodes", locality.decodes)?;
+        dict.set_item("decoded_bytes", locality.decoded_size)?;
+        dict.set_item("read_bytes", locality.read_size)?;
+        dict.set_item("least_decodes", locality.least_decodes)?;
+        dict.set_item("distinct", locality.distinct)?;
+        dict.set_item("distinct_bytes", locality.distinct_size)?;
+        dict.set_item("amplification", locality.amplification)?;
+        dict.set_item("chunks_per_batch", locality.distinct_a_batch)?;
+        dict.set_item("clusters_per_batch", locality.clusters_a_batch)?;
+        dict.set_item("needed_cache_bytes", locality.needed_cache)?;
+        dict.set_item("batch_bytes", cost.batch_bytes)?;
+        Ok(dict)
+    }
+
     /// Names of the columns of the batches.
     #[getter]
     fn column_names(&self) -> PyResult<Vec<String>> {
@@ -190,6 +220,7 @@ impl Engine {
         dict.set_item("samples", stats.samples)?;
         dict.set_item("bytes_read", stats.granule.bytes_read)?;
         dict.set_item("chunks_decoded", stats.granule.chunks_decoded)?;
+        dict.set_item("chunks_distinct", stats.granule.chunks_distinct)?;
         dict.set_item("chunk_hits", stats.granule.chunk_hits)?;
         dict.set_item("files_opened", stats.granule.files_opened)?;
         dict.set_item("masked", stats.masked)?;

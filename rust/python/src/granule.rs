@@ -54,7 +54,7 @@ pub fn read_window<'py>(
     result.set_item("lat", PyArray1::from_vec(py, lat))?;
     result.set_item("lon", PyArray1::from_vec(py, lon))?;
     result.set_item("unit", stated)?;
-    let GranuleStats { bytes_read, chunks_decoded, chunk_hits, files_opened } = stats;
+    let GranuleStats { bytes_read, chunks_decoded, chunk_hits, files_opened, .. } = stats;
     let counts = PyDict::new(py);
     counts.set_item("bytes_read", bytes_read)?;
     counts.set_item("chunks_decoded", chunks_decoded)?;

@@ -108,6 +108,11 @@ impl<K: Hash + Eq + Clone, V: Weigh> ByteCache<K, V> {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        lock(&self.state).bytes
+    }
+
     fn keep(&self, state: &mut State<K, V>, key: K, value: Arc<V>) {
         let bytes = value.bytes();
         if bytes > self.budget {

@@ -1,7 +1,9 @@
 //! Decoded chunks: from the cache, from another thread, or read and decoded here.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
@@ -20,6 +22,17 @@ const MAX_READ: u64 = 8 << 20;
 /// An array's key and the chunk's place in it.
 type Key = (u128, u64);
 
+/// A stored chunk that a window needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredChunk {
+    /// Tells it from all other chunks.
+    pub id: u64,
+    /// Its decoded size, which is its share of the cache.
+    pub bytes: usize,
+    /// Its size in the file.
+    pub stored_bytes: u64,
+}
+
 /// A chunk ready to be converted.
 pub(super) enum Chunk<'a> {
     Inline(&'a [u8]),
@@ -35,6 +48,8 @@ pub(super) struct Chunks {
     bytes_read: Arc<AtomicU64>,
     pub decoded: AtomicU64,
     pub hits: AtomicU64,
+    /// What was decoded at least once.
+    seen: Mutex<HashSet<u64>>,
 }
 
 /// A chunk that this thread has to make.
@@ -58,7 +73,23 @@ impl Chunks {
         bytes_read: Arc<AtomicU64>,
     ) -> Self {
         let (decoded, hits) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { source, cache: ByteCache::new(budget), bytes_read, decoded, hits }
+        let seen = Mutex::default();
+        Self { source, cache: ByteCache::new(budget), bytes_read, decoded, hits, seen }
+    }
+
+    /// Different chunks decoded so far.
+    pub(super) fn distinct(&self) -> u64 {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).len() as u64
+    }
+
+    #[cfg(test)]
+    pub(super) fn seen(&self) -> HashSet<u64> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    #[cfg(test)]
+    pub(super) fn kept_bytes(&self) -> usize {
+        self.cache.bytes()
     }
 
     /// The chunks at `indexes`, in that order.
@@ -75,8 +106,7 @@ impl Chunks {
                 Piece::Inline(bytes) => Chunk::Inline(bytes),
                 Piece::Unwritten => Chunk::Unwritten,
                 Piece::Stored(stored) => {
-                    let size = array.bytes_of(&array.extents(index))?;
-                    check_size(array, stored, size)?;
+                    let size = decoded_bytes(array, index, stored)?;
                     match self.cache.claim(&(array.key, stored.linear)) {
                         Claim::Ready(bytes) => {
                             self.hits.fetch_add(1, Ordering::Relaxed);
@@ -158,12 +188,41 @@ impl Chunks {
 
     fn decode(&self, array: &Array, chunk: Stored, stored: &[u8], size: usize) -> Result<Vec<u8>> {
         self.decoded.fetch_add(1, Ordering::Relaxed);
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(id(array, chunk));
         let mut bytes = filters::decode(&array.filters, chunk.skipped, stored, size)?;
         if array.swapped {
             swap_bytes(&mut bytes, array.dtype.size());
         }
         Ok(bytes)
     }
+}
+
+/// What there is to fetch for the chunks at `indexes`; nothing for those inline or never written.
+pub(super) fn stored(array: &Array, indexes: &[Vec<u64>]) -> Result<Vec<StoredChunk>> {
+    let mut chunks = Vec::with_capacity(indexes.len());
+    for index in indexes {
+        if let Piece::Stored(stored) = array.piece(index)? {
+            chunks.push(StoredChunk {
+                id: id(array, stored),
+                bytes: decoded_bytes(array, index, stored)?,
+                stored_bytes: stored.size,
+            });
+        }
+    }
+    Ok(chunks)
+}
+
+fn id(array: &Array, chunk: Stored) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (array.key, chunk.linear).hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The decoded size of a chunk, checked against what is stored.
+fn decoded_bytes(array: &Array, index: &[u64], stored: Stored) -> Result<usize> {
+    let size = array.bytes_of(&array.extents(index))?;
+    check_size(array, stored, size)?;
+    Ok(size)
 }
 
 /// Neither deflate nor a checksum makes a chunk much larger than it is.

@@ -6,7 +6,7 @@ use super::array::Array;
 use super::axes::{self, Axis};
 use super::cache::Weigh;
 use super::cf::{Packing, stated_unit};
-use super::chunks::Chunks;
+use super::chunks::{Chunks, StoredChunk};
 use super::convert::{Converter, Real};
 use super::coordinates::{self, Coordinate, Role};
 use super::hdf5::{File, Variable};
@@ -87,6 +87,25 @@ impl Grid {
         })
     }
 
+    /// The stored chunks that reading `rows` x `cols` of `day` fetches, those fetched at once together.
+    ///
+    /// # Errors
+    /// As [`super::GranuleReader::window`], but nothing is read.
+    pub fn touched(
+        &self,
+        day: i32,
+        rows: Range<usize>,
+        cols: Range<usize>,
+    ) -> Result<Vec<Vec<StoredChunk>>> {
+        self.check_window(&rows, &cols)?;
+        let mut groups = Vec::new();
+        for step in self.steps_of(day) {
+            let view = self.view(step, rows.clone(), cols.clone());
+            groups.extend(window::touched(&view).map_err(|e| self.array.blame(e))?);
+        }
+        Ok(groups)
+    }
+
     /// See `GranuleReader::window`.
     pub(super) fn window(
         &self,
@@ -96,16 +115,7 @@ impl Grid {
         cols: Range<usize>,
         out: &mut [f32],
     ) -> Result<()> {
-        let within = |range: &Range<usize>, axis: &[f64]| {
-            range.start <= range.end && range.end <= axis.len()
-        };
-        if !within(&rows, &self.lat) || !within(&cols, &self.lon) {
-            return Err(Error::invalid_input(format!(
-                "the window {rows:?} x {cols:?} leaves the grid of {} x {}",
-                self.lat.len(),
-                self.lon.len()
-            )));
-        }
+        self.check_window(&rows, &cols)?;
         if rows.len().checked_mul(cols.len()) != Some(out.len()) {
             return Err(Error::invalid_input(format!(
                 "{} values cannot hold a window of {} x {}",
@@ -114,22 +124,64 @@ impl Grid {
                 cols.len()
             )));
         }
-        let read = match &self.steps {
-            Steps::One => self.step(chunks, None, rows, cols, out),
-            Steps::Many { dim, days } => {
-                let steps: Vec<usize> =
-                    (0..days.len()).filter(|&i| days.get(i) == Some(&Some(day))).collect();
-                match steps.as_slice() {
-                    [] => {
-                        out.fill(f32::NAN);
-                        Ok(())
-                    }
-                    [step] => self.step(chunks, Some((*dim, *step)), rows, cols, out),
-                    many => self.mean(chunks, *dim, many, rows, cols, out),
-                }
+        let read = match self.steps_of(day).as_slice() {
+            [] => {
+                out.fill(f32::NAN);
+                Ok(())
             }
+            [step] => self.step(chunks, *step, rows, cols, out),
+            many => self.mean(chunks, many, rows, cols, out),
         };
         read.map_err(|e| self.array.blame(e))
+    }
+
+    fn check_window(&self, rows: &Range<usize>, cols: &Range<usize>) -> Result<()> {
+        let within = |range: &Range<usize>, axis: &[f64]| {
+            range.start <= range.end && range.end <= axis.len()
+        };
+        if within(rows, &self.lat) && within(cols, &self.lon) {
+            return Ok(());
+        }
+        Err(Error::invalid_input(format!(
+            "the window {rows:?} x {cols:?} leaves the grid of {} x {}",
+            self.lat.len(),
+            self.lon.len()
+        )))
+    }
+
+    /// The time steps of a day, each as its dimension and index; `None` where there is no choice.
+    fn steps_of(&self, day: i32) -> Vec<Option<(usize, usize)>> {
+        match &self.steps {
+            Steps::One => vec![None],
+            Steps::Many { dim, days } => (0..)
+                .zip(days)
+                .filter(|(_, step_day)| **step_day == Some(day))
+                .map(|(step, _)| Some((*dim, step)))
+                .collect(),
+        }
+    }
+
+    fn view(
+        &self,
+        step: Option<(usize, usize)>,
+        rows: Range<usize>,
+        cols: Range<usize>,
+    ) -> View<'_> {
+        let mut fixed = vec![0; self.array.shape.len()];
+        if let Some((dim, index)) = step
+            && let Some(at) = fixed.get_mut(dim)
+        {
+            *at = index as u64;
+        }
+        let stretch = |direction: Direction, range, axis: &[f64]| {
+            Stretch::new(direction.dim, range, axis.len(), direction.reversed)
+        };
+        View {
+            array: &self.array,
+            rows: Some(stretch(self.lat_dim, rows, &self.lat)),
+            cols: stretch(self.lon_dim, cols, &self.lon),
+            fixed,
+        }
     }
 
     fn step<O: Real>(
@@ -140,21 +192,7 @@ impl Grid {
         cols: Range<usize>,
         out: &mut [O],
     ) -> Result<()> {
-        let mut fixed = vec![0; self.array.shape.len()];
-        if let Some((dim, index)) = step
-            && let Some(at) = fixed.get_mut(dim)
-        {
-            *at = index as u64;
-        }
-        let stretch = |direction: Direction, range, axis: &[f64]| {
-            Stretch::new(direction.dim, range, axis.len(), direction.reversed)
-        };
-        let view = View {
-            array: &self.array,
-            rows: Some(stretch(self.lat_dim, rows, &self.lat)),
-            cols: stretch(self.lon_dim, cols, &self.lon),
-            fixed,
-        };
+        let view = self.view(step, rows, cols);
         window::read(chunks, &view, &Converter::new(&self.packing), out)
     }
 
@@ -162,8 +200,7 @@ impl Grid {
     fn mean(
         &self,
         chunks: &Chunks,
-        dim: usize,
-        steps: &[usize],
+        steps: &[Option<(usize, usize)>],
         rows: Range<usize>,
         cols: Range<usize>,
         out: &mut [f32],
@@ -171,7 +208,7 @@ impl Grid {
         let mut sums = vec![(0.0f64, 0u32); out.len()];
         let mut values = vec![0.0f64; out.len()];
         for &step in steps {
-            self.step(chunks, Some((dim, step)), rows.clone(), cols.clone(), &mut values)?;
+            self.step(chunks, step, rows.clone(), cols.clone(), &mut values)?;
             for ((sum, count), value) in sums.iter_mut().zip(&values) {
                 if !value.is_nan() {
                     *sum += value;

@@ -36,11 +36,15 @@ use cache::ByteCache;
 use chunks::Chunks;
 use hdf5::{Blocks, File, Variable};
 
+pub use chunks::StoredChunk;
 pub use grid::Grid;
 pub use points::Points;
 
 /// Descriptions of open variables kept; one takes from a few KiB to a few hundred.
 const GRID_BYTES: usize = 64 << 20;
+
+/// Decoded axes kept while variables of the same file are opened.
+const AXIS_BYTES: usize = 8 << 20;
 
 /// Decoded point data kept.
 const POINT_BYTES: usize = 64 << 20;
@@ -53,9 +57,11 @@ type Key = (Location, String, Option<String>);
 pub struct GranuleStats {
     /// Bytes asked of the byte source, metadata included.
     pub bytes_read: u64,
-    /// Chunks (or blocks of contiguous data) decoded.
+    /// Chunks (or blocks of contiguous data) that windows had decoded.
     pub chunks_decoded: u64,
-    /// Chunks found decoded.
+    /// How many different ones these were.
+    pub chunks_distinct: u64,
+    /// Chunks that windows found decoded.
     pub chunk_hits: u64,
     /// Times a file was opened for one of its variables.
     pub files_opened: u64,
@@ -65,6 +71,9 @@ pub struct GranuleStats {
 pub struct GranuleReader {
     source: Arc<dyn ByteSource>,
     chunks: Chunks,
+    /// What opening files decodes: axes and points, kept in their final form elsewhere. It has no
+    /// share in the cache of windows, so that the windows alone decide what that one keeps.
+    opening: Chunks,
     grids: ByteCache<Key, Grid>,
     points: ByteCache<Key, Points>,
     bytes_read: Arc<AtomicU64>,
@@ -77,6 +86,7 @@ impl GranuleReader {
         let bytes_read = Arc::new(AtomicU64::new(0));
         Self {
             chunks: Chunks::new(source.clone(), cache_bytes, bytes_read.clone()),
+            opening: Chunks::new(source.clone(), AXIS_BYTES, bytes_read.clone()),
             source,
             grids: ByteCache::new(GRID_BYTES),
             points: ByteCache::new(POINT_BYTES),
@@ -98,7 +108,9 @@ impl GranuleReader {
         unit: Option<&str>,
     ) -> Result<Arc<Grid>> {
         self.grids.get_or_make(&key(location, variable, unit), || {
-            self.open(location, variable, |file, found| Grid::open(file, &self.chunks, found, unit))
+            self.open(location, variable, |file, found| {
+                Grid::open(file, &self.opening, found, unit)
+            })
         })
     }
 
@@ -133,7 +145,7 @@ impl GranuleReader {
     ) -> Result<Arc<Points>> {
         self.points.get_or_make(&key(location, variable, unit), || {
             self.open(location, variable, |file, found| {
-                Points::open(file, &self.chunks, found, unit)
+                Points::open(file, &self.opening, found, unit)
             })
         })
     }
@@ -143,6 +155,7 @@ impl GranuleReader {
         GranuleStats {
             bytes_read: self.bytes_read.load(Ordering::Relaxed),
             chunks_decoded: self.chunks.decoded.load(Ordering::Relaxed),
+            chunks_distinct: self.chunks.distinct(),
             chunk_hits: self.chunks.hits.load(Ordering::Relaxed),
             files_opened: self.files_opened.load(Ordering::Relaxed),
         }

@@ -1,9 +1,10 @@
 //! A rectangle of a stored array, converted straight from its chunks.
 
+use std::iter::{from_fn, successors};
 use std::ops::Range;
 
 use super::array::Array;
-use super::chunks::{Chunk, Chunks};
+use super::chunks::{self, Chunk, Chunks, StoredChunk};
 use super::convert::{Converter, Real};
 use crate::error::{Error, Result};
 
@@ -67,13 +68,28 @@ impl View<'_> {
         }
     }
 
-    fn chunk_ranges(&self) -> Vec<Range<u64>> {
+    fn size(&self) -> Option<u64> {
+        self.rows.as_ref().map_or(1, Stretch::len).checked_mul(self.cols.len())
+    }
+
+    /// The indexes of the chunks that the view touches, as many at a time as are fetched at once.
+    fn batches(&self) -> impl Iterator<Item = Vec<Vec<u64>>> {
         let chunk = |(dim, &extent): (usize, &u64)| {
             let (range, extent) = (self.range(dim), extent.max(1));
             range.start / extent..range.end.div_ceil(extent)
         };
-        self.array.chunk.iter().enumerate().map(chunk).collect()
+        let ranges: Vec<Range<u64>> = self.array.chunk.iter().enumerate().map(chunk).collect();
+        let first = ranges.iter().map(|range| range.start).collect();
+        let first = (self.size() != Some(0)).then_some(first);
+        let mut indexes = successors(first, move |index: &Vec<u64>| following(index, &ranges));
+        from_fn(move || Some(indexes.by_ref().take(BATCH).collect::<Vec<_>>()))
+            .take_while(|batch| !batch.is_empty())
     }
+}
+
+/// The stored chunks that reading the view would fetch, those fetched at once together.
+pub(super) fn touched(view: &View<'_>) -> Result<Vec<Vec<StoredChunk>>> {
+    view.batches().map(|batch| chunks::stored(view.array, &batch)).collect()
 }
 
 /// Converts the rectangle into `out`, row-major.
@@ -83,26 +99,14 @@ pub(super) fn read<O: Real>(
     converter: &Converter<O>,
     out: &mut [O],
 ) -> Result<()> {
-    let rows = view.rows.as_ref().map_or(1, Stretch::len);
-    if rows.checked_mul(view.cols.len()) != Some(out.len() as u64) {
+    if view.size() != Some(out.len() as u64) {
         return Err(Error::internal("the output does not have the window's size"));
     }
-    if out.is_empty() {
-        return Ok(());
-    }
-    let ranges = view.chunk_ranges();
-    let mut next: Option<Vec<u64>> = Some(ranges.iter().map(|range| range.start).collect());
-    let mut batch = Vec::new();
     let mut gather = Vec::new();
-    while let Some(index) = next {
-        next = following(&index, &ranges);
-        batch.push(index);
-        if batch.len() == BATCH || next.is_none() {
-            let fetched = chunks.fetch(view.array, &batch)?;
-            for (chunk, index) in fetched.iter().zip(&batch) {
-                paste(view, chunk, index, converter, out, &mut gather)?;
-            }
-            batch.clear();
+    for batch in view.batches() {
+        let fetched = chunks.fetch(view.array, &batch)?;
+        for (chunk, index) in fetched.iter().zip(&batch) {
+            paste(view, chunk, index, converter, out, &mut gather)?;
         }
     }
     Ok(())
@@ -177,4 +181,94 @@ fn paste<O: Real>(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::collections::HashSet;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
+    use super::super::array::{Dtype, Source, Stored};
+    use super::super::cf::Packing;
+    use super::*;
+    use crate::store::{ByteSource, Location};
+
+    /// Element i of the object is i mod 251.
+    struct Ramp;
+
+    impl ByteSource for Ramp {
+        fn read(&self, _: &Location, range: Range<u64>) -> Result<Bytes> {
+            Ok(range.map(|i| (i % 251) as u8).collect())
+        }
+
+        fn size(&self, _: &Location) -> Result<u64> {
+            Ok(u64::MAX)
+        }
+    }
+
+    /// Bytes in chunks of 5 x 7, every third of which was never written; or in one run.
+    fn array(shape: [u64; 2], chunked: bool) -> Array {
+        let chunk = [5, 7];
+        let chunks = shape[0].div_ceil(chunk[0]) * shape[1].div_ceil(chunk[1]);
+        let stored =
+            |linear| Stored { linear, address: 1000 + 9000 * linear, size: 35, skipped: 0 };
+        let written = (0..chunks).filter(|linear| linear % 3 != 1).map(stored).collect();
+        Array {
+            location: Location::whole("ramp"),
+            name: "v".to_owned(),
+            dtype: Dtype::U8,
+            swapped: false,
+            shape: shape.to_vec(),
+            chunk: chunk.to_vec(),
+            source: if chunked { Source::Chunks(written) } else { Source::Contiguous(Some(0)) },
+            filters: Vec::new(),
+            fill: vec![0],
+            key: 7,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_touched_is_what_is_fetched(
+            shape in [1u64..120, 1u64..120],
+            cuts in [0.0f64..1.0, 0.0..1.0, 0.0..1.0, 0.0..1.0],
+            chunked in any::<bool>(),
+            reversed in any::<bool>(),
+        ) {
+            let array = array(shape, chunked);
+            let stretch = |dim: usize, a: f64, b: f64| {
+                let n = shape[dim];
+                let at = |cut: f64| (cut * (n + 1) as f64) as usize;
+                Stretch::new(dim, at(a.min(b))..at(a.max(b)), n as usize, reversed)
+            };
+            let view = View {
+                array: &array,
+                rows: Some(stretch(0, cuts[0], cuts[1])),
+                cols: stretch(1, cuts[2], cuts[3]),
+                fixed: vec![0, 0],
+            };
+            let touched: Vec<StoredChunk> = touched(&view).unwrap().concat();
+
+            let chunks = Chunks::new(Arc::new(Ramp), 1 << 20, Arc::new(AtomicU64::new(0)));
+            let mut out = vec![0f32; view.size().unwrap() as usize];
+            read(&chunks, &view, &Converter::new(&Packing::none(Dtype::U8)), &mut out).unwrap();
+
+            let ids: HashSet<u64> = touched.iter().map(|chunk| chunk.id).collect();
+            prop_assert_eq!(ids.len(), touched.len());
+            prop_assert_eq!(&ids, &chunks.seen());
+            prop_assert_eq!(chunks.decoded.load(Ordering::Relaxed), ids.len() as u64);
+            let bytes: usize = touched.iter().map(|chunk| chunk.bytes).sum();
+            prop_assert_eq!(chunks.kept_bytes(), bytes);
+
+            read(&chunks, &view, &Converter::new(&Packing::none(Dtype::U8)), &mut out).unwrap();
+            prop_assert_eq!(chunks.hits.load(Ordering::Relaxed), ids.len() as u64);
+            prop_assert_eq!(chunks.distinct(), ids.len() as u64);
+        }
+    }
 }

@@ -354,7 +354,7 @@ impl Engine {
     }
 
     /// The candidate files of the days that will be rendered.
-    fn candidates(&self, query: &Query, request: usize) -> Vec<DayCandidates> {
+    pub(super) fn candidates(&self, query: &Query, request: usize) -> Vec<DayCandidates> {
         let wanted = &self.plan.requests[request];
         let Some(selector) = &self.selectors[request] else { return Vec::new() };
         let mut days = selector.candidates(&self.plan.catalog, query);
@@ -365,7 +365,7 @@ impl Engine {
     }
 
     /// Opens the candidates' grids. The cropping convention knows no neighbours.
-    fn open_days(&self, days: &[DayCandidates], request: usize) -> Result<Vec<Day>> {
+    pub(super) fn open_days(&self, days: &[DayCandidates], request: usize) -> Result<Vec<Day>> {
         let Request { variable, rules, shape, .. } = &self.plan.requests[request];
         let neighbours = rules.grid == GridRule::Exact && shape.is_some();
         days.iter()
@@ -398,8 +398,15 @@ impl Engine {
         Ok(catalog.location(entry))
     }
 
+    /// Whether a cell with this error is masked. A network or disk error never is.
+    pub(super) fn masks(&self, error: &Error) -> bool {
+        let bad_granule =
+            matches!(error.kind, Kind::CorruptGranule | Kind::NotFound | Kind::Unsupported);
+        self.plan.options.on_error == OnError::Mask && bad_granule
+    }
+
     /// Turns a rendering's result into an outcome: names the query and the variable in an error, or
-    /// masks the cell where bad granules are masked. A network or disk error is never masked.
+    /// masks the cell where bad granules are masked.
     fn settle(
         &self,
         rendered: Result<Vec<u32>>,
@@ -412,9 +419,7 @@ impl Engine {
             Ok(files) => Ok(Outcome { present: true, files, unreadable: None }),
             Err(error) => {
                 let error = error.variable(variable).query(query);
-                let bad_granule =
-                    matches!(error.kind, Kind::CorruptGranule | Kind::NotFound | Kind::Unsupported);
-                if self.plan.options.on_error == OnError::Raise || !bad_granule {
+                if !self.masks(&error) {
                     return Err(error);
                 }
                 mask();

@@ -1,9 +1,11 @@
 //! Runs the stages: one sample at a time, or batches ahead of their consumer on a thread pool.
 
+mod cost;
 mod engine;
 mod stream;
 mod telemetry;
 
+pub use cost::Cost;
 pub use engine::{Engine, OnError, Options, Plan, Request, Sample, SampleColumn};
 pub use stream::{Poll, Stream, StreamOptions};
 pub use telemetry::Stats;

@@ -100,8 +100,7 @@ impl Stream {
             .build()
             .map_err(|e| Error::io(format!("cannot start the loader's threads: {e}")))?;
         let rows = options.rows.end.saturating_sub(options.rows.start) as usize;
-        let batch_bytes = rows * kinds.iter().map(bytes_a_row).sum::<usize>();
-        let depth = (options.prefetch_bytes / batch_bytes.max(1))
+        let depth = (options.prefetch_bytes / batch_bytes(&kinds, rows).max(1))
             .clamp(1, 2 * pool.current_num_threads() + 2);
         let steps = options.order.steps_left(options.lane_offset);
         let shared = Arc::new(Shared {
@@ -199,6 +198,11 @@ impl Shared {
         ];
         record_batch(collated, &self.schema, metadata)
     }
+}
+
+/// Memory of a batch, about.
+pub(super) fn batch_bytes(kinds: &[ColumnKind], rows: usize) -> usize {
+    rows.saturating_mul(kinds.iter().map(bytes_a_row).sum())
 }
 
 /// Bytes a row of a column, about.

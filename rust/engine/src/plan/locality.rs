@@ -5,7 +5,14 @@ use std::collections::HashSet;
 use lru::LruCache;
 
 use super::order::{Order, Sequence, Slot};
+use super::reuse::{Distances, Reuse};
 use crate::error::{Error, Result};
+
+/// A cache is large enough when it decodes at most this share more than it must.
+const SPARE_DECODES: f64 = 0.05;
+
+/// Rows whose pieces are asked for at once.
+const ROWS_AT_ONCE: u64 = 4096;
 
 /// Something that a query decodes, and its size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,9 +21,14 @@ pub struct Piece {
     pub id: u64,
     /// Its share of the cache, in the unit of the budget.
     pub size: u64,
+    /// What is read to decode it.
+    pub read: u64,
 }
 
-/// The cost of an epoch, or of its first steps.
+/// The pieces of a row: those of a group are fetched at once, the groups one after the other.
+pub type PieceGroups = Vec<Vec<Piece>>;
+
+/// The cost of an epoch, or of its first steps, with caches that are empty at first.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Locality {
     /// Steps simulated.
@@ -25,69 +37,66 @@ pub struct Locality {
     pub decodes: u64,
     /// The sum of their sizes.
     pub decoded_size: u64,
+    /// The sum of what is read for them.
+    pub read_size: u64,
+    /// Pieces decoded with caches without a limit: each rank's distinct ones.
+    pub least_decodes: u64,
     /// Distinct pieces: what had to be decoded anyway.
     pub distinct: u64,
+    /// The sum of their sizes.
+    pub distinct_size: u64,
     /// Decodes a distinct piece.
     pub amplification: f64,
     /// Distinct pieces of a global batch, on average.
     pub distinct_a_batch: f64,
+    /// Distinct clusters of a global batch, on average.
+    pub clusters_a_batch: f64,
+    /// The smallest cache of each rank that decodes at most 5 % more than one without a limit.
+    pub needed_cache: u64,
 }
 
 impl Order {
     /// Predicts the cost in clusters: each rank keeps its `cache` latest clusters.
     pub fn locality(&self, world_size: u64, cache: u64, most_steps: u64) -> Result<Locality> {
-        let pieces = |slot: &Slot, out: &mut Vec<Piece>| {
-            out.push(Piece { id: slot.cluster, size: 1 });
-        };
-        self.locality_of(world_size, cache, most_steps, pieces)
+        if cache == 0 {
+            return Err(Error::invalid_input("the cache must hold at least one cluster"));
+        }
+        self.locality_of(world_size, cache, most_steps, |slots| {
+            let piece = |slot: &Slot| vec![vec![Piece { id: slot.cluster, size: 1, read: 1 }]];
+            Ok(slots.iter().map(piece).collect())
+        })
     }
 
     /// Predicts the cost in pieces of the caller's: each rank keeps the latest of total size `cache`.
-    /// With lanes that run on, an epoch is taken to be N queries.
+    /// With lanes that run on, an epoch is taken to be N queries. `pieces` has an entry a slot.
     pub fn locality_of(
         &self,
         world_size: u64,
         cache: u64,
         most_steps: u64,
-        pieces: impl Fn(&Slot, &mut Vec<Piece>),
+        pieces: impl Fn(&[Slot]) -> Result<Vec<PieceGroups>>,
     ) -> Result<Locality> {
-        if cache == 0 {
-            return Err(Error::invalid_input("the cache must hold at least one piece"));
-        }
-        let ranks: Vec<_> = (0..world_size.max(1))
-            .map(|rank| self.spec().rank_rows(rank, world_size))
-            .collect::<Result<_>>()?;
+        let batch = self.spec().global_batch;
+        let rank_rows = self.spec().rank_rows(0, world_size)?.end;
         let sequence = Sequence::new(self.clone());
-        let epoch_steps = self.steps_left(0);
-        let steps = epoch_steps.unwrap_or(self.spec().n.div_ceil(self.spec().global_batch));
-        let steps = steps.min(most_steps);
-        let mut caches: Vec<Cache> = ranks.iter().map(|_| Cache::new(cache)).collect();
-        let (mut seen, mut in_batches) = (HashSet::new(), 0);
-        let (mut batch, mut wanted) = (HashSet::new(), Vec::new());
-        for step in 0..steps {
-            batch.clear();
-            for (rows, cache) in ranks.iter().zip(&mut caches) {
-                for slot in sequence.slots(0, step * self.lane_rows(), rows.clone()) {
-                    wanted.clear();
-                    pieces(&slot, &mut wanted);
-                    for piece in &wanted {
-                        cache.want(*piece);
-                        batch.insert(piece.id);
-                    }
+        let steps = self.steps_left(0).unwrap_or(self.spec().n.div_ceil(batch)).min(most_steps);
+        let mut tally = Tally::new(world_size, cache);
+        let mut step = 0;
+        while step < steps {
+            let next = steps.min(step + (ROWS_AT_ONCE / batch).max(1));
+            let batches: Vec<Vec<Slot>> = (step..next)
+                .map(|step| sequence.slots(0, step * self.lane_rows(), 0..batch))
+                .collect();
+            let mut groups = pieces(&batches.concat())?.into_iter();
+            for slots in &batches {
+                for ((row, slot), groups) in (0..).zip(slots).zip(&mut groups) {
+                    tally.row((row / rank_rows) as usize, slot, &groups);
                 }
+                tally.end_batch();
             }
-            in_batches += batch.len();
-            seen.extend(batch.iter().copied());
+            step = next;
         }
-        let (decodes, distinct) = (caches.iter().map(|c| c.decodes).sum(), seen.len() as u64);
-        Ok(Locality {
-            steps,
-            decodes,
-            decoded_size: caches.iter().map(|c| c.decoded_size).sum(),
-            distinct,
-            amplification: decodes as f64 / distinct.max(1) as f64,
-            distinct_a_batch: in_batches as f64 / steps.max(1) as f64,
-        })
+        Ok(tally.locality(steps))
     }
 
     /// The clusters that each rank must keep to decode nearly nothing twice: the windows of its
@@ -100,6 +109,73 @@ impl Order {
     }
 }
 
+/// What the ranks have wanted so far.
+struct Tally {
+    ranks: Vec<(Cache, Reuse)>,
+    distances: Distances,
+    seen: HashSet<u64>,
+    distinct_size: u64,
+    batch_pieces: HashSet<u64>,
+    batch_clusters: HashSet<u64>,
+    in_batches: u64,
+    clusters_in_batches: u64,
+}
+
+impl Tally {
+    fn new(world_size: u64, cache: u64) -> Self {
+        Self {
+            ranks: (0..world_size).map(|_| (Cache::new(cache), Reuse::default())).collect(),
+            distances: Distances::default(),
+            seen: HashSet::new(),
+            distinct_size: 0,
+            batch_pieces: HashSet::new(),
+            batch_clusters: HashSet::new(),
+            in_batches: 0,
+            clusters_in_batches: 0,
+        }
+    }
+
+    fn row(&mut self, rank: usize, slot: &Slot, groups: &PieceGroups) {
+        self.batch_clusters.insert(slot.cluster);
+        let (cache, reuse) = &mut self.ranks[rank];
+        for group in groups {
+            cache.want(group);
+            reuse.want(group, &mut self.distances);
+            for piece in group {
+                self.batch_pieces.insert(piece.id);
+                if self.seen.insert(piece.id) {
+                    self.distinct_size += piece.size;
+                }
+            }
+        }
+    }
+
+    fn end_batch(&mut self) {
+        self.in_batches += self.batch_pieces.len() as u64;
+        self.clusters_in_batches += self.batch_clusters.len() as u64;
+        self.batch_pieces.clear();
+        self.batch_clusters.clear();
+    }
+
+    fn locality(self, steps: u64) -> Locality {
+        let sum = |of: fn(&Cache) -> u64| self.ranks.iter().map(|(cache, _)| of(cache)).sum();
+        let (decodes, distinct): (u64, _) = (sum(|c| c.decodes), self.seen.len() as u64);
+        Locality {
+            steps,
+            decodes,
+            decoded_size: sum(|c| c.decoded_size),
+            read_size: sum(|c| c.read_size),
+            least_decodes: self.distances.firsts(),
+            distinct,
+            distinct_size: self.distinct_size,
+            amplification: if distinct == 0 { 1.0 } else { decodes as f64 / distinct as f64 },
+            distinct_a_batch: self.in_batches as f64 / steps.max(1) as f64,
+            clusters_a_batch: self.clusters_in_batches as f64 / steps.max(1) as f64,
+            needed_cache: self.distances.needed(SPARE_DECODES),
+        }
+    }
+}
+
 /// What a rank keeps of what it decoded.
 struct Cache {
     kept: LruCache<u64, u64>,
@@ -107,19 +183,32 @@ struct Cache {
     size: u64,
     decodes: u64,
     decoded_size: u64,
+    read_size: u64,
 }
 
 impl Cache {
     fn new(budget: u64) -> Self {
-        Self { kept: LruCache::unbounded(), budget, size: 0, decodes: 0, decoded_size: 0 }
+        let kept = LruCache::unbounded();
+        Self { kept, budget, size: 0, decodes: 0, decoded_size: 0, read_size: 0 }
     }
 
-    fn want(&mut self, Piece { id, size }: Piece) {
-        if self.kept.get(&id).is_some() {
+    /// All pieces are looked up before the first of the others is decoded.
+    fn want(&mut self, pieces: &[Piece]) {
+        let missing: Vec<&Piece> =
+            pieces.iter().filter(|piece| self.kept.get(&piece.id).is_none()).collect();
+        for piece in missing {
+            self.decodes += 1;
+            self.decoded_size += piece.size;
+            self.read_size += piece.read;
+            self.keep(*piece);
+        }
+    }
+
+    /// Keeps a piece; one above the budget is not kept, and drops no other.
+    fn keep(&mut self, Piece { id, size, .. }: Piece) {
+        if size > self.budget {
             return;
         }
-        self.decodes += 1;
-        self.decoded_size += size;
         self.kept.put(id, size);
         self.size += size;
         while self.size > self.budget {

@@ -6,13 +6,14 @@ mod cursor;
 mod locality;
 mod order;
 mod permutation;
+mod reuse;
 mod spec;
 mod weights;
 
 pub use candidates::{Candidate, DayCandidates, Selector};
 pub use cluster::Clusters;
 pub use cursor::{Cursor, PlanDigests};
-pub use locality::{Locality, Piece};
+pub use locality::{Locality, Piece, PieceGroups};
 pub use order::{EpochOrder, Order, Sequence, Slot};
 pub use permutation::{Digest, key, permute};
 pub use spec::{DEFAULT_LANES, DEFAULT_WINDOW, OrderSpec, Tail};

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::geo::BBox;
-use crate::granule::GranuleReader;
+use crate::granule::{GranuleReader, StoredChunk};
 use crate::query::Query;
 use axis::linspace;
 use kernel::{Footprint, Kernel};
@@ -212,6 +212,12 @@ struct Layout {
 /// Weights that sum to 1 but for rounding are full support.
 const SUPPORT_NOISE: f64 = 1e-9;
 
+impl Layout {
+    fn footprint(&self) -> Footprint {
+        Footprint::new(&self.rows, &self.columns, self.mosaic.shape())
+    }
+}
+
 thread_local! {
     /// Cells of the mosaic being resampled; kept, because fresh pages cost more than the work.
     static CELLS: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
@@ -230,10 +236,7 @@ pub fn render(
     out: &mut PatchMut<'_>,
 ) -> Result<Vec<u32>> {
     out.clear(query, rules.fill_value);
-    let layouts: Vec<(&Day, Layout)> = days
-        .iter()
-        .filter_map(|day| Some((day, layout(&day.tiles, &query.bbox(), shape, rules)?)))
-        .collect();
+    let layouts = layouts(days, query, shape, rules);
     if let (GridRule::Crop, Some((_, first))) = (rules.grid, layouts.first()) {
         let Layout { mosaic, rows, columns } = first;
         out.set_axes(&|_| rows.centres(mosaic.lat.centres()), &|_| {
@@ -241,6 +244,22 @@ pub fn render(
         });
     }
     aggregate(reader, &layouts, query, rules, out)
+}
+
+/// The stored chunks that [`render`] fetches, those fetched at once together; it reads none.
+pub fn touched(
+    days: &[Day],
+    query: &Query,
+    shape: (usize, usize),
+    rules: &Rules,
+) -> Result<Vec<Vec<StoredChunk>>> {
+    let mut groups = Vec::new();
+    for (day, layout) in layouts(days, query, shape, rules) {
+        for (tile, rows, columns) in layout.mosaic.windows(&layout.footprint()) {
+            groups.extend(day.tiles[tile].grid.touched(day.day, rows, columns)?);
+        }
+    }
+    Ok(groups)
 }
 
 /// The native cells inside the box; all days must lie on the same axes.
@@ -277,6 +296,18 @@ pub fn render_native(
     out.set_axes(&|_| lat.clone(), &|_| lon.clone());
     patch.files = aggregate(reader, &layouts, query, rules, &mut out)?;
     Ok(patch)
+}
+
+/// The layout of each day that has a cell near the box.
+fn layouts<'a>(
+    days: &'a [Day],
+    query: &Query,
+    shape: (usize, usize),
+    rules: &Rules,
+) -> Vec<(&'a Day, Layout)> {
+    days.iter()
+        .filter_map(|day| Some((day, layout(&day.tiles, &query.bbox(), shape, rules)?)))
+        .collect()
 }
 
 /// The mosaic of a day and the kernels onto it; `None` if no cell is near the box.
@@ -391,7 +422,7 @@ fn resample_day(
     emit: impl FnMut(usize, Pixel),
 ) -> Result<Vec<u32>> {
     let Layout { mosaic, rows, columns } = layout;
-    let footprint = Footprint::new(rows, columns, mosaic.shape());
+    let footprint = layout.footprint();
     CELLS.with_borrow_mut(|buffer| {
         let read = mosaic.read(reader, &day.tiles, day.day, &footprint, buffer)?;
         Ok(read.map_or_else(Vec::new, |(cells, used)| {

@@ -29,6 +29,9 @@ struct Part {
     column_map: Vec<usize>,
 }
 
+/// A part that carries weight, and the positions in its maps that do.
+type Wanted<'a> = (&'a Part, Range<usize>, Range<usize>);
+
 /// The tiles' cells in and around a box, on joined axes in the box's own turn of the circle.
 pub struct Mosaic {
     /// Latitudes of the cell centres.
@@ -90,6 +93,23 @@ impl Mosaic {
         (self.lat.centres().len(), self.lon.centres().len())
     }
 
+    /// The windows that reading `footprint` reads: a tile (by index), its rows and its columns.
+    pub fn windows(&self, footprint: &Footprint) -> Vec<(usize, Range<usize>, Range<usize>)> {
+        let local = |(part, rows, columns): Wanted<'_>| {
+            let (rows, columns) = part.local(&rows, &columns);
+            (part.tile, rows, columns)
+        };
+        self.wanted(footprint).into_iter().map(local).collect()
+    }
+
+    fn wanted<'a>(&'a self, footprint: &Footprint) -> Vec<Wanted<'a>> {
+        let wanted = |part: &'a Part| {
+            let (rows, columns) = footprint.window(&part.row_map, &part.column_map)?;
+            Some((part, rows, columns))
+        };
+        self.parts.iter().filter_map(wanted).collect()
+    }
+
     /// Decodes the cells of `footprint` into `buffer`; also tells which tiles (by index) they are
     /// from. `None` if there is no such cell.
     pub fn read<'a>(
@@ -100,14 +120,7 @@ impl Mosaic {
         footprint: &Footprint,
         buffer: &'a mut Vec<f32>,
     ) -> Result<Option<(Cells<'a>, Vec<usize>)>> {
-        let wanted: Vec<(&Part, Range<usize>, Range<usize>)> = self
-            .parts
-            .iter()
-            .filter_map(|part| {
-                let (rows, columns) = footprint.window(&part.row_map, &part.column_map)?;
-                Some((part, rows, columns))
-            })
-            .collect();
+        let wanted = self.wanted(footprint);
         let Some((rows, columns)) = extent(&wanted) else { return Ok(None) };
         let (height, width) = (rows.len(), columns.len());
         let size = height
@@ -166,7 +179,7 @@ fn merge(cell: &mut f32, count: &mut u8, value: f32) {
 }
 
 /// The mosaic rows and columns that the wanted windows span.
-fn extent(wanted: &[(&Part, Range<usize>, Range<usize>)]) -> Option<(Range<usize>, Range<usize>)> {
+fn extent(wanted: &[Wanted<'_>]) -> Option<(Range<usize>, Range<usize>)> {
     let bounds = |map: &[usize], range: &Range<usize>| map[range.start]..map[range.end - 1] + 1;
     wanted
         .iter()
