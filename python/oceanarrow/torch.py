@@ -83,13 +83,13 @@ class OceanTACOIterableDataset(IterableDataset[dict[str, Any]]):
         """Where the iteration stands; see `oceanarrow.Loader.state_dict`."""
         if get_worker_info() is None:
             return self._loader.state_dict()
-        return self._loader.worker_state_dict(self._first_step())
+        # Of the worker's own next step, not of the step that all have reached.
+        return self._loader.worker_state_dict(self._first_step()) | {"of_worker": True}
 
     def load_state_dict(self, state: Mapping[str, Any] | str) -> None:
         """Goes on from a state or a batch's cursor."""
         self._loader.load_state_dict(state)
-        # A worker's state is that of its own next step, not of the step that all have reached.
-        self._resumes_own_step = get_worker_info() is not None
+        self._resumes_own_step = isinstance(state, Mapping) and "of_worker" in state
 
 
 def to(batch: Mapping[str, Any], device: torch.device | str, *, non_blocking: bool = False) -> Any:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import pickle
 import warnings
 from itertools import islice
 
 import pytest
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, get_worker_info
 
 import oceanarrow.torch
 from oceanarrow.torch import OceanTACOIterableDataset
@@ -21,6 +22,9 @@ METHODS = ["fork", "spawn", "forkserver"]
 PAIRS = [(w, v) for w in (1, 2, 3, 4) for v in (0, 1, 3)]
 #: Besides all forks: processes that begin anew import torch, which takes seconds.
 QUICK = {(2, 1, "spawn"), (1, 3, "forkserver")}
+
+# Or each of its workers would import torch.
+multiprocessing.set_forkserver_preload(["oceanarrow.torch"])
 
 pytestmark = [
     # About machines with few cores, and without an accelerator.
@@ -152,6 +156,15 @@ def test_a_cursor_goes_on_with_any_number_of_workers(ocean, epochs, before, afte
     assert resumed.loader.epoch == 1
     assert len(loader) == len(epochs[1])
     assert epoch(loader) == epochs[1]
+
+
+def test_workers_may_load_a_cursor_themselves(ocean, epochs):
+    cursor = next(iter(dataset(ocean)))["metadata"]["cursor"]
+
+    def load(_: int) -> None:
+        get_worker_info().dataset.load_state_dict(cursor)
+
+    assert epoch(deal(dataset(ocean), 2, worker_init_fn=load)) == epochs[0][1:]
 
 
 def test_a_cursor_goes_on_with_other_ranks_workers_and_batches(ocean):

@@ -1,7 +1,8 @@
 //! `_engine.Stream`: the batches of one epoch.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arrow_array::{ArrayRef, StructArray};
@@ -20,17 +21,35 @@ use crate::error::raise;
 const TICK: Duration = Duration::from_millis(50);
 
 /// An iterator over the batches of one epoch. Threads work ahead of it; it belongs to the process
-/// that made it.
-#[pyclass(module = "oceanarrow._engine")]
+/// that made it. Any thread may close it, also while another waits for a batch.
+#[pyclass(frozen, module = "oceanarrow._engine")]
 pub struct Stream {
-    inner: Option<loader::Stream>,
+    /// Locked without the GIL, and for a tick at a time.
+    inner: Mutex<Option<loader::Stream>>,
+    closed: AtomicBool,
     pid: u32,
 }
 
 impl Stream {
     /// Wraps a stream of this process.
     pub fn new(inner: loader::Stream) -> Self {
-        Self { inner: Some(inner), pid: std::process::id() }
+        let pid = std::process::id();
+        Self { inner: Mutex::new(Some(inner)), closed: AtomicBool::new(false), pid }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<loader::Stream>> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits a tick for the next batch.
+    fn poll(&self) -> Result<loader::Poll, Error> {
+        let mut inner = self.lock();
+        let Some(stream) = inner.as_mut() else { return Ok(loader::Poll::End) };
+        let polled = stream.poll(TICK)?;
+        if matches!(polled, loader::Poll::End) {
+            *inner = None;
+        }
+        Ok(polled)
     }
 
     fn check_process(&self) -> PyResult<()> {
@@ -50,37 +69,34 @@ impl Stream {
         slf
     }
 
-    fn __next__(&mut self, py: Python<'_>) -> PyResult<Option<Batch>> {
+    fn __next__(&self, py: Python<'_>) -> PyResult<Option<Batch>> {
         self.check_process()?;
-        loop {
-            let Some(stream) = self.inner.as_mut() else { return Ok(None) };
-            match py.detach(|| stream.poll(TICK)).map_err(raise)? {
+        while !self.closed.load(Ordering::Relaxed) {
+            match py.detach(|| self.poll()).map_err(raise)? {
                 loader::Poll::Batch(batch) => return Ok(Some(Batch::new(batch))),
                 loader::Poll::Pending => py.check_signals()?,
-                loader::Poll::End => {
-                    self.inner = None;
-                    return Ok(None);
-                }
+                loader::Poll::End => return Ok(None),
             }
         }
+        Ok(None)
     }
 
     /// Stops the work; the stream is then at its end.
-    fn close(&mut self, py: Python<'_>) -> PyResult<()> {
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
         self.check_process()?;
-        let inner = self.inner.take();
-        py.detach(|| drop(inner));
+        self.closed.store(true, Ordering::Relaxed);
+        py.detach(|| drop(self.lock().take()));
         Ok(())
     }
 
     /// Hands the rest of the batches to a consumer of the Arrow C stream interface.
     fn export_arrow_c_stream<'py>(
-        &mut self,
+        &self,
         py: Python<'py>,
         requested_schema: Option<Bound<'py, PyCapsule>>,
     ) -> PyArrowResult<Bound<'py, PyCapsule>> {
         self.check_process()?;
-        let Some(mut stream) = self.inner.take() else {
+        let Some(mut stream) = py.detach(|| self.lock().take()) else {
             return Err(raise(Error::invalid_input("the stream has ended")).into());
         };
         let schema = stream.schema().clone();
@@ -112,7 +128,8 @@ impl Drop for Stream {
     fn drop(&mut self) {
         if self.pid != std::process::id() {
             // The threads exist in the parent only; joining them here would wait for ever.
-            std::mem::forget(self.inner.take());
+            let inner = self.inner.get_mut().unwrap_or_else(PoisonError::into_inner);
+            std::mem::forget(inner.take());
         }
     }
 }
