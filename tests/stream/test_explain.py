@@ -131,9 +131,9 @@ def test_the_needed_cache_is_just_enough(ocean: Path, shuffle: bool) -> None:
 
 def test_without_a_cache_every_row_decodes_its_chunks(ocean: Path) -> None:
     asked = [Query(-60.0, -58.0, 20.0, 22.0, "2023-04-01", "2023-04-01")] * 30
-    loader = Loader(
-        ocean, asked, ["l4_ssh"], batch_size=10, cache_bytes=0, default_patch_size=PIXELS
-    )
+    # Two threads that want the same chunk at the same time share a decode.
+    options = {"batch_size": 10, "default_patch_size": PIXELS, "threads": 1}
+    loader = Loader(ocean, asked, ["l4_ssh"], cache_bytes=0, **options)
     predicted = loader.explain()
     assert (predicted.decodes, predicted.amplification) == (30, 30.0)
     assert observe(loader)["amplification"] == 30.0

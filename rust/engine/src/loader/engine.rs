@@ -276,22 +276,19 @@ impl Engine {
         let mut files = Vec::new();
         let mut columns = Vec::with_capacity(self.plan.requests.len());
         for (request, wanted) in self.plan.requests.iter().enumerate() {
-            let mut column = None;
-            let outcome = match wanted.variable.geometry {
+            let (outcome, column) = match wanted.variable.geometry {
                 Geometry::Points => {
                     let mut row = PointRow::default();
                     let outcome = self.fill_points(query, request, &mut row)?;
-                    column = Some(SampleColumn::Points(row));
-                    outcome
+                    (outcome, SampleColumn::Points(row))
                 }
                 Geometry::Grid => {
                     let shape = shapes.get(request).copied().flatten();
                     let (outcome, patch) = self.patch(query, request, shape)?;
-                    column.replace(SampleColumn::Grid(patch));
-                    outcome
+                    (outcome, SampleColumn::Grid(patch))
                 }
             };
-            columns.push(column.filter(|_| outcome.present));
+            columns.push(outcome.present.then_some(column));
             files.extend(outcome.files);
         }
         files.sort_unstable();
