@@ -17,11 +17,13 @@ unexport CONDA_PREFIX
 
 REQUIREMENTS := requirements/test.txt
 ENVIRONMENT := $(VENV)/.made-from-lock
+PEERS := requirements/peers.txt
+PEERS_INSTALLED := $(VENV)/.has-peers
 EXTENSION := python/oceanarrow/_engine.abi3.so
 RUST_SOURCES := $(shell find rust -name target -prune -o -type f -print) \
     Cargo.toml Cargo.lock pyproject.toml .cargo/config.toml
 
-.PHONY: demo test lint test-rust test-python test-full bench wheel notebooks lock clean help
+.PHONY: demo test lint test-rust test-python test-full peers bench wheel notebooks lock clean help
 
 demo: $(EXTENSION) ## Train a small network on real sea level, about two minutes; writes demo/sea_level.png
 	python demo/fetch.py
@@ -43,8 +45,10 @@ test-rust: ## Tests of the engine, without Python
 test-python: $(EXTENSION) ## Tests of the package
 	python -m pytest $(PYTEST_ARGS)
 
-test-full: $(EXTENSION) ## Also the slow tests and the comparisons with other libraries
+test-full: $(EXTENSION) peers ## Also the slow tests and the comparisons with other libraries
 	python -m pytest $(PYTEST_ARGS) -m ""
+
+peers: $(PEERS_INSTALLED) ## Install the libraries that test-full compares with
 
 bench: $(ENVIRONMENT) ## Measure samples a second, and the stream, with the release engine
 	maturin develop --locked --release
@@ -76,6 +80,11 @@ $(ENVIRONMENT): $(REQUIREMENTS)
 	    || { echo "oceanarrow needs Python 3.11 or newer: set SYSTEM_PYTHON=/path/to/python3.11" >&2; exit 1; }
 	test -x $(VENV)/bin/python || $(SYSTEM_PYTHON) -m venv $(VENV)
 	python -m pip install --quiet --disable-pip-version-check --requirement $(REQUIREMENTS)
+	touch $@
+
+$(PEERS_INSTALLED): $(ENVIRONMENT) $(PEERS)
+	python -m pip install --quiet --disable-pip-version-check --no-deps --ignore-requires-python \
+	    --requirement $(PEERS)
 	touch $@
 
 $(EXTENSION): $(ENVIRONMENT) $(RUST_SOURCES)

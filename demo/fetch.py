@@ -107,14 +107,13 @@ def tiles(path: Path, folder: Path) -> Iterator[GranuleFile]:
         world = opened[["adt"]].isel(time=0).rename(latitude="lat", longitude="lon")
         world["adt"].attrs.pop("grid_mapping")  # it names a variable that the maps lack
         world = world.drop_encoding().assign_coords(lon=(world.lon + 180) % 360 - 180).sortby("lon")
+        for axis, unit in (("lat", "degrees_north"), ("lon", "degrees_east")):
+            # The maps' own attributes name bounds that the tiles lack and longitudes up to 360.
+            world[axis].attrs = {"standard_name": world[axis].standard_name, "units": unit}
         for region, (lon_min, lon_max, lat_min, lat_max) in REGIONS.items():
             tile = world.sel(lon=slice(lon_min, lon_max), lat=slice(lat_min, lat_max))
             target = folder / f"{stamp}_{region}.nc"
-            tile.to_netcdf(
-                target,
-                engine="h5netcdf",
-                encoding={"adt": PACKING},
-            )
+            tile.to_netcdf(target, engine="h5netcdf", encoding={"adt": PACKING})
             yield GranuleFile(day, region, "l4_ssh", target, res_deg_lat=0.25, variable="adt")
 
 

@@ -10,7 +10,7 @@ DEGREES_A_PIXEL = 10 / 63
 SWATH = 0.55  # degrees from the nadir track to the outer edge: about 60 km
 NADIR_GAP = 0.09  # degrees at either side of the track that neither swath sees
 SPACING = 4.5  # degrees between neighbouring tracks of one direction
-WIDTHS = (2.0, 4.0, 8.0)  # pixels: standard deviations of the smoothings the network is given
+WIDTHS = (1.5, 3.0, 6.0)  # pixels: standard deviations of the smoothings the network is given
 BASELINE = 1  # of them, the one with the least error on the training patches
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
@@ -28,25 +29,27 @@ def draw(
     truth, guess = sea.numpy(), filled.numpy()
     sea_pixels, seen_pixels = water.numpy(), seen.numpy()
     low, high = np.percentile(truth[sea_pixels], [1, 99])
-    level = {"cmap": "RdYlBu_r", "vmin": low, "vmax": high}
-    left = {"cmap": "RdBu_r", "vmin": -20, "vmax": 20}
+    # Few colours: steps show in the maps as in the bars, and the file stays small.
+    level = {"cmap": colormaps["RdYlBu_r"].resampled(32), "vmin": low, "vmax": high}
+    left = {"cmap": colormaps["RdBu_r"].resampled(20), "vmin": -20, "vmax": 20}
     error = 100 * (guess - truth)
+    typical = np.sqrt(np.mean(error[sea_pixels & ~seen_pixels] ** 2))
     panels = [
         ("Sea level (DUACS)", truth, sea_pixels, level),
         ("What the network sees (synthetic gaps)", truth, seen_pixels, level),
         ("What it fills in", guess, sea_pixels, level),
-        ("Difference", error, sea_pixels, left),
+        (f"Difference: {typical:.1f} cm where nothing was seen", error, sea_pixels, left),
     ]
     plt.switch_backend("Agg")
     figure, axes = plt.subplots(
         2, 2, figsize=(9.6, 7.4), layout="constrained", sharex=True, sharey=True
     )
+    images = []
     for axis, (title, values, where, style) in zip(axes.flat, panels, strict=True):
-        image = paint(axis, values, where, sea_pixels, bbox, style)
+        images.append(paint(axis, values, where, sea_pixels, bbox, style))
         axis.set_title(title, fontsize=11)
-        if title in ("What the network sees (synthetic gaps)", "Difference"):
-            unit = "cm" if title == "Difference" else "m above the geoid"
-            figure.colorbar(image, ax=axis, label=unit, shrink=0.9)
+    figure.colorbar(images[1], ax=axes[0], label="m above the geoid", extend="both", shrink=0.94)
+    figure.colorbar(images[3], ax=axes[1], label="cm", extend="both", shrink=0.94)
     figure.suptitle(f"Gulf Stream, {day}: a region the network was not trained on", fontsize=13)
     figure.text(
         0.995, -0.02, "Data: E.U. Copernicus Marine Service, SSALTO/DUACS", ha="right", fontsize=7

@@ -94,9 +94,9 @@ for lat in (0, 30, 45, 60):
 # %% [markdown]
 # ## 2. Patches for training
 #
-# Random places, random days, and a seed: the same seed gives the same patches, here and in the
-# reference library. A land mask rejects patches that are mostly land. `"builtin"` is the one that
-# comes with the package; without a mask every patch is taken.
+# Random places, random days, and a seed: the same seed gives the same patches. A land mask rejects
+# patches that are mostly land. `"builtin"` is the one that comes with the package; without a mask
+# every patch is taken. With the same mask, the reference library draws the same patches.
 
 # %%
 generator = QueryGenerator(land_mask_path="builtin")
@@ -216,8 +216,7 @@ for variable, field in {**sample["inputs"], **sample["targets"]}.items():
         print(f"{variable:<10}{tuple(field['data'].shape)!s:<12}{measured:6.1%} measured")
 
 # %%
-dataset.visualize_sample(sample, title="The first training sample", max_cols=5)
-plt.show()
+dataset.visualize_sample(sample, title="The first training sample", max_cols=3)
 
 # %% [markdown]
 # ## 7. Batches from a DataLoader

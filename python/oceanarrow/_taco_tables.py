@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 import json
 import struct
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from oceanarrow.exceptions import InvalidInputError
+from oceanarrow.optional import require
 
 Box = tuple[float, float, float, float]
 Places = Mapping[str, tuple[int, int]]
@@ -181,8 +181,8 @@ def _schema(level: int, extra: Mapping[str, str]) -> dict[str, str]:
 def _encode(
     rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], options: Mapping[str, Any]
 ) -> bytes:
-    pa: Any = importlib.import_module("pyarrow")
-    pq: Any = importlib.import_module("pyarrow.parquet")
+    pa = require("pyarrow", "writing a container", extra="taco")
+    pq = require("pyarrow.parquet", "writing a container", extra="taco")
     types = {
         "string": pa.string(),
         "binary": pa.binary(),
@@ -283,8 +283,8 @@ def _fullest(tree: Tree, region: str) -> list[str]:
 
 def join_level(parts: Sequence[tuple[str, bytes]], parquet: Mapping[str, Any]) -> bytes:
     """One level of several archives in one table, columns sorted, each row with its archive."""
-    pa: Any = importlib.import_module("pyarrow")
-    pq: Any = importlib.import_module("pyarrow.parquet")
+    pa = require("pyarrow", "writing a container", extra="taco")
+    pq = require("pyarrow.parquet", "writing a container", extra="taco")
     found = []
     for name, content in parts:
         table = pq.read_table(io.BytesIO(content))

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from oceanarrow import _engine
-
-if TYPE_CHECKING:
-    import torch
+from oceanarrow.optional import require
 
 _ROW_COLUMNS = ("query", "n_files", "status", "sample_weight")
 _POINT_COLUMNS = {"data": "", "lats": "_lat", "lons": "_lon", "time": "_time"} | {
@@ -57,7 +55,7 @@ class Batch:
 
     @property
     def metadata(self) -> dict[str, str]:
-        """The schema's metadata: `oceanarrow.version`, `.epoch`, `.step`, `.masked`."""
+        """The schema's metadata; `docs/batch.md` lists the keys."""
         return self._native.metadata
 
     @property
@@ -117,9 +115,30 @@ class Batch:
         Raises:
             ImportError: PyTorch is not installed.
         """
-        import torch
+        torch = require("torch", "to_torch", extra="torch")
+        return _convert(self.to_numpy(), torch.from_numpy)
 
-        return _to_torch(self.to_numpy(), torch.from_numpy)
+    def to_jax(self) -> dict[str, Any]:
+        """The batch as JAX arrays on the CPU, structured as `to_numpy` does.
+
+        Float tensors and masks share the batch's memory, which is aligned for it; do not write to
+        the batch's other views afterwards. `metadata` stays in NumPy, because JAX has no 64-bit
+        numbers by default.
+
+        Raises:
+            ImportError: JAX is not installed.
+        """
+        jax = require("jax", "to_jax", extra="jax")
+        cpu = jax.devices("cpu")[0]
+        tree = self.to_numpy()
+        metadata = tree.pop("metadata")
+
+        def convert(array: npt.NDArray[Any]) -> Any:
+            if array.nbytes == 0 or array.dtype == np.float64:
+                return jax.device_put(array, cpu)
+            return jax.dlpack.from_dlpack(array)
+
+        return _convert(tree, convert) | {"metadata": metadata}
 
     @cached_property
     def _roles(self) -> dict[str, list[str]]:
@@ -156,8 +175,8 @@ def _copy(data: Any) -> Any:
     return data.copy()
 
 
-def _to_torch(tree: dict[str, Any], convert: Any) -> dict[str, torch.Tensor | Any]:
+def _convert(tree: dict[str, Any], convert: Any) -> dict[str, Any]:
     return {
-        key: _to_torch(value, convert) if isinstance(value, dict) else convert(value)
+        key: _convert(value, convert) if isinstance(value, dict) else convert(value)
         for key, value in tree.items()
     }

@@ -232,6 +232,17 @@ class Loader:
         check_positive("epoch", epoch, minimum=0)
         self._epoch, self._start_offset, self._reached = int(epoch), 0, None
 
+    def left_out(self) -> list[int]:
+        """The queries that `tail="drop"` leaves out of this epoch: fewer than a global batch.
+
+        Another epoch leaves out others. Empty with other tails.
+        """
+        steps = self._order.steps_left(0)
+        if self._order_options["tail"] != "drop" or steps is None:
+            return []
+        queries, _ = self._order.slots(self._epoch, steps * self._order.lane_rows)
+        return sorted(queries.tolist())
+
     @property
     def plan_id(self) -> str:
         """A digest of the queries, the variables and the order, but not of the batch size."""
@@ -250,9 +261,16 @@ class Loader:
             epoch, offset = epoch + 1, 0
         return self._state(epoch, offset)
 
-    def worker_state_dict(self) -> dict[str, Any]:
-        """Where one of several workers stands: it keeps to its epoch when its steps have ended."""
-        return self._state(*(self._reached or (self._epoch, self._start_offset)))
+    def worker_state_dict(self, first_step: int = 0) -> dict[str, Any]:
+        """Where one of several workers stands: before the next step of its own.
+
+        Args:
+            first_step: the one that its next iteration would begin with.
+
+        It keeps to its epoch when its steps have ended, until the iteration ends too.
+        """
+        start = self._start_offset + first_step * self._order.lane_rows
+        return self._state(*(self._reached or (self._epoch, start)))
 
     def _state(self, epoch: int, lane_offset: int) -> dict[str, Any]:
         state: dict[str, Any] = json.loads(self._order.state(epoch, lane_offset, self._fields))
@@ -268,8 +286,7 @@ class Loader:
             PlanMismatchError: the state is of another plan; the message names what differs.
             InvalidInputError: it is no state.
         """
-        text = state if isinstance(state, str) else json.dumps(dict(state))
-        order, epoch, offset = self._make_order().resume(text, self._fields)
+        order, epoch, offset = self._make_order().resume(_state_text(state), self._fields)
         self.close()
         self._order = order
         self._epoch, self._start_offset, self._reached = epoch, offset, None
@@ -314,27 +331,16 @@ class Loader:
                 negative.
             as the iteration, if a file cannot be opened.
         """
-        check_positive("world_size", self.place.world_size if world_size is None else world_size)
-        check_positive("cache_bytes", 0 if cache_bytes is None else cache_bytes, minimum=0)
-        check_positive("max_steps", 1 if max_steps is None else max_steps)
-        ranks = int(world_size or self.place.world_size)
-        steps = 2**63 if max_steps is None else int(max_steps)
-        options = self._order_options
-        return Explanation(
-            plan_id=self.plan_id,
-            queries=len(self._engine),
-            rank=self.place.rank,
-            rank_source=self.place.source,
-            world_size=ranks,
-            global_batch=options["global_batch"],
-            lanes=self._order.lanes,
-            lanes_asked=options["lanes"],
-            window=options["window"],
-            shuffle=options["seed"] is not None,
-            tail=options["tail"],
-            epoch_steps=self._order.steps_left(),
+        return Explanation.of(
+            self._engine,
+            self._order,
+            self._order_options,
+            self.place,
+            self.plan_id,
+            world_size=world_size,
+            cache_bytes=cache_bytes,
             prefetch_bytes=self._prefetch_bytes,
-            **self._engine.cost(self._order, ranks, cache_bytes, steps),
+            max_steps=max_steps,
         )
 
     def close(self) -> None:
@@ -395,6 +401,17 @@ def _global_batch(batch_size: int | None, global_batch_size: int | None, world_s
     return int(size) * world_size
 
 
+def _state_text(state: Mapping[str, Any] | str) -> str:
+    if isinstance(state, str):
+        return state
+    if not isinstance(state, Mapping):
+        raise InvalidInputError(f"not a state of a loader: {state!r:.80}")
+    try:
+        return json.dumps(dict(state))
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(f"not a state of a loader: {error}") from None
+
+
 def _order_options(
     global_batch: int,
     lanes: int,
@@ -414,7 +431,17 @@ def _order_options(
         "global_batch": global_batch,
         "lanes": lanes,
         "window": window,
-        "weights": None if weights is None else np.asarray(weights, np.float64),
+        "weights": None if weights is None else _weights(weights),
         "seed": seed,
         "tail": tail,
     }
+
+
+def _weights(weights: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    try:
+        array = np.asarray(weights, np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(f"weights must be numbers, one a query: {error}") from None
+    if array.ndim != 1:
+        raise InvalidInputError(f"weights must be of one dimension, not {array.shape}")
+    return array

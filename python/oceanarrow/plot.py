@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from oceanarrow.exceptions import InvalidInputError
+from oceanarrow.optional import require
 from oceanarrow.plot_map import Frame, add_map
 from oceanarrow.plot_style import Style, colour_limits, style_of, unit_text
 
@@ -77,7 +78,7 @@ def plot_sample(
         raise InvalidInputError("the sample has no variables to draw")
     if max_cols < 1:
         raise InvalidInputError(f"max_cols must be at least 1, not {max_cols}")
-    plt = _pyplot()
+    plt = require("matplotlib.pyplot", "plot_sample", extra="plot")
     frame = Frame.of_bbox(tuple(float(edge) for edge in sample["metadata"]["bbox"]))
     columns = min(max_cols, len(panels))
     rows = -(-len(panels) // columns)
@@ -96,14 +97,6 @@ def plot_sample(
     if "inline" in plt.get_backend():
         plt.close(figure)
     return figure
-
-
-def _pyplot() -> Any:
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError("plotting needs matplotlib: pip install matplotlib") from error
-    return plt
 
 
 def _panels(sample: Mapping[str, Any], units: Mapping[str, str]) -> list[_Panel]:

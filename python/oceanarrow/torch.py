@@ -40,18 +40,28 @@ class OceanTACOIterableDataset(IterableDataset[dict[str, Any]]):
         return len(self._loader)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        worker = get_worker_info()
-        first, workers = (0, 1) if worker is None else (worker.id, worker.num_workers)
-        if self._resumes_own_step:
-            first, self._resumes_own_step = 0, False
         epoch, calls = self._request.tolist()
         if calls != self._request_seen:
             self._loader.set_epoch(epoch)
-            self._request_seen = calls
-        for batch in self._loader.iterate(first, workers):
-            tensors = batch.to_torch()
-            tensors["metadata"]["cursor"] = batch.metadata["oceanarrow.cursor"]
-            yield tensors
+            self._request_seen, self._resumes_own_step = calls, False
+        worker = get_worker_info()
+        first, self._resumes_own_step = self._first_step(), False
+        epoch = self._loader.epoch
+        try:
+            for batch in self._loader.iterate(first, worker.num_workers if worker else 1):
+                tensors = batch.to_torch()
+                tensors["metadata"]["cursor"] = batch.metadata["oceanarrow.cursor"]
+                yield tensors
+        finally:
+            # Where an iteration is left, some workers have made all their steps and some have not:
+            # only if both move on do they agree about the epoch.
+            if worker is not None:
+                self._loader.set_epoch(epoch + 1)
+
+    def _first_step(self) -> int:
+        """The step that this process's next iteration begins with."""
+        worker = get_worker_info()
+        return 0 if worker is None or self._resumes_own_step else worker.id
 
     @property
     def loader(self) -> Loader:
@@ -62,7 +72,8 @@ class OceanTACOIterableDataset(IterableDataset[dict[str, Any]]):
         """Chooses the epoch that the next iteration runs.
 
         An epoch that ends in this process, or in persistent workers, is followed by the next one;
-        workers that are made anew for each epoch need this call before each.
+        workers that are made anew for each epoch need this call before each. One that is left
+        early starts again in this process; persistent workers go on with the next.
         """
         self._loader.set_epoch(epoch)
         self._request_seen += 1
@@ -72,7 +83,7 @@ class OceanTACOIterableDataset(IterableDataset[dict[str, Any]]):
         """Where the iteration stands; see `oceanarrow.Loader.state_dict`."""
         if get_worker_info() is None:
             return self._loader.state_dict()
-        return self._loader.worker_state_dict()
+        return self._loader.worker_state_dict(self._first_step())
 
     def load_state_dict(self, state: Mapping[str, Any] | str) -> None:
         """Goes on from a state or a batch's cursor."""

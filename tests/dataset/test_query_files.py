@@ -119,5 +119,5 @@ def test_broken_files_are_named(tmp_path: Path) -> None:
 
 def test_pyarrow_is_asked_for_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(ImportError, match="pip install pyarrow"):
+    with pytest.raises(ImportError, match=r"pip install \"oceanarrow\[taco\]\""):
         QueryGenerator.save_queries(QUERIES, tmp_path / "a")

@@ -33,6 +33,18 @@ def grid_file(path: Path, **variables: Any) -> Path:
     return path
 
 
+def test_stale_limits_of_an_axis_are_not_heeded(tmp_path: Path) -> None:
+    """An axis shifted from 0..360 to -180..180 often still states its old valid range."""
+    path = grid_file(tmp_path / "g.nc", v=(np.ones((3, 4)), {}, {"valid_max": 0.5}))
+    with h5py.File(path, "a") as f:
+        f["lon"].attrs.update({"valid_min": 2.5, "valid_max": 359.875})
+        f["lat"].attrs["valid_range"] = [5.0, 6.0]
+    found = read_window(str(path), "v")
+    np.testing.assert_array_equal(found["lon"], [1.0, 2.0, 3.0, 4.0])
+    np.testing.assert_array_equal(found["lat"], [1.0, 2.0, 3.0])
+    assert np.isnan(found["data"]).all(), "those of the data are heeded"
+
+
 def test_missing_file_and_variable(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match=r"nowhere\.nc"):
         read_window(str(tmp_path / "nowhere.nc"), "v")

@@ -80,6 +80,21 @@ def test_mask_keeps_the_row_and_lists_the_file(damaged, damage):
     assert loader.stats()["masked"] == 1
 
 
+@pytest.mark.parametrize("aggregate", ["mean", "stack"])
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_mask_keeps_the_shape_of_a_sample(damaged, damage, aggregate):
+    path = damaged(DAMAGE[damage])
+    dataset = OceanTACODataset(
+        path, [BAD], ["l4_ssh"], [], default_patch_size=(4, 5), on_error="mask",
+        temporal_agg=aggregate, fill_value=-9.0,
+    )  # fmt: skip
+    entry = dataset[0]["inputs"]["l4_ssh"]
+    assert tuple(entry["data"].shape) == ((1, 4, 5) if aggregate == "stack" else (4, 5))
+    assert (entry["data"] == -9.0).all() and not entry["mask"].any()
+    np.testing.assert_allclose(entry["lats"], np.linspace(10, 30, 4))
+    np.testing.assert_allclose(entry["lons"], np.linspace(-60, -40, 5))
+
+
 def test_a_variable_that_the_file_lacks_names_it(ocean):
     import oceanarrow
 

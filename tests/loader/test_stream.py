@@ -108,6 +108,17 @@ def test_a_shuffled_epoch_is_a_function_of_seed_and_epoch(ocean):
     assert order(make(ocean, n=40, batch_size=8, seed=3, threads=1)) == first
 
 
+def test_what_a_dropped_tail_leaves_out_is_listed(ocean):
+    loader = make(ocean, n=29, batch_size=8, lanes=4)
+    left = []
+    for _ in range(3):
+        left.append(loader.left_out())
+        assert sorted([*order(loader), *left[-1]]) == list(range(29))
+    assert [len(queries) for queries in left] == [5, 5, 5]
+    assert left[0] != left[1]
+    assert make(ocean, n=29, batch_size=8, tail="pad").left_out() == []
+
+
 def test_leaving_early_starts_the_epoch_again(ocean):
     loader = make(ocean, n=40, batch_size=8)
     whole = order(loader)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from oceanarrow.exceptions import InvalidInputError
+from oceanarrow.optional import require
 
 if TYPE_CHECKING:
     import torch
@@ -47,6 +48,7 @@ def collate_ocean_samples(
         raise InvalidInputError(f"missing must be 'drop' or 'fill', not {missing!r}")
     if not batch:
         raise InvalidInputError("cannot collate an empty batch")
+    require("torch", "collate_ocean_samples", extra="torch")
     masks: dict[str, torch.Tensor | None] = {}
     present: dict[str, torch.Tensor] = {}
     roles: dict[str, dict[str, Any]] = {"inputs": {}, "targets": {}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _FALLBACK_SHAPE = (128, 128)
+_MAX_PIXELS = 2**28
 
 
 class OceanTACODataset(Dataset[dict[str, Any]]):
@@ -106,6 +108,8 @@ class OceanTACODataset(Dataset[dict[str, Any]]):
             on_error=on_error,
             cache_bytes=cache_bytes,
         )
+        if self.target_resolution is not None:
+            _check_pixels(self.queries, self.target_resolution)
 
     def __len__(self) -> int:
         """The number of queries."""
@@ -127,9 +131,10 @@ class OceanTACODataset(Dataset[dict[str, Any]]):
             OceanArrowError: a file cannot be read; the message names it, the variable and the
                 query.
         """
+        index = operator.index(index)
         if not -len(self) <= index < len(self):
             raise IndexError(f"sample {index} of a dataset of {len(self)}")
-        index = int(index) % len(self)
+        index %= len(self)
         query = self.queries[index]
         shapes = [self._shape(variable.name, query) for variable in self._variables]
         columns, n_files = self._engine.sample(index, shapes)
@@ -176,13 +181,7 @@ class OceanTACODataset(Dataset[dict[str, Any]]):
         """The pixels of a gridded variable; None for its native cells."""
         if self.target_resolution is None or name in self.patch_sizes:
             return self._shapes[name]
-        lon_min, lon_max, lat_min, lat_max = query.bbox
-        width = lon_max - lon_min + (360.0 if lon_min > lon_max else 0.0)
-        sides = (
-            round(extent / self.target_resolution) + 1 for extent in (lat_max - lat_min, width)
-        )
-        height, width = sides
-        return height, width
+        return _pixels(query, self.target_resolution)
 
     def _entry(self, name: str, column: tuple[Any, ...]) -> dict[str, torch.Tensor]:
         tensors = [torch.from_numpy(array) for array in column]
@@ -235,9 +234,27 @@ class OceanTACODataset(Dataset[dict[str, Any]]):
 def _resolution(degrees: float | None) -> float | None:
     if degrees is None:
         return None
-    if isinstance(degrees, bool) or not 0 < degrees < np.inf:
+    number = isinstance(degrees, (int, float, np.integer, np.floating))
+    if not number or isinstance(degrees, bool) or not 0 < degrees < np.inf:
         raise InvalidInputError(f"target_resolution must be positive degrees, not {degrees!r}")
     return float(degrees)
+
+
+def _pixels(query: Query, degrees: float) -> PatchShape:
+    """The pixels `(H, W)` of a query's box, `degrees` apart."""
+    lon_min, lon_max, lat_min, lat_max = query.bbox
+    width = lon_max - lon_min + (360.0 if lon_min > lon_max else 0.0)
+    return round((lat_max - lat_min) / degrees) + 1, round(width / degrees) + 1
+
+
+def _check_pixels(queries: Iterable[Query], degrees: float) -> None:
+    for i, query in enumerate(queries):
+        height, width = _pixels(query, degrees)
+        if height * width > _MAX_PIXELS:
+            raise InvalidInputError(
+                f"queries[{i}]: target_resolution {degrees} makes a patch of {height} x {width} "
+                "pixels; 2^28 pixels at most"
+            )
 
 
 def _copy(entry: Mapping[str, torch.Tensor] | None) -> dict[str, torch.Tensor] | None:

@@ -6,13 +6,13 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from oceanarrow.atomic_file import replace_file
 from oceanarrow.dataset.query import Query
 from oceanarrow.exceptions import InvalidInputError, NotFoundError
+from oceanarrow.optional import require
 
 _EDGES = ("lon_min", "lon_max", "lat_min", "lat_max")
 _TIMES = ("time_start", "time_end")
@@ -103,9 +103,6 @@ def _metadata(sidecar: Path) -> dict[str, Any]:
 
 
 def _pyarrow() -> tuple[Any, Any]:
-    try:
-        return import_module("pyarrow"), import_module("pyarrow.parquet")
-    except ImportError as error:
-        raise ImportError(
-            "saving and loading queries needs pyarrow: pip install pyarrow"
-        ) from error
+    purpose = "saving and loading queries"
+    parquet = require("pyarrow.parquet", purpose, extra="taco")
+    return require("pyarrow", purpose, extra="taco"), parquet

@@ -3,11 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use numpy::ndarray::ArrayView2;
 use numpy::{PyArray1, PyArrayMethods, PyReadonlyArray2};
 use oceanarrow_engine::error::Error;
 use oceanarrow_engine::loader::{self, OnError, Options, Plan, SampleColumn, StreamOptions};
-use oceanarrow_engine::query::Query;
 use oceanarrow_engine::render::{NativePatch, PointRow};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCapsule, PyDict, PyTuple};
@@ -16,6 +14,7 @@ use pyo3_arrow::ffi::to_schema_pycapsule;
 
 use crate::error::{raise, run};
 use crate::order::Order;
+use crate::query::queries;
 use crate::request::{Request, choice};
 use crate::stream::Stream;
 
@@ -228,24 +227,6 @@ impl Engine {
         dict.set_item("unreadable", stats.unreadable)?;
         Ok(dict)
     }
-}
-
-/// Queries out of the columns of arrays.
-pub fn queries(boxes: ArrayView2<'_, f64>, days: ArrayView2<'_, i32>) -> PyResult<Vec<Query>> {
-    if boxes.ncols() != 4 || days.ncols() != 2 || boxes.nrows() != days.nrows() {
-        return Err(raise(Error::invalid_input("boxes must be (N, 4) and days (N, 2)")));
-    }
-    let rows = boxes.rows().into_iter().zip(days.rows());
-    Ok(rows
-        .map(|(b, d)| Query {
-            lon_min: b[0],
-            lon_max: b[1],
-            lat_min: b[2],
-            lat_max: b[3],
-            day_start: d[0],
-            day_end: d[1],
-        })
-        .collect())
 }
 
 /// (values (T, H, W), mask (T, H, W), lats (H,), lons (W,)).

@@ -6,6 +6,7 @@ mod engine;
 mod error;
 mod granule;
 mod order;
+mod query;
 mod request;
 mod stream;
 mod tensor;

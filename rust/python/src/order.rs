@@ -12,8 +12,8 @@ use oceanarrow_engine::plan::{
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::engine::queries;
 use crate::error::{raise, run};
+use crate::query::queries;
 use crate::request::choice;
 
 /// The tails by name.

@@ -34,7 +34,7 @@ impl Request {
         grid: &str,
         temporal_agg: &str,
         min_support: f64,
-        fill_value: f32,
+        fill_value: f64,
         normalize: Option<(f64, f64)>,
         shape: Option<(usize, usize)>,
     ) -> PyResult<Self> {
@@ -57,7 +57,7 @@ impl Request {
                 &[("mean", T::Mean), ("first", T::First), ("last", T::Last), ("stack", T::Stack)],
             )?,
             min_support,
-            fill_value,
+            fill_value: single(fill_value)?,
             normalize,
         };
         let geometry = choice(
@@ -69,6 +69,17 @@ impl Request {
         let role = Role { input: is_input, target: is_target };
         Ok(Self { inner: loader::Request { variable, role, rules, shape } })
     }
+}
+
+/// A float32, if the number has one.
+fn single(fill_value: f64) -> PyResult<f32> {
+    let single = fill_value as f32;
+    if single.is_infinite() && fill_value.is_finite() {
+        return Err(raise(Error::invalid_input(format!(
+            "fill_value must fit float32, which {fill_value:e} does not"
+        ))));
+    }
+    Ok(single)
 }
 
 /// The variant a word stands for.

@@ -37,7 +37,7 @@ pub struct ColumnField {
     /// The unit of its values.
     pub unit: String,
     /// How it was resampled.
-    pub resample: String,
+    pub resample: &'static str,
     /// Mean and standard deviation that it was normalised with.
     pub normalize: Option<(f64, f64)>,
 }
@@ -65,7 +65,7 @@ fn variable_fields(column: &ColumnField) -> Vec<Field> {
     let described = [
         ("role".to_owned(), column.role.name().to_owned()),
         ("unit".to_owned(), column.unit.clone()),
-        ("resample".to_owned(), column.resample.clone()),
+        ("resample".to_owned(), column.resample.to_owned()),
     ]
     .into_iter()
     .chain(normalize)

@@ -74,6 +74,11 @@ impl Packing {
         Ok(packing)
     }
 
+    /// The same without `valid_*`.
+    pub(super) fn without_limits(self) -> Self {
+        Self { low: None, high: None, ..self }
+    }
+
     /// Converts to `wanted` as well. A file that names no unit is taken to be in the wanted one.
     pub(super) fn in_unit(mut self, stored: Option<&str>, wanted: Option<&str>) -> Result<Self> {
         if let (Some(stored), Some(wanted)) = (stored, wanted) {

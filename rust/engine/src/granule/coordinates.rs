@@ -192,12 +192,13 @@ fn neighbours<'f>(file: &'f File, variable: &Variable<'_>) -> Result<Vec<Variabl
     Ok(neighbours)
 }
 
-/// The values of a 1-D variable, unpacked, NaN where invalid.
+/// The values of a coordinate, unpacked. Its `valid_*` attributes are not heeded: axes that were
+/// shifted from 0..360 to -180..180 often still state the old ones.
 pub(super) fn values(chunks: &Chunks, variable: &Variable<'_>) -> Result<Vec<f64>> {
-    values_as(chunks, variable, Ok)
+    values_as(chunks, variable, |packing| Ok(packing.without_limits()))
 }
 
-/// Like [`values`], with the packing adjusted first.
+/// The values of a 1-D variable, unpacked by an adjusted packing, NaN where invalid.
 pub(super) fn values_as(
     chunks: &Chunks,
     variable: &Variable<'_>,

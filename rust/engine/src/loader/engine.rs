@@ -133,7 +133,10 @@ impl Plan {
             kind,
             role: *role,
             unit: variable.unit.clone(),
-            resample: format!("{:?}", rules.resampling).to_lowercase(),
+            resample: match variable.geometry {
+                Geometry::Grid => rules.resampling.name(),
+                Geometry::Points => "none",
+            },
             normalize: rules.normalize,
         })
     }
@@ -309,16 +312,15 @@ impl Engine {
         if days.is_empty() {
             return Ok((Outcome::default(), NativePatch::default()));
         }
-        let mut patch = NativePatch::default();
+        // A file that cannot be opened leaves this patch: masked, in the shape asked for.
+        let layers = rules.temporal.layers(query);
+        let mut patch = NativePatch::sized(layers, shape.unwrap_or_default());
         let rendered = self.open_days(&days, request).and_then(|days| match shape {
             None => {
                 patch = render_native(&self.reader, &days, query, rules)?;
                 Ok(std::mem::take(&mut patch.files))
             }
-            Some(shape) => {
-                patch = NativePatch::sized(rules.temporal.layers(query), shape);
-                render(&self.reader, &days, query, shape, rules, &mut patch.target())
-            }
+            Some(shape) => render(&self.reader, &days, query, shape, rules, &mut patch.target()),
         });
         let outcome = self.settle(rendered, query, request, || {
             patch.target().clear(query, rules.fill_value);

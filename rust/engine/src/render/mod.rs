@@ -39,6 +39,18 @@ pub enum Resampling {
     Auto,
 }
 
+impl Resampling {
+    /// The stable name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Bilinear => "bilinear",
+            Self::Area => "area",
+            Self::Nearest => "nearest",
+            Self::Auto => "auto",
+        }
+    }
+}
+
 /// Where the pixels lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum GridRule {
@@ -196,6 +208,9 @@ struct Layout {
     rows: Kernel,
     columns: Kernel,
 }
+
+/// Weights that sum to 1 but for rounding are full support.
+const SUPPORT_NOISE: f64 = 1e-9;
 
 impl Layout {
     fn footprint(&self) -> Footprint {
@@ -355,7 +370,8 @@ fn aggregate(
 ) -> Result<Vec<u32>> {
     let mut files = Vec::new();
     let pooled = rules.temporal == TemporalAgg::Mean && layouts.len() > 1;
-    let valid = |pixel: &Pixel| pixel.support > 0.0 && pixel.support >= rules.min_support;
+    let valid =
+        |pixel: &Pixel| pixel.support > 0.0 && pixel.support + SUPPORT_NOISE >= rules.min_support;
     SUMS.with_borrow_mut(|sums| {
         if pooled {
             sums.clear();
