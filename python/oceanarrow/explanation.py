@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from oceanarrow import _engine
+from oceanarrow.ranks import Place
+from oceanarrow.request import check_positive
+
+_NO_LIMIT = 2**63
 _TOO_MUCH = 1.05
 """More decodes a chunk than this are worth a word."""
 
@@ -67,6 +74,47 @@ class Explanation:
     clusters_per_batch: float
     batch_bytes: int
     prefetch_bytes: int
+
+    @classmethod
+    def of(
+        cls,
+        engine: _engine.Engine,
+        order: _engine.Order,
+        order_options: Mapping[str, Any],
+        place: Place,
+        plan_id: str,
+        *,
+        world_size: int | None,
+        cache_bytes: int | None,
+        prefetch_bytes: int,
+        max_steps: int | None,
+    ) -> Explanation:
+        """The cost of an order of the queries of an engine; see `Loader.explain`."""
+        world_size = place.world_size if world_size is None else world_size
+        max_steps = _NO_LIMIT if max_steps is None else max_steps
+        check_positive("world_size", world_size)
+        check_positive("max_steps", max_steps)
+        if cache_bytes is not None:
+            check_positive("cache_bytes", cache_bytes, minimum=0)
+            cache_bytes = min(cache_bytes, _NO_LIMIT)
+        return cls(
+            plan_id=plan_id,
+            queries=len(engine),
+            rank=place.rank,
+            rank_source=place.source,
+            world_size=int(world_size),
+            global_batch=order_options["global_batch"],
+            lanes=order.lanes,
+            lanes_asked=order_options["lanes"],
+            window=order_options["window"],
+            shuffle=order_options["seed"] is not None,
+            tail=order_options["tail"],
+            epoch_steps=order.steps_left(),
+            prefetch_bytes=prefetch_bytes,
+            **engine.cost(
+                order, min(world_size, _NO_LIMIT), cache_bytes, min(max_steps, _NO_LIMIT)
+            ),
+        )
 
     @property
     def advice(self) -> list[str]:

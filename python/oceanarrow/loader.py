@@ -331,27 +331,16 @@ class Loader:
                 negative.
             as the iteration, if a file cannot be opened.
         """
-        check_positive("world_size", self.place.world_size if world_size is None else world_size)
-        check_positive("cache_bytes", 0 if cache_bytes is None else cache_bytes, minimum=0)
-        check_positive("max_steps", 1 if max_steps is None else max_steps)
-        ranks = int(world_size or self.place.world_size)
-        steps = 2**63 if max_steps is None else int(max_steps)
-        options = self._order_options
-        return Explanation(
-            plan_id=self.plan_id,
-            queries=len(self._engine),
-            rank=self.place.rank,
-            rank_source=self.place.source,
-            world_size=ranks,
-            global_batch=options["global_batch"],
-            lanes=self._order.lanes,
-            lanes_asked=options["lanes"],
-            window=options["window"],
-            shuffle=options["seed"] is not None,
-            tail=options["tail"],
-            epoch_steps=self._order.steps_left(),
+        return Explanation.of(
+            self._engine,
+            self._order,
+            self._order_options,
+            self.place,
+            self.plan_id,
+            world_size=world_size,
+            cache_bytes=cache_bytes,
             prefetch_bytes=self._prefetch_bytes,
-            **self._engine.cost(self._order, ranks, cache_bytes, steps),
+            max_steps=max_steps,
         )
 
     def close(self) -> None:

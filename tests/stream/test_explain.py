@@ -203,6 +203,9 @@ def test_bad_arguments_are_refused(ocean: Path) -> None:
     loader = Loader(ocean, queries(100), VARIABLES, **SMALL_WINDOW)
     with pytest.raises(InvalidInputError, match="one of 1, 2, 4, 8, 16"):
         loader.explain(world_size=3)
+    with pytest.raises(InvalidInputError, match="does not divide"):
+        loader.explain(world_size=2**70)
+    assert loader.explain(cache_bytes=2**70, max_steps=2**70).amplification == 1.0
     for argument, value in [
         ("world_size", 0),
         ("cache_bytes", -1),
