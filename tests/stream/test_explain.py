@@ -218,3 +218,27 @@ def test_bad_arguments_are_refused(ocean: Path) -> None:
     for argument in ("cache_bytes", "prefetch_bytes"):
         with pytest.raises(InvalidInputError, match=argument):
             Loader(ocean, queries(100), VARIABLES, **{argument: -1})
+
+
+@pytest.mark.parametrize("cache_bytes", [None, 20_000])
+def test_a_window_is_decoded_while_the_one_before_it_is_rendered(
+    ocean: Path, cache_bytes: int | None
+) -> None:
+    """After the first window the chunks of the second are there, if the cache can hold both."""
+    steps = 40
+    loader = Loader(
+        ocean, queries(1200), VARIABLES, batch_size=2, lanes=2, window=steps, threads=1,
+        prefetch_bytes=1, default_patch_size=PIXELS, cache_bytes=cache_bytes,
+    )  # fmt: skip
+    first = loader.explain(max_steps=steps).distinct
+    both = loader.explain(max_steps=2 * steps).distinct
+    assert both > first + 5
+    running = iter(loader)
+    for _ in range(steps + 2):  # one thread makes batches and decodes ahead in turn
+        next(running)
+    decoded = loader.stats()["chunks_distinct"]
+    if cache_bytes is None:
+        assert decoded >= both
+    else:
+        assert decoded <= loader.explain(max_steps=steps + 4).distinct < both
+    running.close()

@@ -106,6 +106,21 @@ impl Grid {
         Ok(groups)
     }
 
+    /// See `GranuleReader::prefetch`.
+    pub(super) fn prefetch(
+        &self,
+        chunks: &Chunks,
+        day: i32,
+        rows: Range<usize>,
+        cols: Range<usize>,
+    ) -> Result<()> {
+        self.check_window(&rows, &cols)?;
+        self.steps_of(day).into_iter().try_for_each(|step| {
+            window::prefetch(chunks, &self.view(step, rows.clone(), cols.clone()))
+                .map_err(|e| self.array.blame(e))
+        })
+    }
+
     /// See `GranuleReader::window`.
     pub(super) fn window(
         &self,

@@ -132,6 +132,20 @@ impl GranuleReader {
         grid.window(&self.chunks, day, rows, cols, out)
     }
 
+    /// Decodes the chunks that [`GranuleReader::window`] would use, for the cache to keep.
+    ///
+    /// # Errors
+    /// As [`GranuleReader::window`].
+    pub fn prefetch(
+        &self,
+        grid: &Grid,
+        day: i32,
+        rows: Range<usize>,
+        cols: Range<usize>,
+    ) -> Result<()> {
+        grid.prefetch(&self.chunks, day, rows, cols)
+    }
+
     /// Point data: the levels of `variable` that have a finite value in `unit` (`None` is the
     /// file's own), position and time.
     ///

@@ -92,6 +92,11 @@ pub(super) fn touched(view: &View<'_>) -> Result<Vec<Vec<StoredChunk>>> {
     view.batches().map(|batch| chunks::stored(view.array, &batch)).collect()
 }
 
+/// Decodes what the view touches, for the cache to keep.
+pub(super) fn prefetch(chunks: &Chunks, view: &View<'_>) -> Result<()> {
+    view.batches().try_for_each(|batch| chunks.fetch(view.array, &batch).map(drop))
+}
+
 /// Converts the rectangle into `out`, row-major.
 pub(super) fn read<O: Real>(
     chunks: &Chunks,

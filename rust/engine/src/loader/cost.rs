@@ -49,7 +49,7 @@ impl Engine {
     }
 
     /// The chunks that rendering a query fetches.
-    fn pieces(&self, query: usize) -> Result<PieceGroups> {
+    pub(super) fn pieces(&self, query: usize) -> Result<PieceGroups> {
         let query = &self.plan().queries[query];
         let mut groups = Vec::new();
         for (request, wanted) in self.plan().requests.iter().enumerate() {

@@ -14,8 +14,8 @@ use crate::granule::GranuleReader;
 use crate::plan::{DayCandidates, Selector};
 use crate::query::Query;
 use crate::render::{
-    Day, GridRule, NativePatch, PointRow, Rules, TemporalAgg, Tile, render, render_native,
-    select_points,
+    Day, GridRule, NativePatch, PointRow, Rules, TemporalAgg, Tile, prefetch, render,
+    render_native, select_points,
 };
 use crate::store::{ByteSource, LocalFiles, Location};
 use crate::variable::{Geometry, Variable};
@@ -261,6 +261,20 @@ impl Engine {
                 self.settle(rendered, query, request, || {
                     patch.clear(query, wanted.rules.fill_value);
                 })
+            }
+        }
+    }
+
+    /// Decodes what rendering a query will need. Errors are left to the rendering.
+    pub(super) fn prefetch(&self, query: usize) {
+        let query = &self.plan.queries[query];
+        for (request, wanted) in self.plan.requests.iter().enumerate() {
+            let days = self.candidates(query, request);
+            if wanted.variable.geometry == Geometry::Grid && !days.is_empty() {
+                let shape = wanted.shape.unwrap_or_default();
+                let _ = self
+                    .open_days(&days, request)
+                    .and_then(|days| prefetch(&self.reader, &days, query, shape, &wanted.rules));
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Runs the stages: one sample at a time, or batches ahead of their consumer on a thread pool.
 
 mod cost;
+mod decode_ahead;
 mod engine;
 mod stream;
 mod telemetry;

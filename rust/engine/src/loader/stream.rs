@@ -1,6 +1,6 @@
 //! Batches ahead of their consumer: each step is a task on the pool, handed out in order.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use super::decode_ahead::DecodeAhead;
 use super::engine::Engine;
 use crate::collate::{Collated, ColumnKind, Row};
 use crate::error::{Error, Result};
@@ -63,6 +64,7 @@ pub struct Stream {
     steps: Option<u64>,
     depth: usize,
     ahead: VecDeque<Receiver<Result<RecordBatch>>>,
+    decode_ahead: DecodeAhead,
 }
 
 /// What the tasks of a stream share.
@@ -103,6 +105,7 @@ impl Stream {
         let depth = (options.prefetch_bytes / batch_bytes(&kinds, rows).max(1))
             .clamp(1, 2 * pool.current_num_threads() + 2);
         let steps = options.order.steps_left(options.lane_offset);
+        let decode_ahead = DecodeAhead::new(&options.order, options.lane_offset, options.stride);
         let shared = Arc::new(Shared {
             engine,
             sequence: Sequence::new(options.order),
@@ -115,7 +118,7 @@ impl Stream {
             cancelled: AtomicBool::new(false),
         });
         let (next, stride) = (options.first_step, options.stride.max(1));
-        Ok(Self { shared, pool, next, stride, steps, depth, ahead: VecDeque::new() })
+        Ok(Self { shared, pool, next, stride, steps, depth, ahead: VecDeque::new(), decode_ahead })
     }
 
     /// The schema of the batches, without what each adds to its metadata.
@@ -155,6 +158,27 @@ impl Stream {
             let _ = sender.send(made);
         });
         self.ahead.push_back(receiver);
+        self.start_decoding(step);
+    }
+
+    /// Hands the pool a step's share of what the next window needs.
+    fn start_decoding(&mut self, step: u64) {
+        let Some(share) = self.decode_ahead.share(step) else { return };
+        let (shared, stride, steps) = (self.shared.clone(), self.stride, self.steps);
+        self.pool.spawn(move || {
+            // A panic would end the process; the batch that needs the same data reports it.
+            let _ = catch_unwind(AssertUnwindSafe(|| {
+                let queries = share
+                    .window
+                    .queries(|range| shared.window_queries(range, (step, stride), steps));
+                for &query in share.of(queries) {
+                    if shared.cancelled.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    shared.engine.prefetch(query);
+                }
+            }));
+        });
     }
 }
 
@@ -165,6 +189,40 @@ impl Drop for Stream {
 }
 
 impl Shared {
+    /// The queries of some steps (those that are a multiple of `stride` away from `own`), cluster by
+    /// cluster; none if the cache cannot hold what they and as
+    /// many others need, because decoding ahead would then drive out what is in use.
+    fn window_queries(
+        &self,
+        range: Range<u64>,
+        (own, stride): (u64, u64),
+        steps: Option<u64>,
+    ) -> Vec<usize> {
+        let order = self.sequence.order();
+        let end = steps.map_or(range.end, |steps| range.end.min(steps));
+        let mut wanted: Vec<(u64, usize)> = (range.start..end)
+            .filter(|step| step % stride == own % stride)
+            .flat_map(|step| {
+                let lane_offset = self.lane_offset + step * order.lane_rows();
+                self.sequence.slots(self.epoch, lane_offset, self.rows.clone())
+            })
+            .map(|slot| (slot.cluster, slot.query))
+            .collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let budget = self.engine.plan().options.cache_bytes as u64 / 2;
+        let (mut seen, mut bytes) = (HashSet::new(), 0);
+        for &(_, query) in &wanted {
+            for piece in self.engine.pieces(query).unwrap_or_default().iter().flatten() {
+                bytes += if seen.insert(piece.id) { piece.size } else { 0 };
+            }
+            if bytes > budget || self.cancelled.load(Ordering::Relaxed) {
+                return Vec::new();
+            }
+        }
+        wanted.into_iter().map(|(_, query)| query).collect()
+    }
+
     /// Makes the batch of a step.
     fn batch(&self, step: u64) -> Result<RecordBatch> {
         let order = self.sequence.order();

@@ -262,6 +262,22 @@ pub fn touched(
     Ok(groups)
 }
 
+/// Decodes what [`render`] would read, for the cache to keep.
+pub fn prefetch(
+    reader: &GranuleReader,
+    days: &[Day],
+    query: &Query,
+    shape: (usize, usize),
+    rules: &Rules,
+) -> Result<()> {
+    for (day, layout) in layouts(days, query, shape, rules) {
+        for (tile, rows, columns) in layout.mosaic.windows(&layout.footprint()) {
+            reader.prefetch(&day.tiles[tile].grid, day.day, rows, columns)?;
+        }
+    }
+    Ok(())
+}
+
 /// The native cells inside the box; all days must lie on the same axes.
 pub fn render_native(
     reader: &GranuleReader,
