@@ -46,7 +46,7 @@ test-python: $(EXTENSION) ## Tests of the package
 	python -m pytest $(PYTEST_ARGS)
 
 test-full: $(EXTENSION) peers ## Also the slow tests and the comparisons with other libraries
-	python -m pytest $(PYTEST_ARGS) -m ""
+	python -m pytest $(PYTEST_ARGS) -m "" --hypothesis-profile=full
 
 peers: $(PEERS_INSTALLED) ## Install the libraries that test-full compares with
 

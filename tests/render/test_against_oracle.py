@@ -279,3 +279,11 @@ def test_profiles(ocean: Path, case: Case) -> None:
     order, wanted = np.lexsort(columns[:2]), np.lexsort((want.data, want.lats))
     for column, expected in zip(columns, (want.data, want.lats, want.lons), strict=True):
         np.testing.assert_allclose(column[order], expected[wanted], rtol=1e-6, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("resample", ["auto", "bilinear", "area", "nearest"])
+def test_crop_of_one_row_of_each_of_two_tiles(ocean: Path, resample: str) -> None:
+    """Two stretches of one cell each are two cells, however little is known of their spacing."""
+    query = oracle.Query(90.25, 100.25, -2.875, 2.375, *[synthetic.DAYS[2].isoformat()] * 2)
+    assert oracle.render(ocean, query, "l4_sst", (2, 2), grid="crop").mask.any()
+    check(ocean, query, "l4_sst", (3, 3), grid="crop", resample=resample)

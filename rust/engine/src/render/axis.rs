@@ -1,5 +1,7 @@
 //! Axes of cell centres: joining those of several tiles, and placing points between the cells.
 
+use std::ops::Range;
+
 /// Two centres closer than this share of a cell are one; edges reach this much further.
 const TOLERANCE: f64 = 1e-3;
 
@@ -23,6 +25,15 @@ pub struct Place {
     pub t: f64,
 }
 
+/// A cell's centre and the smaller of the spacings beside it.
+#[derive(Clone, Copy, Debug)]
+pub struct Centre {
+    /// Where it lies.
+    pub x: f64,
+    /// The spacing.
+    pub cell: f64,
+}
+
 impl Axis {
     /// An axis over strictly ascending centres.
     pub fn new(centres: Vec<f64>) -> Self {
@@ -38,30 +49,28 @@ impl Axis {
         Self { centres, gap }
     }
 
-    /// Joins the axes of several tiles; also tells where each tile's centres went.
-    pub fn join(parts: &[Vec<f64>]) -> (Self, Vec<Vec<usize>>) {
+    /// Joins stretches of several tiles' axes; also tells where each stretch's centres went.
+    pub fn join(parts: &[Vec<Centre>]) -> (Self, Vec<Vec<usize>>) {
         if let [only] = parts {
-            return (Self::new(only.clone()), vec![(0..only.len()).collect()]);
+            let centres = only.iter().map(|centre| centre.x).collect();
+            return (Self::new(centres), vec![(0..only.len()).collect()]);
         }
-        let mut entries: Vec<(f64, usize, usize, f64)> = parts
+        let mut entries: Vec<(Centre, usize, usize)> = parts
             .iter()
             .enumerate()
-            .flat_map(|(p, part)| {
-                part.iter().enumerate().map(move |(i, &x)| (x, p, i, local_spacing(part, i)))
-            })
+            .flat_map(|(p, part)| part.iter().enumerate().map(move |(i, &centre)| (centre, p, i)))
             .collect();
-        entries.sort_by(|a, b| a.0.total_cmp(&b.0));
+        entries.sort_by(|a, b| a.0.x.total_cmp(&b.0.x));
         let mut centres: Vec<f64> = Vec::new();
-        let mut cell = f64::INFINITY;
+        let mut cell = 0.0f64;
         let mut maps: Vec<Vec<usize>> = parts.iter().map(|part| vec![0; part.len()]).collect();
-        for (x, part, i, spacing) in entries {
-            let joins =
-                centres.last().is_some_and(|&last| x - last <= TOLERANCE * cell.min(spacing));
-            if joins {
-                cell = cell.min(spacing);
+        for (centre, part, i) in entries {
+            let reach = TOLERANCE * cell.min(centre.cell);
+            if centres.last().is_some_and(|&last| centre.x - last <= reach) {
+                cell = cell.min(centre.cell);
             } else {
-                centres.push(x);
-                cell = spacing;
+                centres.push(centre.x);
+                cell = centre.cell;
             }
             maps[part][i] = centres.len() - 1;
         }
@@ -115,11 +124,15 @@ impl Axis {
     }
 }
 
-/// The smaller of the spacings beside centre `i`.
-fn local_spacing(centres: &[f64], i: usize) -> f64 {
-    let below = i.checked_sub(1).map_or(f64::INFINITY, |j| centres[i] - centres[j]);
-    let above = centres.get(i + 1).map_or(f64::INFINITY, |c| c - centres[i]);
-    below.min(above)
+/// The centres of a stretch of a tile's axis, moved by `turn`. Spacings are those of the whole axis,
+/// as a stretch may have one centre only; the single cell of an axis has none.
+pub fn stretch(axis: &[f64], range: Range<usize>, turn: f64) -> Vec<Centre> {
+    let spacing = |i: usize| {
+        let below = i.checked_sub(1).map(|j| axis[i] - axis[j]);
+        let above = axis.get(i + 1).map(|x| x - axis[i]);
+        below.into_iter().chain(above).reduce(f64::min).unwrap_or(0.0)
+    };
+    range.map(|i| Centre { x: axis[i] + turn, cell: spacing(i) }).collect()
 }
 
 /// `n` points from `start` to `stop`, both included, computed as NumPy does.
@@ -161,11 +174,19 @@ mod tests {
 
     #[test]
     fn joins_with_a_tolerance_of_a_thousandth_of_a_cell() {
-        let (axis, maps) = Axis::join(&[vec![0.0, 1.0, 2.0], vec![2.0005, 3.0], vec![0.0, 1.0]]);
+        let whole = |axis: &[f64]| stretch(axis, 0..axis.len(), 0.0);
+        let (axis, maps) =
+            Axis::join(&[whole(&[0.0, 1.0, 2.0]), whole(&[2.0005, 3.0]), whole(&[0.0, 1.0])]);
         assert_eq!(axis.centres(), [0.0, 1.0, 2.0, 3.0]);
         assert_eq!(maps, [vec![0, 1, 2], vec![2, 3], vec![0, 1]]);
-        let (axis, _) = Axis::join(&[vec![0.0, 1.0], vec![1.002, 2.0]]);
+        let (axis, _) = Axis::join(&[whole(&[0.0, 1.0]), whole(&[1.002, 2.0])]);
         assert_eq!(axis.centres().len(), 4);
+        // Of each tile only one centre is near: they are two cells all the same.
+        let (axis, _) =
+            Axis::join(&[stretch(&[-3.0, -1.0], 1..2, 0.0), stretch(&[1.0, 3.0], 0..1, 0.0)]);
+        assert_eq!(axis.centres(), [-1.0, 1.0]);
+        let (axis, _) = Axis::join(&[whole(&[5.0]), whole(&[7.0]), whole(&[5.0])]);
+        assert_eq!(axis.centres(), [5.0, 7.0]);
     }
 
     #[test]

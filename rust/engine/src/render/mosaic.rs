@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::axis::Axis;
+use super::axis::{Axis, stretch};
 use super::kernel::Footprint;
 use crate::error::{Error, Result};
 use crate::geo::BBox;
@@ -67,8 +67,8 @@ impl Mosaic {
                 continue;
             }
             for (turn, columns) in turns(&grid.lon, bbox, halo) {
-                lats.push(grid.lat[rows.clone()].to_vec());
-                lons.push(grid.lon[columns.clone()].iter().map(|x| x + turn).collect());
+                lats.push(stretch(&grid.lat, rows.clone(), 0.0));
+                lons.push(stretch(&grid.lon, columns.clone(), turn));
                 placed.push((tile, rows.clone(), columns));
             }
         }
