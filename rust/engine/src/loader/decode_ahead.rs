@@ -3,6 +3,7 @@
 //! which every row may touch a new cluster, would decode for all that follow, and the trainer wait.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::plan::Order;
@@ -23,8 +24,11 @@ pub(super) struct Window {
     number: u64,
     /// The steps of it.
     steps: Range<u64>,
-    /// Its queries, in the order to decode them; made by whichever thread needs them first.
+    /// Its queries, in the order to decode them; made by the thread that first claims to.
     queries: OnceLock<Vec<usize>>,
+    claimed: AtomicBool,
+    /// How many of the queries have been given out.
+    given: AtomicUsize,
 }
 
 /// What a step decodes of the window after its own.
@@ -58,7 +62,7 @@ impl DecodeAhead {
             _ => {
                 let start = number * steps - self.skipped;
                 let steps = start..start + steps;
-                let window = Arc::new(Window { number, steps, queries: OnceLock::new() });
+                let window = Arc::new(Window::new(number, steps));
                 self.next = Some(window.clone());
                 window
             }
@@ -70,18 +74,26 @@ impl DecodeAhead {
 }
 
 impl Window {
-    /// The queries, made by `make` out of the steps if nobody has made them.
-    pub(super) fn queries(&self, make: impl FnOnce(Range<u64>) -> Vec<usize>) -> &[usize] {
-        self.queries.get_or_init(|| make(self.steps.clone()))
+    fn new(number: u64, steps: Range<u64>) -> Self {
+        let (claimed, given) = (AtomicBool::new(false), AtomicUsize::new(0));
+        Self { number, steps, queries: OnceLock::new(), claimed, given }
     }
 }
 
 impl Share {
-    /// The share of a window's queries.
-    pub(super) fn of<'a>(&self, queries: &'a [usize]) -> &'a [usize] {
-        let n = queries.len() as u128;
-        let at = |part: u64| (u128::from(part) * n / u128::from(self.parts)) as usize;
-        &queries[at(self.part.start)..at(self.part.end)]
+    /// The window's queries up to the end of this share that nobody has been given. `make` makes them
+    /// out of the window's steps; while another thread does, there are none, because waiting would
+    /// hold up batches, and a later share takes them over.
+    pub(super) fn take(&self, make: impl FnOnce(Range<u64>) -> Vec<usize>) -> &[usize] {
+        let window = &self.window;
+        if window.queries.get().is_none() && window.claimed.swap(true, Ordering::Relaxed) {
+            return &[];
+        }
+        let queries = window.queries.get_or_init(|| make(window.steps.clone()));
+        let ends = u128::from(self.part.end) * queries.len() as u128;
+        let end = (ends / u128::from(self.parts)) as usize;
+        let start = window.given.fetch_max(end, Ordering::Relaxed).min(end);
+        &queries[start..end]
     }
 }
 
@@ -100,10 +112,26 @@ mod tests {
                 let share = ahead.share(step);
                 let steps_of = share.as_ref().map(|share| share.window.steps.clone());
                 assert_eq!(steps_of, Some(first + steps..first + 2 * steps));
-                seen.extend(share.iter().flat_map(|share| share.of(&queries)).copied());
+                let make = |_| queries.clone();
+                seen.extend(share.iter().flat_map(|share| share.take(make)).copied());
             }
             assert_eq!(seen, queries);
         }
+    }
+
+    #[test]
+    fn a_share_does_not_wait_for_the_list_and_a_later_one_takes_it_over() {
+        let mut ahead = DecodeAhead { steps: Some(3), skipped: 0, stride: 1, next: None };
+        let shares: Vec<Share> = (0..3).filter_map(|step| ahead.share(step)).collect();
+        let [first, second, third] = &shares[..] else { unreachable!("three shares") };
+        let made = first.take(|_| {
+            // Meanwhile, on another thread:
+            assert!(second.take(|_| vec![9]).is_empty());
+            vec![1, 2, 3, 4, 5, 6]
+        });
+        assert_eq!(made, [1, 2]);
+        assert_eq!(third.take(|_| vec![9]), [3, 4, 5, 6]);
+        assert!(second.take(|_| vec![9]).is_empty(), "they were given out");
     }
 
     #[test]

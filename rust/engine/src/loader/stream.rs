@@ -168,10 +168,8 @@ impl Stream {
         self.pool.spawn(move || {
             // A panic would end the process; the batch that needs the same data reports it.
             let _ = catch_unwind(AssertUnwindSafe(|| {
-                let queries = share
-                    .window
-                    .queries(|range| shared.window_queries(range, (step, stride), steps));
-                for &query in share.of(queries) {
+                let make = |range| shared.window_queries(range, (step, stride), steps);
+                for &query in share.take(make) {
                     if shared.cancelled.load(Ordering::Relaxed) {
                         return;
                     }
