@@ -143,7 +143,10 @@ mod tests {
         bytes
     }
 
-    fn walk(nodes: &[Vec<u8>]) -> Result<Vec<(u64, u64, u32, Vec<u64>)>> {
+    /// Of each chunk found: address, size, mask and offsets.
+    type Found = (u64, u64, u32, Vec<u64>);
+
+    fn walk(nodes: &[Vec<u8>]) -> Result<Vec<Found>> {
         let storage = BytesStorage::new(nodes.concat());
         let tree = ChunkTree { storage: &storage, offset_size: 8, rank: 2 };
         let mut found = Vec::new();
