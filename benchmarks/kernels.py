@@ -2,7 +2,7 @@
 idle one.
 
 Each kernel of `rust/engine/benches/kernels.rs` runs twice, with different numbers of repetitions;
-the difference is what a repetition takes. The counts are compared with those in `kernels.json`, which
+the difference is what a repetition takes. The counts are compared with `kernels.json`, which
 `--update` writes anew. Callgrind imitates a processor with AVX2 and without AVX-512.
 """
 
