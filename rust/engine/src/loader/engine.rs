@@ -17,9 +17,7 @@ use crate::render::{
     Day, GridRule, NativePatch, PointRow, Rules, TemporalAgg, Tile, prefetch, render,
     render_native, select_points,
 };
-use crate::store::{
-    ByteSource, DiskCache, DiskCacheOptions, DiskCacheStats, LocalFiles, Location,
-};
+use crate::store::{ByteSource, DiskCache, DiskCacheOptions, DiskCacheStats, LocalFiles, Location};
 use crate::variable::{Geometry, Variable};
 
 /// What to do about a granule that cannot be read.

@@ -51,7 +51,7 @@ impl Shape {
     }
 
     /// The size of a file; `None` if it would be absurd.
-    fn file_bytes(self) -> Option<u64> {
+    pub(super) fn file_bytes(self) -> Option<u64> {
         let bytes = self.pitch()?.checked_mul(self.slots)?.checked_add(HEADER as u64)?;
         (bytes <= MAX_FILE_BYTES).then_some(bytes)
     }
@@ -158,13 +158,14 @@ impl BlockFile {
         Slot::Damaged
     }
 
-    /// Writes a block: first the bytes, then what makes them count.
-    ///
-    /// # Errors
-    /// `InvalidInput`: there is no such slot, or the block is empty or too long for it.
+    /// Whether there is such a slot and the block fits it; an empty one is no block.
+    pub(super) fn takes(&self, slot: u64, block: &[u8]) -> bool {
+        slot < self.shape.slots && !block.is_empty() && block.len() as u64 <= self.shape.slot_bytes
+    }
+
+    /// Writes a block that the slot takes: first the bytes, then what makes them count.
     pub(super) fn write(&self, slot: u64, block: &[u8]) -> io::Result<()> {
-        let fits = !block.is_empty() && block.len() as u64 <= self.shape.slot_bytes;
-        let at = self.offset(slot).filter(|_| fits).ok_or(io::ErrorKind::InvalidInput)?;
+        let at = self.offset(slot).ok_or(io::ErrorKind::InvalidInput)?;
         let mut header = [0; SLOT_HEADER];
         let (length, checksum) = header.split_at_mut(8);
         length.copy_from_slice(&(block.len() as u64).to_le_bytes());
@@ -228,3 +229,22 @@ fn advise_random(_: &File) {}
 
 #[cfg(not(target_os = "linux"))]
 fn advise_needed(_: &File, _: u64, _: u64) {}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_handle_notices_that_its_file_was_deleted() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let path = dir.path().join("blocks");
+        let shape = Shape { slots: 3, slot_bytes: 10 };
+        let mut file = BlockFile::create(File::create_new(&path).unwrap(), [7; 32], shape).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert!(file.in_use(), "it does not look at every use");
+        file.opened = file.opened.checked_sub(TOUCH_EVERY).unwrap();
+        assert!(!file.in_use());
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirEntry};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -22,6 +22,9 @@ const NEW: &str = "new-";
 
 /// A file in the making that is older than this was left by a process that died.
 const ABANDONED: Duration = Duration::from_secs(3600);
+
+/// File systems keep times less exactly than clocks tell them.
+const TIME_ERROR: Duration = Duration::from_secs(1);
 
 /// A directory that holds block files and nothing else.
 pub(super) struct Directory {
@@ -56,8 +59,10 @@ impl Directory {
         let marker = self.path.join(MARKER);
         let check = || match fs::read(&marker) {
             Ok(found) if found == FORMAT.as_bytes() => Ok(Some(Ok(()))),
-            Ok(_) => Ok(Some(Err("this is a disk cache of another version of oceanarrow; delete \
-                                  it or choose another directory"))),
+            Ok(_) => {
+                Ok(Some(Err("this is a disk cache of another version of oceanarrow; delete \
+                                  it or choose another directory")))
+            }
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
             Err(e) => Err(e),
         };
@@ -110,7 +115,9 @@ impl Directory {
     }
 
     fn new_file(&self) -> io::Result<NamedTempFile> {
-        Builder::new().prefix(NEW).suffix(SUFFIX).tempfile_in(&self.path)
+        // As any file of the user, so that a group can share a cache.
+        let permissions = fs::Permissions::from_mode(0o666);
+        Builder::new().prefix(NEW).suffix(SUFFIX).permissions(permissions).tempfile_in(&self.path)
     }
 
     /// Makes room below `limit`, least recently used files first, and returns the bytes that are
@@ -123,7 +130,7 @@ impl Directory {
         }
         entries.sort_by_key(|entry| entry.used);
         let mut total: u64 = entries.iter().map(|entry| entry.bytes).sum();
-        for entry in entries.iter().take_while(|entry| entry.used < self.opened) {
+        for entry in entries.iter().take_while(|entry| entry.used + TIME_ERROR < self.opened) {
             if total <= limit {
                 break;
             }
@@ -179,14 +186,14 @@ fn is_block_file(name: &str) -> bool {
     digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
-fn digest(name: &[u8], shape: Shape) -> Digest {
+pub(super) fn digest(name: &[u8], shape: Shape) -> Digest {
     let mut hasher = blake2b_simd::Params::new().hash_length(size_of::<Digest>()).to_state();
     hasher.update(&shape.slots.to_le_bytes()).update(&shape.slot_bytes.to_le_bytes());
     let hash = hasher.update(name).finalize();
     std::array::from_fn(|i| hash.as_bytes().get(i).copied().unwrap_or_default())
 }
 
-fn file_name(digest: &Digest) -> String {
+pub(super) fn file_name(digest: &Digest) -> String {
     let digits: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
     digits + SUFFIX
 }

@@ -93,6 +93,7 @@ impl DiskCache {
     /// The block file of this name, made if there is none; `None` if that is impossible, or there
     /// is no room for more.
     pub fn file(&self, name: &[u8], shape: Shape) -> Option<Arc<BlockFile>> {
+        shape.file_bytes()?;
         let create = !self.counters.failed() && !self.writer.is_full();
         let opened = self.directory.file(name, shape, create);
         opened.map(|file| file.map(Arc::new)).unwrap_or_else(|e| {
@@ -116,9 +117,9 @@ impl DiskCache {
         }
     }
 
-    /// Writes a block later. What is more than the disk can take, or the budget, is left out.
+    /// Writes a block later. Left out is what the slot, the disk or the budget cannot take.
     pub fn write_behind(&self, file: &Arc<BlockFile>, slot: u64, block: &Arc<Vec<u8>>) {
-        if !self.counters.failed() {
+        if !self.counters.failed() && file.takes(slot, block) {
             self.writer.offer(file, slot, block);
         }
     }
