@@ -113,6 +113,7 @@ class Engine:
         on_error: str,
         support: bool,
         cache_bytes: int,
+        disk_cache: tuple[str, int] | None,
     ) -> Engine: ...
     @staticmethod
     def _restore(plan: bytes) -> Engine: ...

@@ -83,6 +83,9 @@ class Loader:
             launcher started on this machine (LOCAL_WORLD_SIZE) share its cores. Workers of a
             DataLoader share their rank's.
         cache_bytes: budget of the cache of decoded chunks; by default 512 MiB.
+        cache_dir: a directory on a local disk where decoded chunks are kept for later epochs, runs
+            and other processes; missing, empty, or such a cache. By default there is none.
+        disk_cache_bytes: its budget, for all processes together; by default 32 GiB.
         prefetch_bytes: budget of batches made ahead; by default 256 MiB.
         on_error: `"raise"`, or `"mask"` to keep the row of an unreadable file, masked, and list
             the file in the batch's metadata and in `stats()`.
@@ -124,6 +127,8 @@ class Loader:
         world_size: int | None = None,
         threads: int | None = None,
         cache_bytes: int | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        disk_cache_bytes: int | None = None,
         prefetch_bytes: int | None = None,
         on_error: OnError = "raise",
         support: bool = False,
@@ -155,6 +160,8 @@ class Loader:
             Rendering(temporal_agg, resample, grid, min_support, fill_value, normalize),
             on_error=on_error,
             cache_bytes=cache_bytes,
+            cache_dir=cache_dir,
+            disk_cache_bytes=disk_cache_bytes,
             support=support,
         )
         # Says now, not at the first batch, if the queries cannot make tensors of one shape.
@@ -302,11 +309,13 @@ class Loader:
         Returns:
             `samples` rendered, `bytes_read`, `chunks_decoded` of gridded variables, and
             `chunks_distinct` among them, `chunk_hits` (chunks that the cache had),
-            `files_opened`, `masked` (cells of unreadable files), `unreadable`, {file: reason},
-            `seconds`, {variable: time spent opening, decoding and rendering it, summed over the
-            threads}, and `amplification`: decodes a distinct chunk in this process, 1.0 at first.
-            It grows with every epoch of which the cache cannot hold all chunks; `explain`
-            predicts it for one epoch.
+            `files_opened`, `disk_blocks_read` (chunks found in `cache_dir`), `disk_blocks_damaged`,
+            `disk_bytes_written`, `disk_cache_failure` (why nothing more is written, or None),
+            `masked` (cells of unreadable files), `unreadable`, {file: reason}, `seconds`,
+            {variable: time spent opening, decoding and rendering it, summed over the threads},
+            and `amplification`: decodes a distinct chunk in this process, 1.0 at first. It grows
+            with every epoch of which the caches cannot hold all chunks; `explain` predicts it for
+            one epoch without `cache_dir`.
         """
         stats = self._engine.stats()
         decoded, distinct = stats["chunks_decoded"], stats["chunks_distinct"]

@@ -29,6 +29,9 @@ QueryArrays = tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]
 DEFAULT_CACHE_BYTES = 512 * 2**20
 """Budget of the cache of decoded chunks, unless the caller names one."""
 
+DEFAULT_DISK_CACHE_BYTES = 32 * 2**30
+"""Budget of the disk cache, unless the caller names one."""
+
 
 @dataclass(frozen=True)
 class Rendering:
@@ -69,12 +72,14 @@ def open_engine(
     *,
     on_error: OnError,
     cache_bytes: int | None,
+    cache_dir: str | os.PathLike[str] | None,
+    disk_cache_bytes: int | None,
     support: bool = False,
 ) -> _engine.Engine:
     """Opens the catalog and plans.
 
     Raises:
-        InvalidInputError: a query or option is wrong.
+        InvalidInputError: a query or option is wrong, or `cache_dir` holds something else.
         NotFoundError, InvalidDatasetError: there is no sound dataset at `taco_path`.
     """
     wanted = distinct(inputs, targets)
@@ -97,6 +102,11 @@ def open_engine(
     if cache_bytes is None:
         cache_bytes = DEFAULT_CACHE_BYTES
     check_positive("cache_bytes", cache_bytes, minimum=0)
+    if disk_cache_bytes is None:
+        disk_cache_bytes = DEFAULT_DISK_CACHE_BYTES
+    check_positive("disk_cache_bytes", disk_cache_bytes)
+    # Workers may have another working directory.
+    path = None if cache_dir is None else str(Path(cache_dir).absolute())
     return _engine.Engine.open(
         _roots(taco_path),
         *queries,
@@ -104,6 +114,7 @@ def open_engine(
         on_error=on_error,
         support=support,
         cache_bytes=cache_bytes,
+        disk_cache=None if path is None else (path, disk_cache_bytes),
     )
 
 

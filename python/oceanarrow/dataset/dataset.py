@@ -55,8 +55,8 @@ class OceanTACODataset(Dataset[dict[str, Any]]):
         default_patch_size: pixels `(H, W)` of gridded variables; None delivers the native cells
             inside the box, with their own axes.
         patch_sizes: {variable: (H, W)}, where it differs.
-        resample, grid, min_support, fill_value, normalize, on_error, cache_bytes: as in
-            `oceanarrow.Loader`.
+        resample, grid, min_support, fill_value, normalize, on_error, cache_bytes, cache_dir,
+            disk_cache_bytes: as in `oceanarrow.Loader`.
 
     Raises:
         InvalidInputError: an argument is wrong (it is also a ValueError); of variables that are
@@ -83,6 +83,8 @@ class OceanTACODataset(Dataset[dict[str, Any]]):
         normalize: Statistics | str | os.PathLike[str] | None = None,
         on_error: OnError = "raise",
         cache_bytes: int | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        disk_cache_bytes: int | None = None,
     ) -> None:
         inputs, targets = choose_variables(input_variables, target_variables)
         self.taco_path = taco_path
@@ -107,6 +109,8 @@ class OceanTACODataset(Dataset[dict[str, Any]]):
             Rendering(temporal_agg, resample, grid, min_support, fill_value, normalize),
             on_error=on_error,
             cache_bytes=cache_bytes,
+            cache_dir=cache_dir,
+            disk_cache_bytes=disk_cache_bytes,
         )
         if self.target_resolution is not None:
             _check_pixels(self.queries, self.target_resolution)

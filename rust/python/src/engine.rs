@@ -7,6 +7,7 @@ use numpy::{PyArray1, PyArrayMethods, PyReadonlyArray2};
 use oceanarrow_engine::error::Error;
 use oceanarrow_engine::loader::{self, OnError, Options, Plan, SampleColumn, StreamOptions};
 use oceanarrow_engine::render::{NativePatch, PointRow};
+use oceanarrow_engine::store::DiskCacheOptions;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCapsule, PyDict, PyTuple};
 use pyo3_arrow::error::PyArrowResult;
@@ -50,7 +51,8 @@ impl Engine {
     /// Opens the catalog and plans: `boxes` (N, 4) float64 lon_min, lon_max, lat_min, lat_max;
     /// `days` (N, 2) int32 first and last day since 1970-01-01.
     #[staticmethod]
-    #[pyo3(signature = (roots, boxes, days, requests, *, on_error, support, cache_bytes))]
+    /// `disk_cache`: directory and budget of a disk cache of decoded chunks.
+    #[pyo3(signature = (roots, boxes, days, requests, *, on_error, support, cache_bytes, disk_cache))]
     #[allow(clippy::too_many_arguments)]
     fn open(
         py: Python<'_>,
@@ -61,12 +63,14 @@ impl Engine {
         on_error: &str,
         support: bool,
         cache_bytes: usize,
+        disk_cache: Option<(String, u64)>,
     ) -> PyResult<Self> {
         let on_error =
             choice("on_error", on_error, &[("raise", OnError::Raise), ("mask", OnError::Mask)])?;
         let queries = queries(boxes.as_array(), days.as_array())?;
         let requests = requests.iter().map(|r| r.inner.clone()).collect();
-        let options = Options { on_error, support, cache_bytes };
+        let disk_cache = disk_cache.map(|(path, budget)| DiskCacheOptions { path, budget });
+        let options = Options { on_error, support, cache_bytes, disk_cache };
         let plan = run(py, || Plan::open(&roots, queries, requests, options))?;
         Ok(Self::new(plan))
     }
@@ -230,6 +234,10 @@ impl Engine {
         let names = requests.iter().map(|request| request.variable.name.clone());
         let seconds: BTreeMap<String, f64> = names.zip(stats.seconds).collect();
         dict.set_item("seconds", seconds)?;
+        dict.set_item("disk_blocks_read", stats.disk_cache.blocks_read)?;
+        dict.set_item("disk_blocks_damaged", stats.disk_cache.blocks_damaged)?;
+        dict.set_item("disk_bytes_written", stats.disk_cache.bytes_written)?;
+        dict.set_item("disk_cache_failure", stats.disk_cache.failure)?;
         dict.set_item("masked", stats.masked)?;
         dict.set_item("unreadable", stats.unreadable)?;
         Ok(dict)

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use super::array::{Array, Piece, Stored, swap_bytes};
 use super::cache::{ByteCache, Claim, Pending, Ticket};
 use super::filters;
+use super::spill::{Spill, Spilled};
 use crate::error::{Error, Result};
 use crate::store::ByteSource;
 
@@ -45,6 +46,7 @@ pub(super) enum Chunk<'a> {
 pub(super) struct Chunks {
     source: Arc<dyn ByteSource>,
     cache: ByteCache<Key, Vec<u8>>,
+    spill: Option<Spill>,
     bytes_read: Arc<AtomicU64>,
     pub decoded: AtomicU64,
     pub hits: AtomicU64,
@@ -74,7 +76,17 @@ impl Chunks {
     ) -> Self {
         let (decoded, hits) = (AtomicU64::new(0), AtomicU64::new(0));
         let seen = Mutex::default();
-        Self { source, cache: ByteCache::new(budget), bytes_read, decoded, hits, seen }
+        let (cache, spill) = (ByteCache::new(budget), None);
+        Self { source, cache, spill, bytes_read, decoded, hits, seen }
+    }
+
+    /// Looks for chunks on a disk before decoding them, and leaves there what it decodes.
+    pub(super) fn with_spill(self, spill: Spill) -> Self {
+        Self { spill: Some(spill), ..self }
+    }
+
+    pub(super) fn spill(&self) -> Option<&Spill> {
+        self.spill.as_ref()
     }
 
     /// Different chunks decoded so far.
@@ -129,7 +141,12 @@ impl Chunks {
                 *chunk = Chunk::Decoded(bytes);
             }
         };
-        self.fulfil(array, duties, &mut put)?;
+        let spill = self.spill.as_ref().filter(|_| !duties.is_empty());
+        let spilled = spill.and_then(|spill| spill.of(array, &*self.source));
+        if let Some(spilled) = &spilled {
+            duties = restore(spilled, duties, &mut put);
+        }
+        self.fulfil(array, duties, spilled.as_ref(), &mut put)?;
         // Only now, with no ticket held, may this thread wait for others.
         for (slot, pending, stored, size) in waits {
             let bytes = match pending.wait() {
@@ -152,6 +169,7 @@ impl Chunks {
         &self,
         array: &Array,
         mut duties: Vec<Duty<'_>>,
+        spilled: Option<&Spilled<'_>>,
         put: &mut impl FnMut(usize, Arc<Vec<u8>>),
     ) -> Result<()> {
         duties.sort_by_key(|duty| duty.stored.address);
@@ -175,7 +193,11 @@ impl Chunks {
                     .and_then(|to| bytes.get(from..to))
                     .ok_or_else(|| Error::internal("a read returned too few bytes"))?;
                 let decoded = self.decode(array, duty.stored, stored, duty.size)?;
-                put(duty.slot, duty.ticket.fulfil(decoded));
+                let decoded = duty.ticket.fulfil(decoded);
+                if let Some(spilled) = spilled {
+                    spilled.write(duty.stored.linear, &decoded);
+                }
+                put(duty.slot, decoded);
             }
         }
         Ok(())
@@ -195,6 +217,23 @@ impl Chunks {
         }
         Ok(bytes)
     }
+}
+
+/// Fulfils the duties whose chunks lie decoded on the disk, and returns the others.
+fn restore<'c>(
+    spilled: &Spilled<'_>,
+    duties: Vec<Duty<'c>>,
+    put: &mut impl FnMut(usize, Arc<Vec<u8>>),
+) -> Vec<Duty<'c>> {
+    spilled.expect(duties.iter().map(|duty| duty.stored.linear));
+    let mut missing = Vec::new();
+    for duty in duties {
+        match spilled.read(duty.stored.linear, duty.size) {
+            Some(bytes) => put(duty.slot, duty.ticket.fulfil(bytes)),
+            None => missing.push(duty),
+        }
+    }
+    missing
 }
 
 /// What there is to fetch for the chunks at `indexes`; nothing for those inline or never written.

@@ -23,6 +23,7 @@ mod grid;
 mod hdf5;
 mod inflate;
 mod points;
+mod spill;
 mod time;
 mod window;
 
@@ -31,11 +32,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Error, Result};
-use crate::store::{ByteSource, Location};
+use crate::store::{ByteSource, DiskCache, DiskCacheStats, Location};
 
 use cache::ByteCache;
 use chunks::Chunks;
 use hdf5::{Blocks, File, Variable};
+use spill::Spill;
 
 pub use chunks::StoredChunk;
 pub use grid::Grid;
@@ -94,6 +96,17 @@ impl GranuleReader {
             bytes_read,
             files_opened: AtomicU64::new(0),
         }
+    }
+
+    /// Keeps decoded chunks on a disk as well.
+    #[must_use]
+    pub fn with_disk_cache(self, cache: DiskCache) -> Self {
+        Self { chunks: self.chunks.with_spill(Spill::new(cache)), ..self }
+    }
+
+    /// What the disk cache has done so far; `None` without one.
+    pub fn disk_cache_stats(&self) -> Option<DiskCacheStats> {
+        self.chunks.spill().map(Spill::stats)
     }
 
     /// The axes, packing and chunks of a gridded variable (a path, if it lies in a group). Windows

@@ -17,7 +17,7 @@ use crate::render::{
     Day, GridRule, NativePatch, PointRow, Rules, TemporalAgg, Tile, prefetch, render,
     render_native, select_points,
 };
-use crate::store::{ByteSource, LocalFiles, Location};
+use crate::store::{ByteSource, DiskCache, DiskCacheOptions, DiskCacheStats, LocalFiles, Location};
 use crate::variable::{Geometry, Variable};
 
 /// What to do about a granule that cannot be read.
@@ -43,7 +43,7 @@ pub struct Request {
 }
 
 /// Options of an engine.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Options {
     /// What to do about a granule that cannot be read.
     pub on_error: OnError,
@@ -51,6 +51,8 @@ pub struct Options {
     pub support: bool,
     /// Budget of the decoded-chunk cache.
     pub cache_bytes: usize,
+    /// Where decoded chunks are kept on a disk, for later epochs and other processes.
+    pub disk_cache: Option<DiskCacheOptions>,
 }
 
 /// Everything an engine needs, as plain data: it travels to worker processes, which then never
@@ -82,6 +84,8 @@ impl Plan {
             })?;
         }
         requests.iter().try_for_each(check_request)?;
+        // Engines that are made from the plan go without a cache that they cannot open.
+        options.disk_cache.as_ref().map(DiskCache::open).transpose()?;
         let catalog = Catalog::open(&LocalFiles::default(), roots)?;
         let selectors: Vec<Selector> =
             requests.iter().filter_map(|r| Selector::new(&catalog, &r.variable)).collect();
@@ -200,6 +204,8 @@ pub struct Engine {
     checked: Vec<AtomicBool>,
     slabs: Arc<SlabPool>,
     telemetry: Telemetry,
+    /// Why there is no disk cache although there should be one.
+    no_disk_cache: Option<String>,
 }
 
 /// Idle batch memory that an engine keeps at most.
@@ -212,10 +218,16 @@ impl Engine {
         let selectors =
             plan.requests.iter().map(|r| Selector::new(&plan.catalog, &r.variable)).collect();
         let reader = GranuleReader::new(source.clone(), plan.options.cache_bytes);
+        let (reader, no_disk_cache) =
+            match plan.options.disk_cache.as_ref().map(DiskCache::open).transpose() {
+                Ok(Some(cache)) => (reader.with_disk_cache(cache), None),
+                Ok(None) => (reader, None),
+                Err(e) => (reader, Some(e.to_string())),
+            };
         let checked = plan.catalog.granules().iter().map(|_| AtomicBool::new(false)).collect();
         let telemetry = Telemetry::new(plan.requests.len());
         let slabs = SlabPool::new(IDLE_SLAB_BYTES);
-        Self { plan, selectors, reader, source, checked, slabs, telemetry }
+        Self { plan, selectors, reader, source, checked, slabs, telemetry, no_disk_cache }
     }
 
     /// The plan.
@@ -225,7 +237,10 @@ impl Engine {
 
     /// What the engine has done.
     pub fn stats(&self) -> Stats {
-        self.telemetry.snapshot(self.reader.stats())
+        let failure = self.no_disk_cache.clone();
+        let disk_cache = self.reader.disk_cache_stats();
+        let disk_cache = disk_cache.unwrap_or(DiskCacheStats { failure, ..Default::default() });
+        self.telemetry.snapshot(self.reader.stats(), disk_cache)
     }
 
     /// Memory for batches.

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use crate::granule::GranuleStats;
+use crate::store::DiskCacheStats;
 
 /// Unreadable granules that are remembered by name; beyond, they are only counted.
 const MAX_NAMED: usize = 1000;
@@ -23,6 +24,8 @@ pub struct Stats {
     pub seconds: Vec<f64>,
     /// What the granule stage has done.
     pub granule: GranuleStats,
+    /// What the disk cache has done.
+    pub disk_cache: DiskCacheStats,
 }
 
 /// The live counters.
@@ -72,13 +75,14 @@ impl Telemetry {
         }
     }
 
-    pub(super) fn snapshot(&self, granule: GranuleStats) -> Stats {
+    pub(super) fn snapshot(&self, granule: GranuleStats, disk_cache: DiskCacheStats) -> Stats {
         Stats {
             samples: self.samples.load(Ordering::Relaxed),
             masked: self.masked.load(Ordering::Relaxed),
             unreadable: self.unreadable.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             seconds: (0..self.worked.len()).map(|i| self.worked(i) as f64 / 1e9).collect(),
             granule,
+            disk_cache,
         }
     }
 }

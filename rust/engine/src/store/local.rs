@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind};
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use lru::LruCache;
@@ -17,10 +18,11 @@ use crate::error::{Error, Result};
 /// Open files kept at most; far below the usual limit of 1,024 descriptors a process.
 const MAX_OPEN_FILES: NonZeroUsize = NonZeroUsize::new(256).unwrap();
 
-/// A file and its size when it was opened.
+/// A file, and its size and time of last change when it was opened.
 struct OpenFile {
     file: File,
     size: u64,
+    modified: SystemTime,
 }
 
 /// Local files.
@@ -46,7 +48,7 @@ impl LocalFiles {
                 if meta.is_dir() {
                     return Err(io::Error::from(ErrorKind::IsADirectory));
                 }
-                Ok(Arc::new(OpenFile { file, size: meta.len() }))
+                Ok(Arc::new(OpenFile { file, size: meta.len(), modified: meta.modified()? }))
             })
             .map_err(|e| read_error(&e, location))?;
         open.put(location.object.clone(), opened.clone());
@@ -76,6 +78,13 @@ impl ByteSource for LocalFiles {
     fn size(&self, location: &Location) -> Result<u64> {
         let file = self.open(location)?;
         Ok(extent(&file, location)?.1)
+    }
+
+    /// Size and time of last change, as `make` and `rsync` tell versions.
+    fn version(&self, location: &Location) -> Result<Option<String>> {
+        let file = self.open(location)?;
+        let since_epoch = file.modified.duration_since(UNIX_EPOCH);
+        Ok(since_epoch.ok().map(|time| format!("{} {}", file.size, time.as_nanos())))
     }
 }
 

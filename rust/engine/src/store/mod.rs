@@ -1,5 +1,6 @@
 //! Byte ranges in: everything the engine reads, it reads through [`ByteSource`].
 
+mod disk_cache;
 mod local;
 
 use std::fmt;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 
+pub use disk_cache::{BlockFile, DiskCache, DiskCacheOptions, DiskCacheStats, Shape};
 pub use local::LocalFiles;
 
 /// Where an asset's bytes lie: a whole object, or a slice of one (a ZIP entry).
@@ -45,6 +47,12 @@ pub trait ByteSource: Send + Sync {
 
     /// The size of the asset in bytes.
     fn size(&self, location: &Location) -> Result<u64>;
+
+    /// What tells this state of the object from any other it had or will have; `None` where nothing
+    /// does, so that no copy of it may be kept.
+    fn version(&self, _: &Location) -> Result<Option<String>> {
+        Ok(None)
+    }
 
     /// The whole asset.
     fn read_all(&self, location: &Location) -> Result<Bytes> {
