@@ -196,6 +196,36 @@ impl Real for f64 {
     }
 }
 
+pub(super) use with_element;
+
+/// Which stored numbers are values: those from `low` to `high` that are none of `fills`.
+pub(super) struct Limits<T> {
+    pub low: T,
+    pub high: T,
+    pub fills: Vec<T>,
+}
+
+impl<T: Element> Limits<T> {
+    pub(super) fn new(packing: &Packing) -> Self {
+        let bounds = (
+            packing.low.map_or(Some(T::LOW), T::at_least),
+            packing.high.map_or(Some(T::HIGH), T::at_most),
+        );
+        // An empty interval where no number of this type lies within the bounds.
+        let (low, high) = match bounds {
+            (Some(low), Some(high)) => (low, high),
+            _ => (T::HIGH, T::LOW),
+        };
+        let mut fills: Vec<T> = Vec::new();
+        for fill in packing.invalid.iter().filter_map(|&number| T::exactly(number)) {
+            if !fills.contains(&fill) {
+                fills.push(fill);
+            }
+        }
+        Self { low, high, fills }
+    }
+}
+
 /// A packing, typed for the loops.
 struct Kernel<T> {
     low: T,
@@ -213,21 +243,7 @@ struct Kernel<T> {
 
 impl<T: Element> Kernel<T> {
     fn new(packing: &Packing) -> Self {
-        let bounds = (
-            packing.low.map_or(Some(T::LOW), T::at_least),
-            packing.high.map_or(Some(T::HIGH), T::at_most),
-        );
-        // An empty interval where no number of this type lies within the bounds.
-        let (low, high) = match bounds {
-            (Some(low), Some(high)) => (low, high),
-            _ => (T::HIGH, T::LOW),
-        };
-        let mut fills: Vec<T> = Vec::new();
-        for fill in packing.invalid.iter().filter_map(|&number| T::exactly(number)) {
-            if !fills.contains(&fill) {
-                fills.push(fill);
-            }
-        }
+        let Limits { low, high, mut fills } = Limits::<T>::new(packing);
         let fill = fills.pop();
         let &Packing { scale, offset, unit_scale, unit_offset, .. } = packing;
         let plain = (scale, offset, unit_scale, unit_offset) == (1.0, 0.0, 1.0, 0.0);
