@@ -95,27 +95,38 @@ impl<'a> Window<'a> {
         self.summation.unpack
     }
 
-    /// Adds `weight` times each valid cell of `rows` to its column's sum, and `weight` to its
-    /// column's weight. Column 0 is the first of the slices, which hold all columns.
-    pub fn add(&self, rows: Range<usize>, weight: f64, sums: &mut [f64], weights: &mut [f64]) {
-        let first = self.blocks.partition_point(|block| block.rows.end <= rows.start);
+    /// Adds the valid cells of the rows from `row` on, each times its row's weight, to the sums of
+    /// their columns, and the weights behind them to `weights`. The slices hold all columns.
+    pub fn add(&self, row: usize, row_weights: &[f64], sums: &mut [f64], weights: &mut [f64]) {
+        self.visit(row, row_weights, |run, columns| {
+            if let (Some(sums), Some(weights)) =
+                (sums.get_mut(columns.clone()), weights.get_mut(columns))
+            {
+                self.summation.add(run, sums, weights);
+            }
+        });
+    }
+
+    /// Asks for the memory that the same [`Window::add`] will read.
+    pub fn prefetch(&self, row: usize, row_weights: &[f64]) {
+        self.visit(row, row_weights, |run, columns| self.summation.prefetch(&run, columns.len()));
+    }
+
+    /// The parts of some rows, block by block.
+    fn visit(&self, row: usize, row_weights: &[f64], mut part: impl FnMut(Rows<'_>, Range<usize>)) {
+        let end = row + row_weights.len();
+        let first = self.blocks.partition_point(|block| block.rows.end <= row);
         let near = self.blocks.iter().skip(first);
-        for block in near.take_while(|block| block.rows.start < rows.end) {
-            let from = rows.start.max(block.rows.start);
-            let count = rows.end.min(block.rows.end).saturating_sub(from);
+        for block in near.take_while(|block| block.rows.start < end) {
+            let (from, to) = (row.max(block.rows.start), end.min(block.rows.end));
             let before = block.pitch * (from - block.rows.start) as isize;
             let run = Rows {
                 bytes: block.cells.bytes(),
                 first: block.first.wrapping_add_signed(before),
                 pitch: block.pitch,
-                count,
+                row_weights: row_weights.get(from - row..to.max(from) - row).unwrap_or_default(),
             };
-            let columns = block.columns.clone();
-            if let (Some(sums), Some(weights)) =
-                (sums.get_mut(columns.clone()), weights.get_mut(columns))
-            {
-                self.summation.add(run, weight, sums, weights);
-            }
+            part(run, block.columns.clone());
         }
     }
 }

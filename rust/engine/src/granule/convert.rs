@@ -9,6 +9,12 @@ pub(super) trait Element: Copy + PartialOrd + Sized + 'static {
     const SIZE: usize;
     const LOW: Self;
     const HIGH: Self;
+    /// The bytes of one number.
+    type Bytes: Copy;
+    /// Numbers as they lie in a chunk, without a rest that is shorter than one.
+    fn split(bytes: &[u8]) -> &[Self::Bytes];
+    /// The number of these bytes.
+    fn join(bytes: Self::Bytes) -> Self;
     fn load(bytes: &[u8]) -> Self;
     fn to_f64(self) -> f64;
     fn to_f32(self) -> f32;
@@ -26,6 +32,15 @@ macro_rules! integer_elements {
             const SIZE: usize = size_of::<$T>();
             const LOW: Self = $T::MIN;
             const HIGH: Self = $T::MAX;
+            type Bytes = [u8; size_of::<$T>()];
+            #[inline(always)]
+            fn split(bytes: &[u8]) -> &[Self::Bytes] {
+                bytes.as_chunks().0
+            }
+            #[inline(always)]
+            fn join(bytes: Self::Bytes) -> Self {
+                $T::from_ne_bytes(bytes)
+            }
             #[inline(always)]
             fn load(bytes: &[u8]) -> Self {
                 bytes.try_into().map_or(0, $T::from_ne_bytes)
@@ -76,6 +91,15 @@ macro_rules! float_elements {
             // Infinities lie outside: they are invalid.
             const LOW: Self = $T::MIN;
             const HIGH: Self = $T::MAX;
+            type Bytes = [u8; size_of::<$T>()];
+            #[inline(always)]
+            fn split(bytes: &[u8]) -> &[Self::Bytes] {
+                bytes.as_chunks().0
+            }
+            #[inline(always)]
+            fn join(bytes: Self::Bytes) -> Self {
+                $T::from_ne_bytes(bytes)
+            }
             #[inline(always)]
             fn load(bytes: &[u8]) -> Self {
                 bytes.try_into().map_or($T::NAN, $T::from_ne_bytes)

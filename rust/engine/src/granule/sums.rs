@@ -54,7 +54,8 @@ pub(super) struct Rows<'a> {
     pub first: usize,
     /// Bytes from a row to the next.
     pub pitch: isize,
-    pub count: usize,
+    /// The weight of each row.
+    pub row_weights: &'a [f64],
 }
 
 impl Summation {
@@ -88,11 +89,21 @@ impl Summation {
         Self { dtype: Dtype::F32, bounds, unpack: Unpack::NONE }
     }
 
+    /// Asks for the memory of `rows` x `width` columns, which will be added soon.
+    pub(super) fn prefetch(&self, rows: &Rows<'_>, width: usize) {
+        let length = width * self.dtype.size();
+        let mut from = rows.first;
+        for _ in rows.row_weights {
+            prefetch(rows.bytes.get(from..from + length).unwrap_or_default());
+            from = from.wrapping_add_signed(rows.pitch);
+        }
+    }
+
     /// Whether the one element in `bytes` stands for a value.
     pub(super) fn is_valid(&self, bytes: &[u8]) -> bool {
         let (mut sum, mut weight) = ([0.0], [0.0]);
-        let row = Rows { bytes, first: 0, pitch: 0, count: 1 };
-        self.add(row, 1.0, &mut sum, &mut weight);
+        let row = Rows { bytes, first: 0, pitch: 0, row_weights: &[1.0] };
+        self.add(row, &mut sum, &mut weight);
         weight > [0.0]
     }
 
@@ -100,62 +111,81 @@ impl Summation {
         self.dtype
     }
 
-    /// Adds `weight` times each valid number of `rows` to its column's sum, and `weight` to its
-    /// column's weight.
-    pub(super) fn add(&self, rows: Rows<'_>, weight: f64, sums: &mut [f64], weights: &mut [f64]) {
+    /// Adds the valid numbers of `rows`, each times its row's weight, to the sums of their columns,
+    /// and the weights behind them to `weights`.
+    pub(super) fn add(&self, rows: Rows<'_>, sums: &mut [f64], weights: &mut [f64]) {
         #[cfg(target_arch = "x86_64")]
         if is_x86_feature_detected!("avx2") {
             // SAFETY: the processor has AVX2; the function needs nothing else.
-            return unsafe { self.add_avx2(rows, weight, sums, weights) };
+            return unsafe { self.add_avx2(rows, sums, weights) };
         }
-        self.add_portable(rows, weight, sums, weights);
+        self.add_portable(rows, sums, weights);
     }
 
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2")]
-    fn add_avx2(&self, rows: Rows<'_>, weight: f64, sums: &mut [f64], weights: &mut [f64]) {
-        self.add_portable(rows, weight, sums, weights);
+    fn add_avx2(&self, rows: Rows<'_>, sums: &mut [f64], weights: &mut [f64]) {
+        self.add_portable(rows, sums, weights);
     }
 
     #[inline(always)]
-    fn add_portable(&self, rows: Rows<'_>, weight: f64, sums: &mut [f64], weights: &mut [f64]) {
-        with_element!(self.dtype, T => add_rows::<T>(rows, self.bounds, weight, sums, weights));
+    fn add_portable(&self, rows: Rows<'_>, sums: &mut [f64], weights: &mut [f64]) {
+        with_element!(self.dtype, T => add_rows::<T>(rows, self.bounds, sums, weights));
     }
 }
 
 #[inline(always)]
 fn add_rows<T: Element>(
-    rows: Rows<'_>,
+    Rows { bytes, first, pitch, row_weights }: Rows<'_>,
     bounds: Bounds,
-    weight: f64,
     sums: &mut [f64],
     weights: &mut [f64],
 ) {
-    let Rows { bytes, first, pitch, count } = rows;
     let length = sums.len() * T::SIZE;
-    for row in 0..count as isize {
-        let from = first.wrapping_add_signed(pitch * row);
-        let row = bytes.get(from..from + length).unwrap_or_default();
-        add_row::<T>(row, bounds, weight, sums, weights);
+    let row = |i: usize| {
+        let from = first.wrapping_add_signed(pitch * i as isize);
+        T::split(bytes.get(from..from + length).unwrap_or_default())
+    };
+    let (groups, rest) = row_weights.as_chunks::<4>();
+    for (group, &by) in groups.iter().enumerate() {
+        let i = 4 * group;
+        add_group::<T, 4>([row(i), row(i + 1), row(i + 2), row(i + 3)], by, bounds, sums, weights);
+    }
+    let i = 4 * groups.len();
+    match *rest {
+        [a] => add_group::<T, 1>([row(i)], [a], bounds, sums, weights),
+        [a, b] => add_group::<T, 2>([row(i), row(i + 1)], [a, b], bounds, sums, weights),
+        [a, b, c] => {
+            let rows = [row(i), row(i + 1), row(i + 2)];
+            add_group::<T, 3>(rows, [a, b, c], bounds, sums, weights);
+        }
+        _ => {}
     }
 }
 
-/// No branch depends on the data, so that the compiler makes vector instructions of the loop; the
-/// same operations in the same order with each instruction set.
+/// Adds `N` rows at once, because loading and storing the sums costs as much as adding to them. No
+/// branch depends on the data, so that the compiler makes vector instructions of the loop: the same
+/// operations in the same order with each instruction set.
 #[inline(always)]
-fn add_row<T: Element>(
-    row: &[u8],
+fn add_group<T: Element, const N: usize>(
+    rows: [&[T::Bytes]; N],
+    by: [f64; N],
     Bounds { low, high, fill }: Bounds,
-    weight: f64,
     sums: &mut [f64],
     weights: &mut [f64],
 ) {
-    let columns = sums.iter_mut().zip(weights);
-    for ((sum, total), element) in columns.zip(row.chunks_exact(T::SIZE)) {
-        let stored = T::load(element).to_f64();
-        let valid = (stored >= low) & (stored <= high) & (stored != fill);
-        *sum += if valid { weight * stored } else { 0.0 };
-        *total += if valid { weight } else { 0.0 };
+    let width = rows.iter().fold(sums.len().min(weights.len()), |n, row| n.min(row.len()));
+    let rows = rows.map(|row| &row[..width]);
+    let (sums, weights) = (&mut sums[..width], &mut weights[..width]);
+    for column in 0..width {
+        let (mut sum, mut total) = (sums[column], weights[column]);
+        for (row, by) in rows.iter().zip(by) {
+            let stored = T::join(row[column]).to_f64();
+            let valid = (stored >= low) & (stored <= high) & (stored != fill);
+            sum += if valid { by * stored } else { 0.0 };
+            total += if valid { by } else { 0.0 };
+        }
+        (sums[column], weights[column]) = (sum, total);
     }
 }
 
@@ -178,3 +208,17 @@ fn extreme(sign: f64, finite: impl Fn(f64) -> bool) -> Option<f64> {
     }
     Some(at(inside))
 }
+
+/// Brings bytes into the processor's cache. Rows of a chunk that are far apart are not foreseen by
+/// the processor, and waiting for them costs more than summing them.
+#[cfg(target_arch = "x86_64")]
+fn prefetch(bytes: &[u8]) {
+    use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+    for line in bytes.chunks(64) {
+        // SAFETY: every x86-64 processor has the instruction; it reads no memory by itself.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn prefetch(_: &[u8]) {}

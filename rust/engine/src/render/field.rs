@@ -35,11 +35,14 @@ pub struct Columns {
 }
 
 impl Columns {
-    /// Sums of nothing, for `n` columns.
+    const MARGIN: usize = 4;
+
+    /// Sums of nothing, for `n` columns, and as many zeros behind them as a pixel may read beyond
+    /// its own columns.
     pub fn clear(&mut self, n: usize) {
         for values in [&mut self.sums, &mut self.weights] {
             values.clear();
-            values.resize(n, 0.0);
+            values.resize(n + Self::MARGIN, 0.0);
         }
     }
 }
@@ -88,19 +91,39 @@ impl<'t> Field<'t> {
         self.unpack
     }
 
-    /// Adds `weight` times each valid cell of mosaic `rows` to its column.
-    pub fn add(&self, rows: &Range<usize>, weight: f64, columns: &mut Columns) {
-        for (placed_rows, placed_columns, window) in &self.windows {
-            let from = rows.start.max(placed_rows.start);
-            let to = rows.end.min(placed_rows.end);
-            let at =
-                placed_columns.start - self.columns.start..placed_columns.end - self.columns.start;
+    /// Adds the valid cells of the mosaic rows from `row` on, each times its row's weight.
+    pub fn add(&self, row: usize, row_weights: &[f64], columns: &mut Columns) {
+        self.visit(row, row_weights, |window, row, row_weights, at| {
             let Columns { sums, weights } = &mut *columns;
-            if let (true, Some(sums), Some(weights)) =
-                (from < to, sums.get_mut(at.clone()), weights.get_mut(at))
+            if let (Some(sums), Some(weights)) = (sums.get_mut(at.clone()), weights.get_mut(at)) {
+                window.add(row, row_weights, sums, weights);
+            }
+        });
+    }
+
+    /// Asks for the memory that the same [`Field::add`] will read.
+    pub fn prefetch(&self, row: usize, row_weights: &[f64]) {
+        self.visit(row, row_weights, |window, row, row_weights, _| {
+            window.prefetch(row, row_weights);
+        });
+    }
+
+    /// The parts of some mosaic rows: a window, its row, the weights and where its columns lie.
+    fn visit(
+        &self,
+        row: usize,
+        row_weights: &[f64],
+        mut part: impl FnMut(&Window<'_>, usize, &[f64], Range<usize>),
+    ) {
+        let end = row + row_weights.len();
+        for (rows, columns, window) in &self.windows {
+            let (from, to) = (row.max(rows.start), end.min(rows.end));
+            if let Some(weights) = row_weights.get(from - row..to.max(from) - row)
+                && !weights.is_empty()
             {
-                let local = from - placed_rows.start..to - placed_rows.start;
-                window.add(local, weight, sums, weights);
+                let first = self.columns.start;
+                let at = columns.start - first..columns.end - first;
+                part(window, from - rows.start, weights, at);
             }
         }
     }
@@ -126,7 +149,7 @@ fn join<'t>(
         let unpack = window.unpack();
         for (local, row) in placed.iter().enumerate() {
             line.clear(places.iter().count());
-            window.add(local..local + 1, 1.0, &mut line.sums, &mut line.weights);
+            window.add(local, &[1.0], &mut line.sums, &mut line.weights);
             let start = (row - rows.start) * width;
             let cells = line.sums.iter().zip(&line.weights).zip(places.iter());
             for ((&stored, _), column) in cells.filter(|((_, weight), _)| **weight > 0.0) {

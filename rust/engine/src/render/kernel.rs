@@ -4,26 +4,30 @@ use std::ops::Range;
 
 use super::axis::{Axis, Indices, Place, Places};
 
-/// An output index's two cells and their weights; both weights 0: no cell.
+/// An output index's cell and the next one, and their weights; both 0: no cell.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Tap {
     /// Index of the lower cell.
-    pub lower: usize,
-    /// Index of the upper cell.
-    pub upper: usize,
-    /// Weight of the lower cell.
-    pub w_lower: f64,
-    /// Weight of the upper cell.
-    pub w_upper: f64,
+    pub cell: usize,
+    /// Weights of the cell and of the one above it.
+    pub weights: [f64; 2],
 }
 
 impl Tap {
     fn one(cell: usize) -> Self {
-        Self { lower: cell, upper: cell, w_lower: 1.0, w_upper: 0.0 }
+        Self { cell, weights: [1.0, 0.0] }
     }
 
-    fn two(lower: usize, upper: usize, t: f64) -> Self {
-        Self { lower, upper, w_lower: 1.0 - t, w_upper: t }
+    fn two(cell: usize, t: f64) -> Self {
+        Self { cell, weights: [1.0 - t, t] }
+    }
+
+    /// The first of the cells that carry weight, and the weights of those that do.
+    pub fn run(&self) -> (usize, &[f64]) {
+        let [lower, upper] = self.weights;
+        let skipped = usize::from(lower == 0.0);
+        let end = if upper == 0.0 { 1 } else { 2 };
+        (self.cell + skipped, self.weights.get(skipped..end).unwrap_or_default())
     }
 }
 
@@ -39,9 +43,7 @@ pub struct Kernel {
 impl Kernel {
     /// Linear interpolation at `points`.
     pub fn linear(axis: &Axis, points: &[f64]) -> Self {
-        let tap = |place: Option<Place>| {
-            place.map_or(Tap::default(), |p| Tap::two(p.lower, p.upper, p.t))
-        };
+        let tap = |place: Option<Place>| place.map_or(Tap::default(), |p| Tap::two(p.lower, p.t));
         Self { taps: axis.places(points).map(tap).collect(), bins: None }
     }
 
@@ -66,7 +68,7 @@ impl Kernel {
             .into_iter()
             .map(|x| {
                 let lower = x as usize;
-                Tap::two(lower, (lower + 1).min(cells - 1), x - lower as f64)
+                Tap::two(lower, x - lower as f64)
             })
             .collect();
         Self { taps, bins: None }
@@ -106,7 +108,10 @@ impl Kernel {
             None => self
                 .taps
                 .iter()
-                .map(|tap| cells[tap.lower] * tap.w_lower + cells[tap.upper] * tap.w_upper)
+                .map(|tap| {
+                    let (first, weights) = tap.run();
+                    cells[first..].iter().zip(weights).map(|(x, w)| x * w).sum()
+                })
                 .collect(),
         }
     }
@@ -121,6 +126,11 @@ impl Kernel {
         self.bins.as_ref()?.get(i).filter(|bin| !bin.is_empty()).cloned()
     }
 
+    /// The most cells that a footprint holds.
+    pub fn longest_bin(&self) -> usize {
+        self.bins.iter().flatten().map(ExactSizeIterator::len).max().unwrap_or(0)
+    }
+
     /// Whether the footprint of each index holds a cell.
     pub fn is_binned(&self) -> bool {
         self.bins.as_ref().is_some_and(|bins| bins.iter().all(|bin| !bin.is_empty()))
@@ -129,11 +139,9 @@ impl Kernel {
     /// The cells that carry weight in the interpolation of those indices that `keep` names.
     fn tapped(&self, keep: impl Fn(usize) -> bool) -> Indices {
         let kept = self.taps.iter().enumerate().filter(|(i, _)| keep(*i));
-        let cells = kept.flat_map(|(_, tap)| {
-            [(tap.lower, tap.w_lower), (tap.upper, tap.w_upper)]
-                .into_iter()
-                .filter(|&(_, w)| w > 0.0)
-                .map(|(cell, _)| cell..cell + 1)
+        let cells = kept.map(|(_, tap)| {
+            let (first, weights) = tap.run();
+            first..first + weights.len()
         });
         Indices::union(cells)
     }
@@ -200,7 +208,7 @@ mod tests {
         let values: Vec<f64> = kernel
             .taps
             .iter()
-            .map(|t| t.lower as f64 * t.w_lower + t.upper as f64 * t.w_upper)
+            .map(|t| t.cell as f64 * t.weights[0] + (t.cell + 1) as f64 * t.weights[1])
             .collect();
         assert_eq!(values, [0.0, 0.25, 0.75, 1.25, 1.75, 2.0]);
         assert_eq!(Kernel::adaptive_pool(5, 3).bins, Some(vec![0..2, 1..4, 3..5]));

@@ -35,7 +35,12 @@ pub struct Scratch {
     pooled: Columns,
     tapped: Columns,
     row: PixelRow,
+    /// The weights of a footprint's rows.
+    ones: Vec<f64>,
 }
+
+/// The most columns of a footprint that are summed without a loop.
+const NARROW: usize = 4;
 
 /// Resamples `field` and hands each row of pixels to `emit`, from south to north.
 pub fn resample(
@@ -45,60 +50,116 @@ pub fn resample(
     scratch: &mut Scratch,
     mut emit: impl FnMut(usize, &PixelRow),
 ) {
-    let Scratch { pooled, tapped, row } = scratch;
+    let Scratch { pooled, tapped, row, ones } = scratch;
     row.clear(columns.len(), 1.0);
+    ones.resize(rows.longest_bin(), 1.0);
     let first = field.first_column();
+    let across = Across::new(columns, first);
     let binned = columns.is_binned();
     for i in 0..rows.len() {
         let bin = rows.bin(i);
         if bin.is_none() || !binned {
-            tapped.clear(field.width());
-            if let Some(tap) = rows.taps.get(i) {
-                for (cell, weight) in [(tap.lower, tap.w_lower), (tap.upper, tap.w_upper)] {
-                    if weight > 0.0 {
-                        field.add(&(cell..cell + 1), weight, tapped);
-                    }
-                }
-            }
-            interpolate(tapped, &columns.taps, first, row);
+            add_tapped(field, &rows.taps, i, tapped);
+            mix(tapped, &across.taps, 1.0, row);
         }
         if let (Some(bin), Some(bins)) = (bin, &columns.bins) {
+            if let Some(next) = rows.bin(i + 1) {
+                field.prefetch(next.start, &ones[..next.len()]);
+            }
             pooled.clear(field.width());
-            let height = bin.len() as f64;
-            field.add(&bin, 1.0, pooled);
-            pool(pooled, bins, first, height, row);
+            field.add(bin.start, &ones[..bin.len()], pooled);
+            match &across.narrow {
+                Some(runs) => mix(pooled, runs, bin.len() as f64, row),
+                None => pool(pooled, bins, first, bin.len() as f64, row),
+            }
         }
         emit(i, row);
     }
 }
 
+/// Sums the rows of cells that pixel row `i` lies between.
+fn add_tapped(field: &Field<'_>, taps: &[Tap], i: usize, columns: &mut Columns) {
+    if let Some(tap) = taps.get(i + 1) {
+        let (row, weights) = tap.run();
+        field.prefetch(row, weights);
+    }
+    columns.clear(field.width());
+    if let Some(tap) = taps.get(i) {
+        let (row, weights) = tap.run();
+        field.add(row, weights, columns);
+    }
+}
+
+/// `N` columns from one on, and their weights.
+#[derive(Clone, Copy)]
+struct Run<const N: usize> {
+    column: usize,
+    weights: [f64; N],
+    /// The sum of the weights.
+    full: f64,
+}
+
+/// How columns become pixels.
+struct Across {
+    taps: Vec<Run<2>>,
+    /// Footprints where each holds a cell, and few of them.
+    narrow: Option<Vec<Run<NARROW>>>,
+}
+
+impl Across {
+    /// `first` is the kernel's index of the first of the columns.
+    fn new(kernel: &Kernel, first: usize) -> Self {
+        // A tap without weight may lie anywhere.
+        let tap = |tap: &Tap| Run {
+            column: tap.cell.saturating_sub(first),
+            weights: tap.weights,
+            full: 1.0,
+        };
+        let run = |bin: &Range<usize>| Run {
+            column: bin.start.saturating_sub(first),
+            weights: std::array::from_fn(|i| if i < bin.len() { 1.0 } else { 0.0 }),
+            full: bin.len() as f64,
+        };
+        let narrow = kernel.is_binned() && kernel.longest_bin() <= NARROW;
+        Self {
+            taps: kernel.taps.iter().map(tap).collect(),
+            narrow: kernel.bins.as_ref().filter(|_| narrow).map(|b| b.iter().map(run).collect()),
+        }
+    }
+}
+
+/// Weighted sums over a few columns for each pixel; `height` is the weight of all its rows.
+fn mix<const N: usize>(columns: &Columns, runs: &[Run<N>], height: f64, row: &mut PixelRow) {
+    let PixelRow { sums, weights, full } = row;
+    for (((sum, weight), full), run) in sums.iter_mut().zip(weights).zip(full).zip(runs) {
+        let of = |values: &[f64]| -> f64 {
+            let values = values.get(run.column..run.column + N).unwrap_or(&[0.0; N]);
+            run.weights.iter().zip(values).fold(0.0, |total, (w, x)| total + w * x)
+        };
+        *sum = of(&columns.sums);
+        *weight = of(&columns.weights);
+        *full = height * run.full;
+    }
+}
+
 /// Sums over the columns of each footprint that holds some.
-fn pool(columns: &Columns, bins: &[Range<usize>], first: usize, height: f64, row: &mut PixelRow) {
+fn pool<'a>(
+    columns: &'a Columns,
+    bins: &[Range<usize>],
+    first: usize,
+    height: f64,
+    row: &mut PixelRow,
+) {
     let PixelRow { sums, weights, full } = row;
     let pixels = sums.iter_mut().zip(weights).zip(full).zip(bins);
     for (((sum, weight), full), bin) in pixels.filter(|(_, bin)| !bin.is_empty()) {
         let cells = bin.start.wrapping_sub(first)..bin.end.wrapping_sub(first);
-        let total = |values: &[f64]| {
-            values.get(cells.clone()).unwrap_or_default().iter().fold(0.0, |sum, x| sum + x)
-        };
-        *sum = total(&columns.sums);
-        *weight = total(&columns.weights);
+        let of = |values: &'a [f64]| values.get(cells.clone()).unwrap_or_default();
+        (*sum, *weight) = (0.0, 0.0);
+        for (s, w) in of(&columns.sums).iter().zip(of(&columns.weights)) {
+            *sum += s;
+            *weight += w;
+        }
         *full = height * bin.len() as f64;
-    }
-}
-
-/// The two columns around each pixel, by their weights.
-fn interpolate(columns: &Columns, taps: &[Tap], first: usize, row: &mut PixelRow) {
-    let PixelRow { sums, weights, full } = row;
-    for (((sum, weight), full), tap) in sums.iter_mut().zip(weights).zip(full).zip(taps) {
-        // A tap without weight may lie anywhere.
-        let (lower, upper) = (tap.lower.saturating_sub(first), tap.upper.saturating_sub(first));
-        let mix = |values: &[f64]| {
-            let at = |i: usize| values.get(i).copied().unwrap_or(0.0);
-            tap.w_lower * at(lower) + tap.w_upper * at(upper)
-        };
-        *sum = mix(&columns.sums);
-        *weight = mix(&columns.weights);
-        *full = 1.0;
     }
 }
