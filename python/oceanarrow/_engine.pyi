@@ -47,10 +47,12 @@ def built_in_variables() -> list[tuple[str, str, str, str, str, Any]]: ...
 
 @final
 class Catalog:
-    """The granules of a local TACO dataset, sorted by day, region, source and file.
+    """The granules of a TACO dataset, sorted by day, region, source and file.
 
     Args:
-        paths: one FOLDER, `.tacozip` or `.tacocat` directory, or all parts of a split dataset.
+        paths: path or address of one FOLDER, `.tacozip` or `.tacocat` directory, or of all parts of
+            a split dataset.
+        storage_options: a JSON object.
 
     Raises:
         NotFoundError: there is no dataset (`oceanarrow.exceptions`; also a FileNotFoundError).
@@ -58,7 +60,9 @@ class Catalog:
     """
 
     def __new__(
-        cls, paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+        cls,
+        paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+        storage_options: str = "{}",
     ) -> Catalog: ...
     def __len__(self) -> int: ...
     @property
@@ -113,6 +117,7 @@ class Engine:
         on_error: str,
         support: bool,
         cache_bytes: int,
+        storage_options: str,
     ) -> Engine: ...
     @staticmethod
     def _restore(plan: bytes) -> Engine: ...

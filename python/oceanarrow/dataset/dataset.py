@@ -20,6 +20,7 @@ from oceanarrow.request import (
     PatchShape,
     Rendering,
     Resample,
+    StorageOptions,
     TacoPath,
     TemporalAgg,
     choose_variables,
@@ -44,7 +45,9 @@ class OceanTACODataset(Dataset[dict[str, Any]]):
     never touch it.
 
     Args:
-        taco_path: a TACO folder, a `.tacozip` (or the list of its parts), or a `.tacocat` folder.
+        taco_path: a TACO folder, a `.tacozip` (or the list of its parts), or a `.tacocat` folder: a
+            path, or an address that begins with `https://`, `hf://datasets/`, `s3://`, `gs://` or
+            `az://` (`docs/remote.md`).
         queries: where and when, one a sample.
         input_variables: names of variables; see `oceanarrow.variables()`.
         target_variables: likewise; a variable may be both.
@@ -55,13 +58,15 @@ class OceanTACODataset(Dataset[dict[str, Any]]):
         default_patch_size: pixels `(H, W)` of gridded variables; None delivers the native cells
             inside the box, with their own axes.
         patch_sizes: {variable: (H, W)}, where it differs.
-        resample, grid, min_support, fill_value, normalize, on_error, cache_bytes: as in
-            `oceanarrow.Loader`.
+        resample, grid, min_support, fill_value, normalize, on_error, cache_bytes,
+            storage_options: as in `oceanarrow.Loader`.
 
     Raises:
         InvalidInputError: an argument is wrong (it is also a ValueError); of variables that are
             not known the message begins "Unknown variables".
         NotFoundError: there is no dataset at `taco_path` (also a FileNotFoundError).
+        AccessDeniedError: a server refuses access to it (also a PermissionError).
+        TransientIoError: a server cannot be reached, or keeps failing (also an OSError).
         InvalidDatasetError: its metadata break the TACO specification (also a ValueError).
     """
 
@@ -83,6 +88,7 @@ class OceanTACODataset(Dataset[dict[str, Any]]):
         normalize: Statistics | str | os.PathLike[str] | None = None,
         on_error: OnError = "raise",
         cache_bytes: int | None = None,
+        storage_options: StorageOptions | None = None,
     ) -> None:
         inputs, targets = choose_variables(input_variables, target_variables)
         self.taco_path = taco_path
@@ -107,6 +113,7 @@ class OceanTACODataset(Dataset[dict[str, Any]]):
             Rendering(temporal_agg, resample, grid, min_support, fill_value, normalize),
             on_error=on_error,
             cache_bytes=cache_bytes,
+            storage_options=storage_options,
         )
         if self.target_resolution is not None:
             _check_pixels(self.queries, self.target_resolution)

@@ -7,6 +7,7 @@ use numpy::{PyArray1, PyArrayMethods, PyReadonlyArray2};
 use oceanarrow_engine::error::Error;
 use oceanarrow_engine::loader::{self, OnError, Options, Plan, SampleColumn, StreamOptions};
 use oceanarrow_engine::render::{NativePatch, PointRow};
+use oceanarrow_engine::store::{StorageOptions, Store};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCapsule, PyDict, PyTuple};
 use pyo3_arrow::error::PyArrowResult;
@@ -27,8 +28,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    fn new(plan: Plan) -> Self {
-        Self { state: Mutex::new((std::process::id(), Arc::new(loader::Engine::new(plan)))) }
+    fn new(engine: loader::Engine) -> Self {
+        Self { state: Mutex::new((std::process::id(), Arc::new(engine))) }
     }
 
     /// This process's engine.
@@ -48,9 +49,10 @@ impl Engine {
 #[pymethods]
 impl Engine {
     /// Opens the catalog and plans: `boxes` (N, 4) float64 lon_min, lon_max, lat_min, lat_max;
-    /// `days` (N, 2) int32 first and last day since 1970-01-01.
+    /// `days` (N, 2) int32 first and last day since 1970-01-01; `storage_options` a JSON object.
     #[staticmethod]
-    #[pyo3(signature = (roots, boxes, days, requests, *, on_error, support, cache_bytes))]
+    #[pyo3(signature = (roots, boxes, days, requests, *, on_error, support, cache_bytes,
+                        storage_options))]
     #[allow(clippy::too_many_arguments)]
     fn open(
         py: Python<'_>,
@@ -61,21 +63,27 @@ impl Engine {
         on_error: &str,
         support: bool,
         cache_bytes: usize,
+        storage_options: &str,
     ) -> PyResult<Self> {
         let on_error =
             choice("on_error", on_error, &[("raise", OnError::Raise), ("mask", OnError::Mask)])?;
         let queries = queries(boxes.as_array(), days.as_array())?;
         let requests = requests.iter().map(|r| r.inner.clone()).collect();
         let options = Options { on_error, support, cache_bytes };
-        let plan = run(py, || Plan::open(&roots, queries, requests, options))?;
-        Ok(Self::new(plan))
+        let opened = run(py, || {
+            let storage = StorageOptions::from_json(storage_options)?.resolve(&roots)?;
+            let store = Arc::new(Store::new(&storage));
+            let plan = Plan::open(&store, storage, &roots, queries, requests, options)?;
+            Ok(loader::Engine::with_store(plan, store))
+        })?;
+        Ok(Self::new(opened))
     }
 
     /// Restores a pickled engine.
     #[staticmethod]
     fn _restore(plan: &[u8]) -> PyResult<Self> {
         postcard::from_bytes(plan)
-            .map(Self::new)
+            .map(|plan| Self::new(loader::Engine::new(plan)))
             .map_err(|e| raise(Error::invalid_input(format!("not a pickled engine: {e}"))))
     }
 
@@ -223,6 +231,9 @@ impl Engine {
         dict.set_item("chunks_distinct", stats.granule.chunks_distinct)?;
         dict.set_item("chunk_hits", stats.granule.chunk_hits)?;
         dict.set_item("files_opened", stats.granule.files_opened)?;
+        dict.set_item("requests", stats.traffic.requests)?;
+        dict.set_item("retries", stats.traffic.retries)?;
+        dict.set_item("network_bytes", stats.traffic.bytes)?;
         dict.set_item("masked", stats.masked)?;
         dict.set_item("unreadable", stats.unreadable)?;
         Ok(dict)

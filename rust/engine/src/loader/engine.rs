@@ -17,7 +17,7 @@ use crate::render::{
     Day, GridRule, NativePatch, PointRow, Rules, TemporalAgg, Tile, prefetch, render,
     render_native, select_points,
 };
-use crate::store::{ByteSource, LocalFiles, Location};
+use crate::store::{Location, StorageOptions, Store};
 use crate::variable::{Geometry, Variable};
 
 /// What to do about a granule that cannot be read.
@@ -65,11 +65,15 @@ pub struct Plan {
     pub requests: Vec<Request>,
     /// Options.
     pub options: Options,
+    /// How the dataset's store is reached; may hold secrets.
+    pub storage: StorageOptions,
 }
 
 impl Plan {
-    /// Opens the catalog and keeps what the queries may need of it.
+    /// Opens the catalog, and keeps what the queries may need of it. `store` was made with `storage`.
     pub fn open(
+        store: &Store,
+        storage: StorageOptions,
         roots: &[String],
         queries: Vec<Query>,
         requests: Vec<Request>,
@@ -82,7 +86,7 @@ impl Plan {
             })?;
         }
         requests.iter().try_for_each(check_request)?;
-        let catalog = Catalog::open(&LocalFiles::default(), roots)?;
+        let catalog = Catalog::open(store, roots)?;
         let selectors: Vec<Selector> =
             requests.iter().filter_map(|r| Selector::new(&catalog, &r.variable)).collect();
         let mut windows: Vec<(i32, i32)> =
@@ -101,7 +105,7 @@ impl Plan {
         };
         let catalog = catalog
             .retain(|g| in_a_window(g.day) && selectors.iter().any(|selector| selector.matches(g)));
-        Ok(Self { catalog, queries, requests, options })
+        Ok(Self { catalog, queries, requests, options, storage })
     }
 
     /// The columns of a batch.
@@ -195,7 +199,7 @@ pub struct Engine {
     plan: Plan,
     selectors: Vec<Option<Selector>>,
     reader: GranuleReader,
-    source: Arc<dyn ByteSource>,
+    store: Arc<Store>,
     /// Granules whose place in their archive has been checked.
     checked: Vec<AtomicBool>,
     slabs: Arc<SlabPool>,
@@ -206,18 +210,23 @@ pub struct Engine {
 const IDLE_SLAB_BYTES: usize = 256 << 20;
 
 impl Engine {
-    /// An engine with empty caches.
+    /// An engine with empty caches and a store of its own.
     pub fn new(plan: Plan) -> Self {
-        let source: Arc<dyn ByteSource> = Arc::new(LocalFiles::default());
+        let store = Arc::new(Store::new(&plan.storage));
+        Self::with_store(plan, store)
+    }
+
+    /// An engine with empty caches that reads through the store its plan was made with.
+    pub fn with_store(plan: Plan, store: Arc<Store>) -> Self {
         let selectors =
             plan.requests.iter().map(|r| Selector::new(&plan.catalog, &r.variable)).collect();
-        let reader = GranuleReader::new(source.clone(), plan.options.cache_bytes);
+        let reader = GranuleReader::new(store.clone(), plan.options.cache_bytes);
         let checked = plan.catalog.granules().iter().map(|_| AtomicBool::new(false)).collect();
         Self {
             plan,
             selectors,
             reader,
-            source,
+            store,
             checked,
             slabs: SlabPool::new(IDLE_SLAB_BYTES),
             telemetry: Telemetry::default(),
@@ -231,7 +240,7 @@ impl Engine {
 
     /// What the engine has done.
     pub fn stats(&self) -> Stats {
-        self.telemetry.snapshot(self.reader.stats())
+        self.telemetry.snapshot(self.reader.stats(), self.store.traffic())
     }
 
     /// Memory for batches.
@@ -403,7 +412,7 @@ impl Engine {
         let entry = &catalog.granules()[granule as usize];
         let checked = &self.checked[granule as usize];
         if !checked.load(Ordering::Relaxed) {
-            catalog.check_zip_entry(&*self.source, entry)?;
+            catalog.check_zip_entry(&*self.store, entry)?;
             checked.store(true, Ordering::Relaxed);
         }
         Ok(catalog.location(entry))

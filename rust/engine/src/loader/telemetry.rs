@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::granule::GranuleStats;
+use crate::store::Traffic;
 
 /// Unreadable granules that are remembered by name; beyond, they are only counted.
 const MAX_NAMED: usize = 1000;
@@ -20,6 +21,8 @@ pub struct Stats {
     pub unreadable: BTreeMap<String, String>,
     /// What the granule stage has done.
     pub granule: GranuleStats,
+    /// What has gone over the network.
+    pub traffic: Traffic,
 }
 
 /// The live counters.
@@ -43,12 +46,13 @@ impl Telemetry {
         }
     }
 
-    pub(super) fn snapshot(&self, granule: GranuleStats) -> Stats {
+    pub(super) fn snapshot(&self, granule: GranuleStats, traffic: Traffic) -> Stats {
         Stats {
             samples: self.samples.load(Ordering::Relaxed),
             masked: self.masked.load(Ordering::Relaxed),
             unreadable: self.unreadable.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             granule,
+            traffic,
         }
     }
 }
