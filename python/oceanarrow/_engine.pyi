@@ -13,6 +13,7 @@ __all__ = [
     "Engine",
     "Order",
     "Request",
+    "Store",
     "Stream",
     "Tensor",
     "__version__",
@@ -217,6 +218,24 @@ class Order:
             `steps` simulated, `decodes` of all ranks, `distinct` clusters, `amplification`,
             `distinct_a_batch`, and `wanted_clusters` to keep on a rank.
         """
+
+@final
+class Store:
+    """Bytes of local and remote objects by their kept names, for tests of the transport.
+
+    Args:
+        storage_options: a JSON object.
+        roots: addresses of datasets, which may name a hub.
+    """
+
+    def __new__(cls, storage_options: str = "{}", roots: Sequence[str] = ...) -> Store: ...
+    def read(self, name: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]: ...
+    def read_start(self, name: str, most: int) -> tuple[bytes, int]:
+        """The first bytes of an object, and its size."""
+    def read_all(self, name: str, limit: int) -> bytes: ...
+    def size(self, name: str) -> int: ...
+    def traffic(self) -> dict[str, int]:
+        """`requests`, `retries`, `network_bytes`."""
 
 @final
 class Stream:
