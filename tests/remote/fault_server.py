@@ -102,14 +102,19 @@ async def serve(exchange: Exchange) -> None:
     await exchange.send(status, headers, body)
 
 
+def after(seconds: float, act: Action) -> Action:
+    """The same, later."""
+
+    async def later(exchange: Exchange) -> None:
+        await asyncio.sleep(seconds)
+        await act(exchange)
+
+    return later
+
+
 def delayed(seconds: float) -> Action:
     """A sound answer, later."""
-
-    async def act(exchange: Exchange) -> None:
-        await asyncio.sleep(seconds)
-        await serve(exchange)
-
-    return act
+    return after(seconds, serve)
 
 
 def answers(status: int, headers: dict[str, str] | None = None, body: bytes = b"no") -> Action:

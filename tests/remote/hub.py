@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 
-from .fault_server import Action, FaultServer, Request, answers, redirects, serve
+from .fault_server import Action, FaultServer, Request, after, answers, redirects, serve
 
 COMMITS = ("a1" * 20, "b2" * 20)
 """The commit that the branch `main` is at, and one that it may move on to."""
@@ -42,6 +42,7 @@ class Hub(FaultServer):
         super().__init__(folder)
         self.token, self.lifetime, self.tells_commit = token, lifetime, tells_commit
         self.commit = COMMITS[0]
+        self.slow = 0.0
         self.valid: set[str] = set()
         self._signatures = itertools.count()
 
@@ -57,16 +58,24 @@ class Hub(FaultServer):
 
     def answer(self, request: Request) -> Action:
         chosen = super().answer(request)
-        if chosen is not serve:
-            return chosen
+        chosen = self._as_a_hub(request) if chosen is serve else chosen
+        return after(self.slow, chosen) if self.slow else chosen
+
+    def _as_a_hub(self, request: Request) -> Action:
         if request.origin == "elsewhere":
             signature = parse_qs(urlsplit(request.target).query).get("Signature", [""])[0]
             return serve if signature in self.valid else answers(403, {}, b"Request has expired")
-        if self.token is not None and request.headers.get("authorization") != f"Bearer {self.token}":
+        if (
+            self.token is not None
+            and request.headers.get("authorization") != f"Bearer {self.token}"
+        ):
             return answers(401, {"X-Error-Code": "RepoNotFound"})
         if request.path == _REVISION:
             return answers(200, {}, json.dumps({"id": "ns/ocean", "sha": self.commit}).encode())
         return self._file(request)
+
+    def _expected(self) -> str:
+        return f"Bearer {self.token}"
 
     def _file(self, request: Request) -> Action:
         if _SMALL.fullmatch(request.path):

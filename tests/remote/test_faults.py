@@ -131,7 +131,9 @@ def test_what_was_received_is_not_asked_for_again(server: FaultServer) -> None:
     assert store().read(f"{server.home}/file.bin", [RANGE]) == [expected()]
     first, second = server.requests
     assert first.range == (RANGE[0], RANGE[1] - 1)
-    assert second.range is not None and second.range[0] > RANGE[0] and second.range[1] == RANGE[1] - 1
+    assert (
+        second.range is not None and second.range[0] > RANGE[0] and second.range[1] == RANGE[1] - 1
+    )
 
 
 def test_a_whole_file_is_resumed_too(server: FaultServer) -> None:
