@@ -13,6 +13,7 @@ __all__ = [
     "Engine",
     "Order",
     "Request",
+    "Store",
     "Stream",
     "Tensor",
     "__version__",
@@ -47,10 +48,12 @@ def built_in_variables() -> list[tuple[str, str, str, str, str, Any]]: ...
 
 @final
 class Catalog:
-    """The granules of a local TACO dataset, sorted by day, region, source and file.
+    """The granules of a TACO dataset, sorted by day, region, source and file.
 
     Args:
-        paths: one FOLDER, `.tacozip` or `.tacocat` directory, or all parts of a split dataset.
+        paths: path or address of one FOLDER, `.tacozip` or `.tacocat` directory, or of all parts of
+            a split dataset.
+        storage_options: a JSON object.
 
     Raises:
         NotFoundError: there is no dataset (`oceanarrow.exceptions`; also a FileNotFoundError).
@@ -58,7 +61,9 @@ class Catalog:
     """
 
     def __new__(
-        cls, paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+        cls,
+        paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+        storage_options: str = "{}",
     ) -> Catalog: ...
     def __len__(self) -> int: ...
     @property
@@ -114,6 +119,7 @@ class Engine:
         support: bool,
         cache_bytes: int,
         disk_cache: tuple[str, int] | None,
+        storage_options: str,
     ) -> Engine: ...
     @staticmethod
     def _restore(plan: bytes) -> Engine: ...
@@ -214,6 +220,24 @@ class Order:
             `steps` simulated, `decodes` of all ranks, `distinct` clusters, `amplification`,
             `distinct_a_batch`, and `wanted_clusters` to keep on a rank.
         """
+
+@final
+class Store:
+    """Bytes of local and remote objects by their kept names, for tests of the transport.
+
+    Args:
+        storage_options: a JSON object.
+        roots: addresses of datasets, which may name a hub.
+    """
+
+    def __new__(cls, storage_options: str = "{}", roots: Sequence[str] = ...) -> Store: ...
+    def read(self, name: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]: ...
+    def read_start(self, name: str, most: int) -> tuple[bytes, int]:
+        """The first bytes of an object, and its size."""
+    def read_all(self, name: str, limit: int) -> bytes: ...
+    def size(self, name: str) -> int: ...
+    def traffic(self) -> dict[str, int]:
+        """`requests`, `retries`, `network_bytes`."""
 
 @final
 class Stream:

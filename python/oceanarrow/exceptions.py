@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 __all__ = [
+    "AccessDeniedError",
     "CancelledError",
     "CorruptGranuleError",
     "InternalError",
@@ -38,6 +39,12 @@ class NotFoundError(OceanArrowError, FileNotFoundError):
     """A dataset, file or variable does not exist."""
 
     kind = "not_found"
+
+
+class AccessDeniedError(OceanArrowError, PermissionError):
+    """A server refuses access; a token or other credentials are missing or wrong."""
+
+    kind = "access_denied"
 
 
 class InvalidDatasetError(OceanArrowError, ValueError):

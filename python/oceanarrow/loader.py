@@ -24,6 +24,7 @@ from oceanarrow.request import (
     PatchShape,
     Rendering,
     Resample,
+    StorageOptions,
     TacoPath,
     TemporalAgg,
     check_positive,
@@ -46,7 +47,9 @@ class Loader:
     finishing one moves on to the next epoch.
 
     Args:
-        taco_path: a TACO folder, a `.tacozip` (or the list of its parts), or a `.tacocat` folder.
+        taco_path: a TACO folder, a `.tacozip` (or the list of its parts), or a `.tacocat` folder: a
+            path, or an address that begins with `https://`, `hf://datasets/`, `s3://`, `gs://` or
+            `az://` (`docs/remote.md`).
         queries: where and when, N of them.
         input_variables: names of variables; see `oceanarrow.variables()`.
         target_variables: likewise; a variable may be both.
@@ -90,6 +93,8 @@ class Loader:
         on_error: `"raise"`, or `"mask"` to keep the row of an unreadable file, masked, and list
             the file in the batch's metadata and in `stats()`.
         support: adds a column `<variable>_support`, the valid share of weight behind each pixel.
+        storage_options: {name: value} for a remote dataset: credentials, timeouts and the like,
+            see `docs/remote.md`. They travel with a pickled loader.
 
     `temporal_agg`, `resample`, `grid`, `min_support` and `fill_value` also take a mapping by
     variable.
@@ -97,6 +102,8 @@ class Loader:
     Raises:
         InvalidInputError: an argument is wrong (it is also a ValueError).
         NotFoundError: there is no dataset at `taco_path` (also a FileNotFoundError).
+        AccessDeniedError: a server refuses access to it (also a PermissionError).
+        TransientIoError: a server cannot be reached, or keeps failing (also an OSError).
         InvalidDatasetError: its metadata break the TACO specification (also a ValueError).
     """
 
@@ -132,6 +139,7 @@ class Loader:
         prefetch_bytes: int | None = None,
         on_error: OnError = "raise",
         support: bool = False,
+        storage_options: StorageOptions | None = None,
     ) -> None:
         inputs, targets = choose_variables(input_variables, target_variables)
         names = [variable.name for variable in distinct(inputs, targets)]
@@ -163,6 +171,7 @@ class Loader:
             cache_dir=cache_dir,
             disk_cache_bytes=disk_cache_bytes,
             support=support,
+            storage_options=storage_options,
         )
         # Says now, not at the first batch, if the queries cannot make tensors of one shape.
         self._engine.__arrow_c_schema__()
@@ -309,7 +318,8 @@ class Loader:
         Returns:
             `samples` rendered, `bytes_read`, `chunks_decoded` of gridded variables, and
             `chunks_distinct` among them, `chunk_hits` (chunks that the cache had),
-            `files_opened`, `disk_blocks_read` (chunks found in `cache_dir`), `disk_blocks_damaged`,
+            `files_opened`, `requests` over the network, `retries` among them, `network_bytes`,
+            `disk_blocks_read` (chunks found in `cache_dir`), `disk_blocks_damaged`,
             `disk_bytes_written`, `disk_cache_failure` (why nothing more is written, or None),
             `masked` (cells of unreadable files), `unreadable`, {file: reason}, `seconds`,
             {variable: time spent opening, decoding and rendering it, summed over the threads},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -13,7 +14,7 @@ import numpy.typing as npt
 
 from oceanarrow import _engine
 from oceanarrow.dataset.query import Query
-from oceanarrow.exceptions import InvalidInputError, UnsupportedError
+from oceanarrow.exceptions import InvalidInputError
 from oceanarrow.normalization import Statistics, read_statistics
 from oceanarrow.variables import Variable, find_variables
 
@@ -24,6 +25,7 @@ Resample = Literal["bilinear", "area", "nearest", "auto"]
 Grid = Literal["exact", "crop"]
 TemporalAgg = Literal["mean", "first", "last", "stack"]
 OnError = Literal["raise", "mask"]
+StorageOptions = Mapping[str, Any]
 QueryArrays = tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]
 
 DEFAULT_CACHE_BYTES = 512 * 2**20
@@ -75,12 +77,14 @@ def open_engine(
     cache_dir: str | os.PathLike[str] | None,
     disk_cache_bytes: int | None,
     support: bool = False,
+    storage_options: StorageOptions | None = None,
 ) -> _engine.Engine:
     """Opens the catalog and plans.
 
     Raises:
         InvalidInputError: a query or option is wrong, or `cache_dir` holds something else.
         NotFoundError, InvalidDatasetError: there is no sound dataset at `taco_path`.
+        AccessDeniedError, TransientIoError: its server refuses, or cannot be reached.
     """
     wanted = distinct(inputs, targets)
     names = [variable.name for variable in wanted]
@@ -115,6 +119,7 @@ def open_engine(
         support=support,
         cache_bytes=cache_bytes,
         disk_cache=None if path is None else (path, disk_cache_bytes),
+        storage_options=_storage_json(storage_options),
     )
 
 
@@ -213,13 +218,22 @@ def _roots(taco_path: TacoPath) -> list[str]:
     roots = [os.fspath(path) for path in paths]
     if not roots:
         raise InvalidInputError("taco_path is an empty list")
-    for root in roots:
-        if "://" in root:
-            raise UnsupportedError(
-                f"remote datasets cannot be opened yet: {root}; download the dataset and give "
-                "the path of its folder or .tacozip"
-            )
-    return [str(Path(root).absolute()) for root in roots]
+    return [root if "://" in root else str(Path(root).absolute()) for root in roots]
+
+
+def _storage_json(options: StorageOptions | None) -> str:
+    """The options for the engine, which checks them. No message shows a value: it may be secret."""
+    if options is not None and not isinstance(options, Mapping):
+        raise InvalidInputError("storage_options must be a mapping of names to values")
+    entries = {}
+    for name, value in (options or {}).items():
+        try:
+            entries[str(name)] = json.loads(json.dumps(value, default=dict))
+        except (TypeError, ValueError):
+            raise InvalidInputError(
+                f"storage_options[{name!r}] holds no text, number or mapping of texts"
+            ) from None
+    return json.dumps(entries)
 
 
 def query_arrays(queries: Iterable[Query]) -> QueryArrays:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from oceanarrow.dataset import OceanTACODataset, Query
-from oceanarrow.exceptions import InvalidInputError, NotFoundError, UnsupportedError
+from oceanarrow.exceptions import InvalidInputError, NotFoundError
 
 DAY = "2023-04-01"
 GOOD = Query(-50.0, -40.0, 20.0, 30.0, DAY, DAY)
@@ -82,13 +82,6 @@ def test_options(ocean: Path, changes: dict[str, Any], message: str) -> None:
 )
 def test_queries_are_named_by_their_place(ocean: Path, query: Any, message: str) -> None:
     refused(ocean, rf"queries\[1\].*{message}", queries=[GOOD, query])
-
-
-@pytest.mark.parametrize("place", ["https://example.org/ocean/", "s3://bucket/ocean"])
-def test_remote_datasets_are_not_read_yet(ocean: Path, place: str) -> None:
-    for path in (place, [ocean, place]):
-        with pytest.raises(UnsupportedError, match=f"cannot be opened yet: {place}"):
-            OceanTACODataset(path, [GOOD], ["l4_ssh"], [])
 
 
 def test_a_missing_dataset_is_named(ocean: Path, tmp_path: Path) -> None:

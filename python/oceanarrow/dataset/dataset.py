@@ -20,6 +20,7 @@ from oceanarrow.request import (
     PatchShape,
     Rendering,
     Resample,
+    StorageOptions,
     TacoPath,
     TemporalAgg,
     choose_variables,
@@ -44,7 +45,9 @@ class OceanTACODataset(Dataset[dict[str, Any]]):
     never touch it.
 
     Args:
-        taco_path: a TACO folder, a `.tacozip` (or the list of its parts), or a `.tacocat` folder.
+        taco_path: a TACO folder, a `.tacozip` (or the list of its parts), or a `.tacocat` folder: a
+            path, or an address that begins with `https://`, `hf://datasets/`, `s3://`, `gs://` or
+            `az://` (`docs/remote.md`).
         queries: where and when, one a sample.
         input_variables: names of variables; see `oceanarrow.variables()`.
         target_variables: likewise; a variable may be both.
@@ -56,12 +59,14 @@ class OceanTACODataset(Dataset[dict[str, Any]]):
             inside the box, with their own axes.
         patch_sizes: {variable: (H, W)}, where it differs.
         resample, grid, min_support, fill_value, normalize, on_error, cache_bytes, cache_dir,
-            disk_cache_bytes: as in `oceanarrow.Loader`.
+            disk_cache_bytes, storage_options: as in `oceanarrow.Loader`.
 
     Raises:
         InvalidInputError: an argument is wrong (it is also a ValueError); of variables that are
             not known the message begins "Unknown variables".
         NotFoundError: there is no dataset at `taco_path` (also a FileNotFoundError).
+        AccessDeniedError: a server refuses access to it (also a PermissionError).
+        TransientIoError: a server cannot be reached, or keeps failing (also an OSError).
         InvalidDatasetError: its metadata break the TACO specification (also a ValueError).
     """
 
@@ -85,6 +90,7 @@ class OceanTACODataset(Dataset[dict[str, Any]]):
         cache_bytes: int | None = None,
         cache_dir: str | os.PathLike[str] | None = None,
         disk_cache_bytes: int | None = None,
+        storage_options: StorageOptions | None = None,
     ) -> None:
         inputs, targets = choose_variables(input_variables, target_variables)
         self.taco_path = taco_path
@@ -111,6 +117,7 @@ class OceanTACODataset(Dataset[dict[str, Any]]):
             cache_bytes=cache_bytes,
             cache_dir=cache_dir,
             disk_cache_bytes=disk_cache_bytes,
+            storage_options=storage_options,
         )
         if self.target_resolution is not None:
             _check_pixels(self.queries, self.target_resolution)

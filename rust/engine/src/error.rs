@@ -17,6 +17,8 @@ pub enum Kind {
     InvalidInput,
     /// A dataset, file or variable does not exist.
     NotFound,
+    /// A server refuses access; a token or other credentials are missing or wrong.
+    AccessDenied,
     /// The dataset's metadata break the TACO specification.
     InvalidDataset,
     /// A granule's bytes are damaged, truncated, or not what the metadata say.
@@ -35,9 +37,10 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in declaration order.
-    pub const ALL: [Kind; 9] = [
+    pub const ALL: [Kind; 10] = [
         Kind::InvalidInput,
         Kind::NotFound,
+        Kind::AccessDenied,
         Kind::InvalidDataset,
         Kind::CorruptGranule,
         Kind::Unsupported,
@@ -52,6 +55,7 @@ impl Kind {
         match self {
             Kind::InvalidInput => "invalid_input",
             Kind::NotFound => "not_found",
+            Kind::AccessDenied => "access_denied",
             Kind::InvalidDataset => "invalid_dataset",
             Kind::CorruptGranule => "corrupt_granule",
             Kind::Unsupported => "unsupported",
@@ -108,6 +112,7 @@ macro_rules! constructors {
 constructors! {
     invalid_input => InvalidInput,
     not_found => NotFound,
+    access_denied => AccessDenied,
     invalid_dataset => InvalidDataset,
     corrupt => CorruptGranule,
     unsupported => Unsupported,

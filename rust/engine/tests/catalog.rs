@@ -78,12 +78,12 @@ fn dataset() -> Memory {
         ("METADATA/level2.parquet", table(&FILES.repeat(6), "FILE", 2, true)),
     ];
     let objects =
-        objects.into_iter().map(|(name, bytes)| (format!("mem://ocean/{name}"), bytes)).collect();
+        objects.into_iter().map(|(name, bytes)| (format!("s3://ocean/{name}"), bytes)).collect();
     Memory { objects, ..Memory::default() }
 }
 
 fn open(source: &Memory) -> Result<Catalog> {
-    Catalog::open(source, &["mem://ocean/".to_owned()])
+    Catalog::open(source, &["s3://ocean/".to_owned()])
 }
 
 fn path(catalog: &Catalog, granule: &Granule) -> String {
@@ -108,7 +108,7 @@ fn granules_are_sorted_by_day_region_source_and_file() {
     for date in DATES {
         for region in REGIONS {
             for file in ["glorys.nc", "l4_ssh.nc"] {
-                expected.push(format!("mem://ocean/DATA/{date}/{region}/{file}"));
+                expected.push(format!("s3://ocean/DATA/{date}/{region}/{file}"));
             }
         }
     }

@@ -5,18 +5,19 @@ use std::path::PathBuf;
 use oceanarrow_engine::catalog as engine;
 use oceanarrow_engine::error::Error;
 use oceanarrow_engine::query::iso_date;
-use oceanarrow_engine::store::LocalFiles;
+use oceanarrow_engine::store::{StorageOptions, Store};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::error::{raise, run};
 
-/// The granules of a local TACO dataset, sorted by day, region, source and file.
+/// The granules of a TACO dataset, sorted by day, region, source and file.
 ///
-/// `paths` is one FOLDER, `.tacozip` or `.tacocat` directory, or all parts of a split dataset.
+/// `paths` is a path or address of one FOLDER, `.tacozip` or `.tacocat` directory, or all parts of a split dataset.
 #[pyclass(frozen, module = "oceanarrow._engine")]
 pub struct Catalog {
     inner: engine::Catalog,
+    storage: StorageOptions,
 }
 
 /// One path or all parts.
@@ -43,11 +44,16 @@ impl Paths {
 
 #[pymethods]
 impl Catalog {
+    /// `storage_options` is a JSON object.
     #[new]
-    fn new(py: Python<'_>, paths: Paths) -> PyResult<Self> {
+    #[pyo3(signature = (paths, storage_options = "{}"))]
+    fn new(py: Python<'_>, paths: Paths, storage_options: &str) -> PyResult<Self> {
         let paths = paths.into_strings()?;
-        let inner = run(py, || engine::Catalog::open(&LocalFiles::default(), &paths))?;
-        Ok(Self { inner })
+        run(py, || {
+            let storage = StorageOptions::from_json(storage_options)?.resolve(&paths)?;
+            let inner = engine::Catalog::open(&Store::new(&storage), &paths)?;
+            Ok(Self { inner, storage })
+        })
     }
 
     fn __len__(&self) -> usize {
@@ -94,7 +100,7 @@ impl Catalog {
         let granule = self.inner.granules().get(index).copied().ok_or_else(|| {
             pyo3::exceptions::PyIndexError::new_err(format!("there is no granule {index}"))
         })?;
-        run(py, || self.inner.check_zip_entry(&LocalFiles::default(), &granule))
+        run(py, || self.inner.check_zip_entry(&Store::new(&self.storage), &granule))
     }
 }
 

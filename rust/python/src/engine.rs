@@ -7,7 +7,7 @@ use numpy::{PyArray1, PyArrayMethods, PyReadonlyArray2};
 use oceanarrow_engine::error::Error;
 use oceanarrow_engine::loader::{self, OnError, Options, Plan, SampleColumn, StreamOptions};
 use oceanarrow_engine::render::{NativePatch, PointRow};
-use oceanarrow_engine::store::DiskCacheOptions;
+use oceanarrow_engine::store::{DiskCacheOptions, StorageOptions, Store};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCapsule, PyDict, PyTuple};
 use pyo3_arrow::error::PyArrowResult;
@@ -28,8 +28,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    fn new(plan: Plan) -> Self {
-        Self { state: Mutex::new((std::process::id(), Arc::new(loader::Engine::new(plan)))) }
+    fn new(engine: loader::Engine) -> Self {
+        Self { state: Mutex::new((std::process::id(), Arc::new(engine))) }
     }
 
     /// This process's engine.
@@ -49,10 +49,11 @@ impl Engine {
 #[pymethods]
 impl Engine {
     /// Opens the catalog and plans: `boxes` (N, 4) float64 lon_min, lon_max, lat_min, lat_max;
-    /// `days` (N, 2) int32 first and last day since 1970-01-01.
+    /// `days` (N, 2) int32 first and last day since 1970-01-01; `storage_options` a JSON object.
     #[staticmethod]
     /// `disk_cache`: directory and budget of a disk cache of decoded chunks.
-    #[pyo3(signature = (roots, boxes, days, requests, *, on_error, support, cache_bytes, disk_cache))]
+    #[pyo3(signature = (roots, boxes, days, requests, *, on_error, support, cache_bytes,
+                        disk_cache, storage_options))]
     #[allow(clippy::too_many_arguments)]
     fn open(
         py: Python<'_>,
@@ -64,6 +65,7 @@ impl Engine {
         support: bool,
         cache_bytes: usize,
         disk_cache: Option<(String, u64)>,
+        storage_options: &str,
     ) -> PyResult<Self> {
         let on_error =
             choice("on_error", on_error, &[("raise", OnError::Raise), ("mask", OnError::Mask)])?;
@@ -71,15 +73,20 @@ impl Engine {
         let requests = requests.iter().map(|r| r.inner.clone()).collect();
         let disk_cache = disk_cache.map(|(path, budget)| DiskCacheOptions { path, budget });
         let options = Options { on_error, support, cache_bytes, disk_cache };
-        let plan = run(py, || Plan::open(&roots, queries, requests, options))?;
-        Ok(Self::new(plan))
+        let opened = run(py, || {
+            let storage = StorageOptions::from_json(storage_options)?.resolve(&roots)?;
+            let store = Arc::new(Store::new(&storage));
+            let plan = Plan::open(&store, storage, &roots, queries, requests, options)?;
+            Ok(loader::Engine::with_store(plan, store))
+        })?;
+        Ok(Self::new(opened))
     }
 
     /// Restores a pickled engine.
     #[staticmethod]
     fn _restore(plan: &[u8]) -> PyResult<Self> {
         postcard::from_bytes(plan)
-            .map(Self::new)
+            .map(|plan| Self::new(loader::Engine::new(plan)))
             .map_err(|e| raise(Error::invalid_input(format!("not a pickled engine: {e}"))))
     }
 
@@ -238,6 +245,9 @@ impl Engine {
         dict.set_item("disk_blocks_damaged", stats.disk_cache.blocks_damaged)?;
         dict.set_item("disk_bytes_written", stats.disk_cache.bytes_written)?;
         dict.set_item("disk_cache_failure", stats.disk_cache.failure)?;
+        dict.set_item("requests", stats.traffic.requests)?;
+        dict.set_item("retries", stats.traffic.retries)?;
+        dict.set_item("network_bytes", stats.traffic.bytes)?;
         dict.set_item("masked", stats.masked)?;
         dict.set_item("unreadable", stats.unreadable)?;
         Ok(dict)

@@ -1,8 +1,10 @@
 //! Engine errors and panics as the exceptions of `oceanarrow.exceptions`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use oceanarrow_engine::error::{Error, Kind};
+use oceanarrow_engine::store::interrupt;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
@@ -11,6 +13,7 @@ const fn class(kind: Kind) -> &'static str {
     match kind {
         Kind::InvalidInput => "InvalidInputError",
         Kind::NotFound => "NotFoundError",
+        Kind::AccessDenied => "AccessDeniedError",
         Kind::InvalidDataset => "InvalidDatasetError",
         Kind::CorruptGranule => "CorruptGranuleError",
         Kind::Unsupported => "UnsupportedError",
@@ -38,9 +41,24 @@ pub fn raise(error: Error) -> PyErr {
     Python::attach(|py| to_py(py, &error))
 }
 
-/// Runs `work` without the GIL. Its error, or a panic in it, becomes a Python exception.
+/// Runs `work` without the GIL. Its error, or a panic in it, becomes a Python exception; Ctrl-C ends
+/// its waits for a remote store.
 pub fn run<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T, Error> + Send) -> PyResult<T> {
-    let outcome = py.detach(|| catch_unwind(AssertUnwindSafe(work)));
+    let interrupted = Arc::new(Mutex::new(None));
+    let noticed = interrupted.clone();
+    let signalled = move || {
+        let raised = Python::attach(|py| py.check_signals()).err();
+        let ends = raised.is_some();
+        if ends {
+            *noticed.lock().unwrap_or_else(PoisonError::into_inner) = raised;
+        }
+        ends
+    };
+    let outcome =
+        py.detach(|| catch_unwind(AssertUnwindSafe(|| interrupt::scope(signalled, work))));
+    if let Some(raised) = interrupted.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        return Err(raised);
+    }
     match outcome {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(to_py(py, &error)),

@@ -8,6 +8,7 @@ mod granule;
 mod order;
 mod query;
 mod request;
+mod store;
 mod stream;
 mod tensor;
 
@@ -22,6 +23,7 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<engine::Engine>()?;
     module.add_class::<order::Order>()?;
     module.add_class::<request::Request>()?;
+    module.add_class::<store::Store>()?;
     module.add_class::<stream::Stream>()?;
     module.add_class::<tensor::Tensor>()?;
     module.add_function(wrap_pyfunction!(error::error_kinds, module)?)?;

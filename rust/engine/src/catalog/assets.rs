@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::error::{Error, Kind, Result};
-use crate::store::{ByteSource, Location};
+use crate::store::{ByteSource, Extent, Location, Part, Want};
 
 /// The largest `COLLECTION.json` read; a real one has 16 kB.
 pub(super) const MAX_JSON: u64 = 16 << 20;
@@ -23,19 +23,6 @@ impl Asset {
         Self { name: name.into(), location }
     }
 
-    /// The whole file, if it is no larger than `limit` bytes.
-    pub(super) fn read(&self, source: &dyn ByteSource, limit: u64) -> Result<Bytes> {
-        let size = source.size(&self.location)?;
-        if size > limit {
-            return Err(self.error(format_args!("has {size} bytes; at most {limit} are read")));
-        }
-        let bytes = source.read(&self.location, 0..size)?;
-        match impostor(&bytes) {
-            None => Ok(bytes),
-            Some(what) => Err(self.error(what)),
-        }
-    }
-
     /// An error about this file.
     pub(super) fn error(&self, problem: impl std::fmt::Display) -> Error {
         Error::invalid_dataset(format!("{} {problem}", self.name)).asset(&self.location)
@@ -45,6 +32,36 @@ impl Asset {
     pub(super) fn or_missing<T>(&self, result: Result<T>, meaning: &str) -> Result<T> {
         result.map_err(|e| if e.kind == Kind::NotFound { self.error(meaning) } else { e })
     }
+}
+
+/// A metadata file and its contents, or why they could not be had.
+pub(super) struct Contents {
+    pub(super) asset: Asset,
+    pub(super) bytes: Result<Bytes>,
+}
+
+/// The whole of several files, each if it is no larger than its limit, in one round trip.
+pub(super) fn read_together(source: &dyn ByteSource, assets: Vec<(Asset, u64)>) -> Vec<Contents> {
+    let wants: Vec<Want> = assets
+        .iter()
+        .map(|(asset, limit)| Want {
+            location: asset.location.clone(),
+            extent: Extent::Whole(*limit),
+        })
+        .collect();
+    let read = |((asset, _), part): ((Asset, u64), Result<Part>)| {
+        let bytes = match part {
+            Ok(Part { bytes, .. }) => match impostor(&bytes) {
+                None => Ok(bytes),
+                Some(what) => Err(asset.error(what)),
+            },
+            // Too large.
+            Err(e) if e.kind == Kind::InvalidDataset => Err(asset.error(e.message)),
+            Err(e) => Err(e),
+        };
+        Contents { asset, bytes }
+    };
+    assets.into_iter().zip(source.fetch(&wants)).map(read).collect()
 }
 
 /// What a file is instead of itself, when a download went wrong.

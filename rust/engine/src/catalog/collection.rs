@@ -6,9 +6,8 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::assets::{Asset, MAX_JSON};
+use super::assets::Contents;
 use crate::error::{Error, Result};
-use crate::store::ByteSource;
 
 /// The depth of the tree this engine reads: date / region / file.
 pub(super) const DEPTH: usize = 2;
@@ -43,10 +42,9 @@ struct Pattern {
 }
 
 impl Collection {
-    /// Reads and checks a `COLLECTION.json`.
-    pub(super) fn read(source: &dyn ByteSource, asset: &Asset) -> Result<Self> {
-        let bytes = asset.read(source, MAX_JSON)?;
-        Self::parse(&bytes).map_err(|e| e.asset(&asset.location))
+    /// Checks a `COLLECTION.json`.
+    pub(super) fn read(Contents { asset, bytes }: Contents) -> Result<Self> {
+        Self::parse(&bytes?).map_err(|e| e.asset(&asset.location))
     }
 
     fn parse(json: &[u8]) -> Result<Self> {

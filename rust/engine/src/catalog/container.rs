@@ -1,12 +1,10 @@
 //! Which kind of container a root is, found out by reading, never by listing.
 
-use std::path;
-
-use super::assets::Asset;
+use super::assets::{Asset, Contents, MAX_JSON, MAX_PARQUET, read_together};
 use super::collection::{Collection, DEPTH};
 use super::zip::Archive;
 use crate::error::{Error, Kind, Result};
-use crate::store::{ByteSource, Location};
+use crate::store::{ByteSource, Location, is_remote, normalise};
 
 const CAT: &str = ".tacocat";
 
@@ -14,7 +12,7 @@ const CAT: &str = ".tacocat";
 pub(super) struct Container {
     pub(super) collection: Collection,
     /// The level tables, from level 0 on.
-    pub(super) levels: Vec<Asset>,
+    pub(super) levels: Vec<Contents>,
     pub(super) layout: Layout,
 }
 
@@ -47,6 +45,9 @@ fn open_parts(source: &dyn ByteSource, parts: &[String]) -> Result<Vec<Container
             return Err(Error::invalid_input("the same part is given twice").asset(a));
         }
     }
+    if paths.iter().all(|path| is_archive_name(path)) {
+        return open_archives(source, &paths);
+    }
     paths
         .into_iter()
         .map(|path| {
@@ -62,21 +63,6 @@ fn open_parts(source: &dyn ByteSource, parts: &[String]) -> Result<Vec<Container
         .collect()
 }
 
-/// An absolute path without a trailing slash. Locations outlive the working directory.
-fn normalise(root: &str) -> Result<String> {
-    if root.is_empty() || root.contains('\0') {
-        return Err(Error::invalid_input(format!("{root:?} is no path of a dataset")));
-    }
-    if root.contains("://") {
-        return Ok(root.trim_end_matches('/').to_owned());
-    }
-    let absolute = path::absolute(root)
-        .map_err(|e| Error::invalid_input(format!("{root:?} is no path of a dataset: {e}")))?;
-    let absolute = absolute.to_string_lossy();
-    let trimmed = absolute.trim_end_matches('/');
-    Ok(if trimmed.is_empty() { "/" } else { trimmed }.to_owned())
-}
-
 fn open_root(source: &dyn ByteSource, root: String) -> Result<Container> {
     let name = root.rsplit('/').next().unwrap_or(&root);
     if name == "__TACOCAT__" {
@@ -88,48 +74,86 @@ fn open_root(source: &dyn ByteSource, root: String) -> Result<Container> {
     if name == CAT {
         return open_cat(source, &root);
     }
-    let lower = name.to_ascii_lowercase();
-    if lower.ends_with(".tacozip") || lower.ends_with(".zip") {
+    if is_archive_name(name) {
         return open_archive(source, root);
     }
-    let description = collection_in(&root);
-    match Collection::read(source, &description) {
-        Ok(collection) => Ok(open_folder(source, root, collection)),
+    let level = |k| {
+        let name = format!("METADATA/level{k}.parquet");
+        let location = Location::whole(format!("{root}/{name}"));
+        Asset::new(name, location)
+    };
+    let (description, levels) =
+        read_metadata(source, collection_in(&root), (0..=DEPTH).map(level).collect())?;
+    match Collection::read(description) {
+        Ok(collection) => Ok(open_folder(source, root, collection, levels)),
         Err(e) if e.kind == Kind::NotFound => open_cat(source, &format!("{root}/{CAT}")),
-        // A file has no COLLECTION.json below it, which stores report in their own ways.
-        Err(_) if source.size(&Location::whole(root.as_str())).is_ok() => {
+        // A file has no COLLECTION.json below it, which disks report in their own ways.
+        Err(_) if !is_remote(&root) && source.size(&Location::whole(root.as_str())).is_ok() => {
             open_archive(source, root)
         }
         Err(e) => Err(e),
     }
 }
 
-fn open_folder(source: &dyn ByteSource, root: String, mut collection: Collection) -> Container {
+fn is_archive_name(path: &str) -> bool {
+    let lower = path.to_ascii_lowercase();
+    lower.ends_with(".tacozip") || lower.ends_with(".zip")
+}
+
+/// A description and its levels, asked for together: remote datasets are opened in few round trips.
+fn read_metadata(
+    source: &dyn ByteSource,
+    collection: Asset,
+    levels: Vec<Asset>,
+) -> Result<(Contents, Vec<Contents>)> {
+    let levels = levels.into_iter().map(|level| (level, MAX_PARQUET));
+    let all = [(collection, MAX_JSON)].into_iter().chain(levels).collect();
+    let mut read = read_together(source, all).into_iter();
+    let description = read.next().ok_or_else(|| Error::internal("nothing was read"))?;
+    Ok((description, read.collect()))
+}
+
+fn open_folder(
+    source: &dyn ByteSource,
+    root: String,
+    mut collection: Collection,
+    levels: Vec<Contents>,
+) -> Container {
     // Remote roots are spared the probe.
     let cat = collection_in(&format!("{root}/{CAT}"));
-    if !root.contains("://") && source.size(&cat.location).is_ok() {
+    if !is_remote(&root) && source.size(&cat.location).is_ok() {
         collection.warnings.push(format!(
             "{root} holds both COLLECTION.json and {CAT}; reading the former (to read the latter, \
              give {root}/{CAT})"
         ));
     }
-    let levels = (0..=DEPTH)
-        .map(|k| {
-            let name = format!("METADATA/level{k}.parquet");
-            let location = Location::whole(format!("{root}/{name}"));
-            Asset::new(name, location)
-        })
-        .collect();
     Container { collection, levels, layout: Layout::Folder { root } }
 }
 
 fn open_archive(source: &dyn ByteSource, path: String) -> Result<Container> {
-    let archive = Archive::open(source, &path)?;
-    Ok(Container {
-        collection: Collection::read(source, &archive.collection)?,
-        levels: archive.levels,
-        layout: Layout::Archive { path, size: archive.size, reserved: archive.reserved },
-    })
+    let mut opened = open_archives(source, &[path])?;
+    opened.pop().ok_or_else(|| Error::internal("an archive was not opened"))
+}
+
+/// Opens archives: one round trip for their headers, one for their metadata.
+fn open_archives(source: &dyn ByteSource, paths: &[String]) -> Result<Vec<Container>> {
+    let mut layouts = Vec::with_capacity(paths.len());
+    let mut wanted = Vec::new();
+    for (archive, path) in Archive::open(source, paths).into_iter().zip(paths) {
+        let Archive { size, reserved, collection, levels } = archive?;
+        layouts.push((Layout::Archive { path: path.clone(), size, reserved }, levels.len()));
+        wanted.push((collection, MAX_JSON));
+        wanted.extend(levels.into_iter().map(|level| (level, MAX_PARQUET)));
+    }
+    let mut read = read_together(source, wanted).into_iter();
+    layouts
+        .into_iter()
+        .map(|(layout, depth)| {
+            let description = read.next().ok_or_else(|| Error::internal("nothing was read"))?;
+            let levels = read.by_ref().take(depth).collect();
+            Ok(Container { collection: Collection::read(description)?, levels, layout })
+        })
+        .collect()
 }
 
 /// Opens the TacoCat in `cat`, whose parts lie beside it.
@@ -139,10 +163,13 @@ fn open_cat(source: &dyn ByteSource, cat: &str) -> Result<Container> {
         let name = format!("{CAT}/level{k}.parquet");
         Asset::new(name, Location::whole(format!("{cat}/level{k}.parquet")))
     };
-    let collection = Collection::read(source, &collection_in(cat)).map_err(|e| {
+    let (description, levels) =
+        read_metadata(source, collection_in(cat), (0..=DEPTH).map(level).collect())?;
+    let has_levels = levels.first().is_some_and(|level| level.bytes.is_ok());
+    let collection = Collection::read(description).map_err(|e| {
         if e.kind != Kind::NotFound {
             e
-        } else if source.size(&level(0).location).is_ok() {
+        } else if has_levels {
             Error::invalid_dataset(
                 "the .tacocat has no COLLECTION.json: its writer stops before that file when the \
                  parts differ in which files are missing; give the list of .tacozip parts instead",
@@ -155,11 +182,7 @@ fn open_cat(source: &dyn ByteSource, cat: &str) -> Result<Container> {
             .asset(&directory)
         }
     })?;
-    Ok(Container {
-        collection,
-        levels: (0..=DEPTH).map(level).collect(),
-        layout: Layout::Cat { directory },
-    })
+    Ok(Container { collection, levels, layout: Layout::Cat { directory } })
 }
 
 fn collection_in(directory: &str) -> Asset {

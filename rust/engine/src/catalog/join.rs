@@ -13,7 +13,7 @@ use super::wkb::{self, Bounds};
 use super::zip::HEADER_END;
 use super::{Granule, Part, date_id};
 use crate::error::{Error, Kind, Result};
-use crate::store::{ByteSource, Location};
+use crate::store::{ByteSource, Extent, Location, Want};
 use crate::variable::source_of_file;
 
 const ID: &str = "id";
@@ -89,9 +89,9 @@ impl Joined {
         self.warnings.append(&mut collection.warnings);
         let mut parts = self.parts_of(&layout)?;
         let mut opened = Vec::with_capacity(levels.len());
-        for asset in levels {
+        for contents in levels {
             let depth = collection.rows.len().saturating_sub(1);
-            opened.push(Level::open(source, asset, depth)?);
+            opened.push(Level::open(contents, depth)?);
         }
         let [level0, level1, level2, ..] = opened.as_slice() else {
             return Err(Error::internal("a container has fewer than three levels"));
@@ -205,10 +205,18 @@ impl Joined {
     fn measure_parts(&mut self, source: &dyn ByteSource, parts: &PartOf) -> Result<()> {
         let PartOf::Named(known) = parts else { return Ok(()) };
         let mut missing = Vec::new();
-        for &number in known.values() {
+        let numbers: Vec<u16> = known.values().copied().collect();
+        let wants: Vec<Want> = numbers
+            .iter()
+            .map(|&number| Want {
+                location: Location::whole(self.parts[usize::from(number)].object.clone()),
+                extent: Extent::Size,
+            })
+            .collect();
+        for (number, measured) in numbers.into_iter().zip(source.fetch(&wants)) {
             let part = &mut self.parts[usize::from(number)];
-            match source.size(&Location::whole(part.object.clone())) {
-                Ok(size) => part.size = Some(size),
+            match measured {
+                Ok(measured) => part.size = measured.size,
                 Err(e) if e.kind == Kind::NotFound => missing.push(part.object.to_string()),
                 Err(e) => return Err(e),
             }

@@ -14,9 +14,8 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
 
-use super::assets::{Asset, MAX_PARQUET};
+use super::assets::{Asset, Contents};
 use crate::error::{Error, Result};
-use crate::store::ByteSource;
 
 const BATCH_ROWS: usize = 8_192;
 /// The most rows a level may have; the largest known dataset has 264,792.
@@ -31,10 +30,10 @@ pub(super) struct Level {
 }
 
 impl Level {
-    /// Reads the file and its footer.
-    pub(super) fn open(source: &dyn ByteSource, asset: Asset, depth: usize) -> Result<Self> {
+    /// Reads the footer of a file.
+    pub(super) fn open(Contents { asset, bytes }: Contents, depth: usize) -> Result<Self> {
         let missing = format!("is missing; COLLECTION.json says depth {depth}");
-        let bytes = asset.or_missing(asset.read(source, MAX_PARQUET), &missing)?;
+        let bytes = asset.or_missing(bytes, &missing)?;
         if !bytes.starts_with(MAGIC) {
             return Err(asset.error(
                 "is not a Parquet file (no PAR1 at its start); in an archive, entries must be STORED",

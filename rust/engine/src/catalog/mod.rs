@@ -30,7 +30,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Result;
 use crate::geo::BBox;
 use crate::query::iso_date;
-use crate::store::{ByteSource, Location};
+use crate::store::{ByteSource, Location, is_remote};
 
 /// A granule: one file of one region on one day. Numbers refer to the catalog's tables.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -82,7 +82,7 @@ pub struct Catalog {
 impl Catalog {
     /// Reads the metadata of a dataset.
     ///
-    /// `roots` is one path of a FOLDER, a `.tacozip`, a `.tacocat` directory or the directory around
+    /// `roots` is one path or address of a FOLDER, a `.tacozip`, a `.tacocat` directory or the directory around
     /// one; or the paths of all `.tacozip` parts of a split dataset.
     pub fn open(source: &dyn ByteSource, roots: &[String]) -> Result<Self> {
         let mut joined = join::Joined::default();
@@ -90,8 +90,11 @@ impl Catalog {
             joined.add(source, container)?;
         }
         let mut catalog = finish::finish(joined)?;
+        for part in &mut catalog.parts {
+            part.object = source.pinned(&part.object)?.into();
+        }
         if let [Part { object, size: None }] = catalog.parts.as_slice()
-            && !object.contains("://")
+            && !is_remote(object)
         {
             let found = links::warnings(&catalog, object);
             catalog.warnings.extend(found);
@@ -141,10 +144,11 @@ impl Catalog {
     }
 
     /// Checks that an archive's entry is what the metadata say: its local header lies where it
-    /// should, has its name and size, and is stored without compression. Reads that header alone.
+    /// should, has its name and size, and is stored without compression. Reads that header alone;
+    /// remote archives are spared the request.
     pub fn check_zip_entry(&self, source: &dyn ByteSource, granule: &Granule) -> Result<()> {
         let part = &self.parts[usize::from(granule.part)];
-        if part.size.is_none() {
+        if part.size.is_none() || is_remote(&part.object) {
             return Ok(());
         }
         let name = format!("DATA/{}", self.relative_path(granule));

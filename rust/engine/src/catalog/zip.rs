@@ -3,7 +3,7 @@
 use super::assets::{Asset, impostor};
 use super::collection::DEPTH;
 use crate::error::{Error, Kind, Result};
-use crate::store::{ByteSource, Location};
+use crate::store::{ByteSource, Extent, Location, Part, Want};
 
 /// Bytes of a ZIP local header before the entry's name.
 pub(super) const LOCAL_HEADER: usize = 30;
@@ -33,19 +33,30 @@ pub(super) struct Archive {
 }
 
 impl Archive {
-    /// Reads the header of the archive at `path`.
-    pub(super) fn open(source: &dyn ByteSource, path: &str) -> Result<Self> {
-        let whole = Location::whole(path);
+    /// Reads the headers of archives, in one round trip.
+    pub(super) fn open(source: &dyn ByteSource, paths: &[String]) -> Vec<Result<Self>> {
+        let wants: Vec<Want> = paths
+            .iter()
+            .map(|path| Want {
+                location: Location::whole(path.as_str()),
+                extent: Extent::Start(FIRST_READ),
+            })
+            .collect();
+        let parts = source.fetch(&wants).into_iter().zip(paths);
+        parts.map(|(part, path)| Self::parse(part, path)).collect()
+    }
+
+    fn parse(part: Result<Part>, path: &str) -> Result<Self> {
         let read = || -> Result<Self> {
-            let size = source.size(&whole)?;
-            let start = source.read(&whole, 0..size.min(FIRST_READ))?;
-            let header = Header::parse(&start).map_err(Error::invalid_dataset)?;
+            let Part { bytes, size } = part?;
+            let size = size.ok_or_else(|| Error::internal("a store told no size"))?;
+            let header = Header::parse(&bytes).map_err(Error::invalid_dataset)?;
             header.check(size).map_err(Error::invalid_dataset)?;
             Ok(Self::new(path, size, &header))
         };
         read().map_err(|e| match e.kind {
-            Kind::NotFound => Error::not_found("no such archive").asset(&whole),
-            _ => e.asset(&whole),
+            Kind::NotFound => Error::not_found("no such archive").asset(path),
+            _ => e.asset(path),
         })
     }
 

@@ -17,7 +17,7 @@ use crate::render::{
     Day, GridRule, NativePatch, PointRow, Rules, TemporalAgg, Tile, prefetch, render,
     render_native, select_points,
 };
-use crate::store::{ByteSource, DiskCache, DiskCacheOptions, DiskCacheStats, LocalFiles, Location};
+use crate::store::{DiskCache, DiskCacheOptions, DiskCacheStats, Location, StorageOptions, Store};
 use crate::variable::{Geometry, Variable};
 
 /// What to do about a granule that cannot be read.
@@ -67,11 +67,15 @@ pub struct Plan {
     pub requests: Vec<Request>,
     /// Options.
     pub options: Options,
+    /// How the dataset's store is reached; may hold secrets.
+    pub storage: StorageOptions,
 }
 
 impl Plan {
-    /// Opens the catalog and keeps what the queries may need of it.
+    /// Opens the catalog, and keeps what the queries may need of it. `store` was made with `storage`.
     pub fn open(
+        store: &Store,
+        storage: StorageOptions,
         roots: &[String],
         queries: Vec<Query>,
         requests: Vec<Request>,
@@ -86,7 +90,7 @@ impl Plan {
         requests.iter().try_for_each(check_request)?;
         // Engines that are made from the plan go without a cache that they cannot open.
         options.disk_cache.as_ref().map(DiskCache::open).transpose()?;
-        let catalog = Catalog::open(&LocalFiles::default(), roots)?;
+        let catalog = Catalog::open(store, roots)?;
         let selectors: Vec<Selector> =
             requests.iter().filter_map(|r| Selector::new(&catalog, &r.variable)).collect();
         let mut windows: Vec<(i32, i32)> =
@@ -105,7 +109,7 @@ impl Plan {
         };
         let catalog = catalog
             .retain(|g| in_a_window(g.day) && selectors.iter().any(|selector| selector.matches(g)));
-        Ok(Self { catalog, queries, requests, options })
+        Ok(Self { catalog, queries, requests, options, storage })
     }
 
     /// The columns of a batch.
@@ -199,7 +203,7 @@ pub struct Engine {
     plan: Plan,
     selectors: Vec<Option<Selector>>,
     reader: GranuleReader,
-    source: Arc<dyn ByteSource>,
+    store: Arc<Store>,
     /// Granules whose place in their archive has been checked.
     checked: Vec<AtomicBool>,
     slabs: Arc<SlabPool>,
@@ -212,12 +216,17 @@ pub struct Engine {
 const IDLE_SLAB_BYTES: usize = 256 << 20;
 
 impl Engine {
-    /// An engine with empty caches.
+    /// An engine with empty caches and a store of its own.
     pub fn new(plan: Plan) -> Self {
-        let source: Arc<dyn ByteSource> = Arc::new(LocalFiles::default());
+        let store = Arc::new(Store::new(&plan.storage));
+        Self::with_store(plan, store)
+    }
+
+    /// An engine with empty caches that reads through the store its plan was made with.
+    pub fn with_store(plan: Plan, store: Arc<Store>) -> Self {
         let selectors =
             plan.requests.iter().map(|r| Selector::new(&plan.catalog, &r.variable)).collect();
-        let reader = GranuleReader::new(source.clone(), plan.options.cache_bytes);
+        let reader = GranuleReader::new(store.clone(), plan.options.cache_bytes);
         let (reader, no_disk_cache) =
             match plan.options.disk_cache.as_ref().map(DiskCache::open).transpose() {
                 Ok(Some(cache)) => (reader.with_disk_cache(cache), None),
@@ -227,7 +236,7 @@ impl Engine {
         let checked = plan.catalog.granules().iter().map(|_| AtomicBool::new(false)).collect();
         let telemetry = Telemetry::new(plan.requests.len());
         let slabs = SlabPool::new(IDLE_SLAB_BYTES);
-        Self { plan, selectors, reader, source, checked, slabs, telemetry, no_disk_cache }
+        Self { plan, selectors, reader, store, checked, slabs, telemetry, no_disk_cache }
     }
 
     /// The plan.
@@ -240,7 +249,7 @@ impl Engine {
         let failure = self.no_disk_cache.clone();
         let disk_cache = self.reader.disk_cache_stats();
         let disk_cache = disk_cache.unwrap_or(DiskCacheStats { failure, ..Default::default() });
-        self.telemetry.snapshot(self.reader.stats(), disk_cache)
+        self.telemetry.snapshot(self.reader.stats(), disk_cache, self.store.traffic())
     }
 
     /// Memory for batches.
@@ -417,7 +426,7 @@ impl Engine {
         let entry = &catalog.granules()[granule as usize];
         let checked = &self.checked[granule as usize];
         if !checked.load(Ordering::Relaxed) {
-            catalog.check_zip_entry(&*self.source, entry)?;
+            catalog.check_zip_entry(&*self.store, entry)?;
             checked.store(true, Ordering::Relaxed);
         }
         Ok(catalog.location(entry))

@@ -21,6 +21,7 @@ use crate::collate::{Collated, ColumnKind, Row};
 use crate::error::{Error, Result};
 use crate::export::{batch_schema, record_batch};
 use crate::plan::{Cursor, Order, PlanDigests, Sequence, Slot};
+use crate::store::interrupt;
 
 /// Which steps a stream makes, and how.
 #[derive(Clone, Debug)]
@@ -96,7 +97,8 @@ struct Shared {
     rows: Range<u64>,
     kinds: Vec<ColumnKind>,
     schema: Arc<Schema>,
-    cancelled: AtomicBool,
+    /// Shared with waits for remote stores, which it ends.
+    cancelled: Arc<AtomicBool>,
 }
 
 impl Engine {
@@ -134,7 +136,7 @@ impl Stream {
             rows: options.rows,
             kinds,
             schema,
-            cancelled: AtomicBool::new(false),
+            cancelled: Arc::new(AtomicBool::new(false)),
         });
         let (next, stride) = (options.first_step, options.stride.max(1));
         Ok(Self { shared, pool, next, stride, steps, depth, ahead: VecDeque::new(), decode_ahead })
@@ -192,7 +194,7 @@ impl Stream {
                     if shared.cancelled.load(Ordering::Relaxed) {
                         return;
                     }
-                    shared.engine.prefetch(query);
+                    shared.unless_cancelled(|| shared.engine.prefetch(query));
                 }
             }));
         });
@@ -240,6 +242,12 @@ impl Shared {
         wanted.into_iter().map(|(_, query)| query).collect()
     }
 
+    /// Does `work`, whose waits for a remote store end when the stream is dropped.
+    fn unless_cancelled<T>(&self, work: impl FnOnce() -> T) -> T {
+        let cancelled = self.cancelled.clone();
+        interrupt::scope(move || cancelled.load(Ordering::Relaxed), work)
+    }
+
     /// Makes the batch of a step.
     fn batch(&self, step: u64) -> Result<RecordBatch> {
         let order = self.sequence.order();
@@ -263,7 +271,8 @@ impl Shared {
             if self.cancelled.load(Ordering::Relaxed) {
                 return Err(Error::cancelled("the loader was closed"));
             }
-            *outcome = self.engine.fill(slots[row].query, variable, cell)?;
+            let query = slots[row].query;
+            *outcome = self.unless_cancelled(|| self.engine.fill(query, variable, cell))?;
             Ok(())
         })?;
         telemetry.count_samples(slots.len());

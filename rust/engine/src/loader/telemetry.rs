@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use crate::granule::GranuleStats;
-use crate::store::DiskCacheStats;
+use crate::store::{DiskCacheStats, Traffic};
 
 /// Unreadable granules that are remembered by name; beyond, they are only counted.
 const MAX_NAMED: usize = 1000;
@@ -26,6 +26,8 @@ pub struct Stats {
     pub granule: GranuleStats,
     /// What the disk cache has done.
     pub disk_cache: DiskCacheStats,
+    /// What has gone over the network.
+    pub traffic: Traffic,
 }
 
 /// The live counters.
@@ -75,7 +77,12 @@ impl Telemetry {
         }
     }
 
-    pub(super) fn snapshot(&self, granule: GranuleStats, disk_cache: DiskCacheStats) -> Stats {
+    pub(super) fn snapshot(
+        &self,
+        granule: GranuleStats,
+        disk_cache: DiskCacheStats,
+        traffic: Traffic,
+    ) -> Stats {
         Stats {
             samples: self.samples.load(Ordering::Relaxed),
             masked: self.masked.load(Ordering::Relaxed),
@@ -83,6 +90,7 @@ impl Telemetry {
             seconds: (0..self.worked.len()).map(|i| self.worked(i) as f64 / 1e9).collect(),
             granule,
             disk_cache,
+            traffic,
         }
     }
 }

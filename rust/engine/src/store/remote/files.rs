@@ -1,0 +1,358 @@
+//! [`ByteSource`] of remote objects.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use lru::LruCache;
+use reqwest::Url;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use tokio::task::JoinSet;
+
+use super::coalesce::runs;
+use super::hub::{Hub, HubFile, commit_of};
+use super::process::Process;
+use super::traffic::{Meter, Traffic};
+use super::transport::{Answer, Target, Transport, bearer};
+use crate::error::{Error, Result};
+use crate::store::root::encoded;
+use crate::store::{ByteSource, Extent, Location, Part, StorageOptions, Want};
+
+/// Sizes remembered.
+const MOST_SIZES: NonZeroUsize = NonZeroUsize::new(200_000).unwrap();
+/// The hub's answer about a revision; it lists all files of the dataset.
+const MAX_REVISION: u64 = 64 << 20;
+
+/// Remote objects. Reads of one call go over the network together.
+pub(in crate::store) struct RemoteFiles {
+    shared: Arc<Shared>,
+    meter: Arc<Meter>,
+}
+
+/// What the tasks of all reads use.
+struct Shared {
+    transport: Arc<Transport>,
+    hub: Hub,
+    #[cfg(feature = "cloud")]
+    clouds: super::cloud::Clouds,
+    /// For the dataset's own server alone: the token, and what else the user wants it to get.
+    headers: Result<HeaderMap>,
+    offline: bool,
+    /// Sizes of objects; an object whose size changes is no longer the same.
+    sizes: Mutex<LruCache<Arc<str>, u64>>,
+}
+
+/// One exchange with a server: which extent of an object, and whose wants it serves.
+struct Job {
+    object: Arc<str>,
+    extent: Extent,
+    /// Index of the want, and where in the extent its bytes lie (all, if `None`).
+    serves: Vec<(usize, Option<Range<u64>>)>,
+}
+
+impl RemoteFiles {
+    pub(in crate::store) fn new(options: &StorageOptions) -> Self {
+        let meter = Arc::new(Meter::default());
+        let transport = Arc::new(Transport::new(options.policy, meter.clone()));
+        let shared = Arc::new(Shared {
+            hub: Hub::new(options.endpoint.as_deref()),
+            #[cfg(feature = "cloud")]
+            clouds: super::cloud::Clouds::new(options, transport.clone()),
+            transport,
+            headers: own_headers(options),
+            offline: options.offline,
+            sizes: Mutex::new(LruCache::new(MOST_SIZES)),
+        });
+        Self { shared, meter }
+    }
+
+    pub(in crate::store) fn traffic(&self) -> Traffic {
+        self.meter.snapshot()
+    }
+
+    /// Does jobs together; a result for each.
+    fn run(&self, jobs: &[Job]) -> Result<Vec<Result<Part>>> {
+        if jobs.is_empty() {
+            return Ok(Vec::new());
+        }
+        if self.shared.offline {
+            return Err(Error::io(
+                "offline (HF_HUB_OFFLINE, or storage_options={\"offline\": True}), and these bytes \
+                 are not on this machine",
+            ));
+        }
+        let shared = self.shared.clone();
+        let wanted: Vec<(Arc<str>, Extent)> =
+            jobs.iter().map(|job| (job.object.clone(), job.extent.clone())).collect();
+        Process::current()?.wait_for(async move {
+            let mut tasks = JoinSet::new();
+            let count = wanted.len();
+            for (i, (object, extent)) in wanted.into_iter().enumerate() {
+                let shared = shared.clone();
+                tasks.spawn(async move { (i, shared.read(&object, extent).await) });
+            }
+            let mut done: Vec<Option<Result<Part>>> = (0..count).map(|_| None).collect();
+            while let Some(joined) = tasks.join_next().await {
+                if let Ok((i, result)) = joined
+                    && let Some(slot) = done.get_mut(i)
+                {
+                    *slot = Some(result);
+                }
+            }
+            let lost = || Err(Error::internal("a download panicked; please report this"));
+            done.into_iter().map(|result| result.unwrap_or_else(lost)).collect()
+        })
+    }
+
+    /// The size of an object, if an answer has told it.
+    fn known_size(&self, object: &str) -> Option<u64> {
+        self.shared.sizes.lock().unwrap_or_else(PoisonError::into_inner).get(object).copied()
+    }
+
+    /// What of a want is there without asking; else the extent of the object to ask for.
+    fn prepare(
+        &self,
+        Want { location, extent }: &Want,
+    ) -> Result<std::result::Result<Part, Extent>> {
+        let empty = |size| Ok(Ok(Part { bytes: Bytes::new(), size }));
+        let outside = |range: &Range<u64>, size: u64| {
+            Err(Error::corrupt(format!(
+                "bytes {}..{} lie outside the {size} bytes of the file; is it truncated?",
+                range.start, range.end
+            )))
+        };
+        let Some((offset, size)) = location.slice else {
+            return match extent {
+                Extent::Range(range) if range.start > range.end => outside(range, 0),
+                Extent::Range(range) if range.is_empty() => empty(None),
+                Extent::Size => match self.known_size(&location.object) {
+                    Some(size) => empty(Some(size)),
+                    None => Ok(Err(Extent::Size)),
+                },
+                extent => Ok(Err(extent.clone())),
+            };
+        };
+        let range = match extent {
+            Extent::Range(range) => range.clone(),
+            Extent::Start(most) => 0..size.min(*most),
+            Extent::Whole(limit) if size > *limit => {
+                return Err(crate::store::too_large(size, *limit, location));
+            }
+            Extent::Whole(_) => 0..size,
+            Extent::Size => 0..0,
+        };
+        let end = offset.checked_add(size);
+        if range.start > range.end || range.end > size || end.is_none() {
+            return outside(&range, size);
+        }
+        if range.is_empty() {
+            return empty(Some(size));
+        }
+        Ok(Err(Extent::Range(offset + range.start..offset + range.end)))
+    }
+
+    /// Exchanges that serve the extents of `wants`; ranges of one object that lie close are one.
+    fn jobs(&self, wants: &[(usize, Arc<str>, Extent)]) -> Vec<Job> {
+        let mut jobs = Vec::new();
+        let mut ranges: BTreeMap<Arc<str>, (Vec<usize>, Vec<Range<u64>>)> = BTreeMap::new();
+        for (index, object, extent) in wants {
+            match extent {
+                Extent::Range(range) => {
+                    let (indices, of_object) = ranges.entry(object.clone()).or_default();
+                    indices.push(*index);
+                    of_object.push(range.clone());
+                }
+                extent => jobs.push(Job {
+                    object: object.clone(),
+                    extent: extent.clone(),
+                    serves: vec![(*index, None)],
+                }),
+            }
+        }
+        for (object, (indices, ranges)) in ranges {
+            for run in runs(&ranges, self.shared.transport.policy.coalesce_gap) {
+                let within = |i: usize| {
+                    let (start, end) = (ranges[i].start, ranges[i].end);
+                    (indices[i], Some(start - run.range.start..end - run.range.start))
+                };
+                let serves = run.members.iter().map(|&i| within(i)).collect();
+                let extent = Extent::Range(run.range.clone());
+                jobs.push(Job { object: object.clone(), extent, serves });
+            }
+        }
+        jobs
+    }
+}
+
+impl ByteSource for RemoteFiles {
+    fn read(&self, location: &Location, range: Range<u64>) -> Result<Bytes> {
+        let want = Want { location: location.clone(), extent: Extent::Range(range) };
+        Ok(self.fetch_one(&want)?.bytes)
+    }
+
+    fn size(&self, location: &Location) -> Result<u64> {
+        let want = Want { location: location.clone(), extent: Extent::Size };
+        let size = self.fetch_one(&want)?.size;
+        size.ok_or_else(|| Error::internal("a store told no size").asset(location))
+    }
+
+    fn fetch_one(&self, want: &Want) -> Result<Part> {
+        let none = || Err(Error::internal("a store gave no result"));
+        self.fetch(std::slice::from_ref(want)).pop().unwrap_or_else(none)
+    }
+
+    fn fetch(&self, wants: &[Want]) -> Vec<Result<Part>> {
+        let mut results: Vec<Option<Result<Part>>> = Vec::with_capacity(wants.len());
+        let mut open = Vec::new();
+        for (i, want) in wants.iter().enumerate() {
+            results.push(match self.prepare(want) {
+                Ok(Ok(part)) => Some(Ok(part)),
+                Ok(Err(extent)) => {
+                    open.push((i, want.location.object.clone(), extent));
+                    None
+                }
+                Err(error) => Some(Err(error)),
+            });
+        }
+        let jobs = self.jobs(&open);
+        let answers =
+            self.run(&jobs).unwrap_or_else(|e| jobs.iter().map(|_| Err(e.clone())).collect());
+        for (job, answer) in jobs.iter().zip(answers) {
+            for (i, within) in &job.serves {
+                let part = answer.clone().map(|part| cut(part, within.as_ref(), &wants[*i]));
+                results[*i] = Some(part);
+            }
+        }
+        let lost = || Err(Error::internal("a store gave no result"));
+        wants
+            .iter()
+            .zip(results)
+            .map(|(want, result)| result.unwrap_or_else(lost).map_err(|e| e.asset(&want.location)))
+            .collect()
+    }
+
+    fn pinned(&self, object: &str) -> Result<String> {
+        let Some(file) = HubFile::parse(object).filter(HubFile::moves) else {
+            return Ok(object.to_owned());
+        };
+        if !self.shared.hub.pinned(&file).moves() {
+            return Ok(self.shared.hub.pinned_object(object));
+        }
+        // Reads bring the commit along; a hub that does not say it there is asked for it.
+        let shared = self.shared.clone();
+        let asked =
+            Process::current()?.wait_for(async move { shared.ask_for_commit(&file).await })?;
+        match asked {
+            Ok(()) => Ok(self.shared.hub.pinned_object(object)),
+            // A mirror of the files alone: the branch is read as it is.
+            Err(error) if error.kind == crate::error::Kind::NotFound => Ok(object.to_owned()),
+            Err(error) => Err(error.asset(object)),
+        }
+    }
+}
+
+/// The headers that only the dataset's own server may see.
+fn own_headers(options: &StorageOptions) -> Result<HeaderMap> {
+    let mut headers = match &options.token {
+        Some(token) if !options.anonymous => bearer(token.reveal())?,
+        _ => HeaderMap::new(),
+    };
+    let wrong = || Error::invalid_input("storage_options[\"headers\"] holds no valid header");
+    for (name, value) in &options.headers {
+        let name = HeaderName::try_from(name.as_str()).map_err(|_| wrong())?;
+        let mut value = HeaderValue::from_str(value.reveal()).map_err(|_| wrong())?;
+        value.set_sensitive(true);
+        headers.insert(name, value);
+    }
+    Ok(headers)
+}
+
+/// The bytes and the size that a want gets out of an answer.
+fn cut(part: Part, within: Option<&Range<u64>>, want: &Want) -> Part {
+    let Some(range) = within else { return part };
+    let index = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX).min(part.bytes.len());
+    let bytes = part.bytes.slice(index(range.start)..index(range.end));
+    let size = want.location.slice.map(|(_, size)| size);
+    Part { bytes, size: size.or(part.size) }
+}
+
+impl Shared {
+    /// Reads an extent of an object.
+    async fn read(&self, object: &Arc<str>, extent: Extent) -> Result<Part> {
+        let answer = if let Some(file) = HubFile::parse(object) {
+            self.read_hub(&file, extent).await?
+        } else if object.starts_with("http://") || object.starts_with("https://") {
+            self.transport.read(&self.target(web_address(object)?)?, extent).await?
+        } else {
+            self.read_cloud(object, extent).await?
+        };
+        self.check_size(object, answer.size)?;
+        Ok(Part { bytes: answer.bytes, size: answer.size })
+    }
+
+    /// A request to the dataset's own server.
+    fn target(&self, url: Url) -> Result<Target> {
+        Ok(Target { url, headers: self.headers.clone()?, sealed: false })
+    }
+
+    /// Reads a file of a hub; the first answer pins the branch, and all others are of that commit.
+    async fn read_hub(&self, file: &HubFile, extent: Extent) -> Result<Answer> {
+        let asked = self.hub.pinned(file);
+        let answer =
+            self.transport.read(&self.target(self.hub.url(&asked)?)?, extent.clone()).await?;
+        let Some(commit) = answer.commit.as_ref().filter(|_| asked.moves()) else {
+            return Ok(answer);
+        };
+        if self.hub.pin(file, commit) == *commit {
+            return Ok(answer);
+        }
+        // The branch moved on between two answers.
+        let asked = self.hub.pinned(file);
+        self.transport.read(&self.target(self.hub.url(&asked)?)?, extent).await
+    }
+
+    async fn ask_for_commit(&self, file: &HubFile) -> Result<()> {
+        let target = self.target(self.hub.revision_url(file)?)?;
+        let answer = self.transport.read(&target, Extent::Whole(MAX_REVISION)).await?;
+        self.hub.pin(file, &commit_of(&answer.bytes)?);
+        Ok(())
+    }
+
+    #[cfg(feature = "cloud")]
+    async fn read_cloud(&self, object: &str, extent: Extent) -> Result<Answer> {
+        self.clouds.read(object, extent).await
+    }
+
+    #[cfg(not(feature = "cloud"))]
+    async fn read_cloud(&self, object: &str, _: Extent) -> Result<Answer> {
+        let scheme = object.split("://").next().unwrap_or_default();
+        Err(Error::unsupported(format!("this build cannot read {scheme}:// datasets")))
+    }
+
+    /// Remembers an object's size; a different one later is an error.
+    fn check_size(&self, object: &Arc<str>, size: Option<u64>) -> Result<()> {
+        let Some(size) = size else { return Ok(()) };
+        let mut sizes = self.sizes.lock().unwrap_or_else(PoisonError::into_inner);
+        match sizes.get(object) {
+            Some(&known) if known != size => Err(Error::io(format!(
+                "the file had {known} bytes and now has {size}: it was replaced on the server; \
+                 open the dataset again"
+            ))),
+            Some(_) => Ok(()),
+            None => {
+                sizes.put(object.clone(), size);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The address of a plain-text object of a web server.
+fn web_address(object: &str) -> Result<Url> {
+    let (scheme, rest) = object.split_once("://").unwrap_or(("", object));
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    Url::parse(&format!("{scheme}://{host}/{}", encoded(path)))
+        .map_err(|e| Error::invalid_input(format!("no valid address: {e}")))
+}

@@ -1,0 +1,24 @@
+//! Objects on other machines: HTTP servers, Hugging Face, and the object stores of clouds.
+//!
+//! ```text
+//!  wants --coalesce--> runs --hub / cloud: address, credentials--> transport --gate--> server
+//!                                                                     |
+//!                                             assembly: answers checked and put together
+//! ```
+
+mod assembly;
+#[cfg(feature = "cloud")]
+mod cloud;
+mod coalesce;
+mod failure;
+mod files;
+mod gate;
+pub(super) mod hub;
+mod limits;
+mod process;
+mod signed;
+mod traffic;
+mod transport;
+
+pub(super) use files::RemoteFiles;
+pub use traffic::Traffic;
