@@ -51,6 +51,14 @@ impl ByteSource for Store {
         self.of(&want.location).fetch_one(want)
     }
 
+    fn version(&self, location: &Location) -> Result<Option<String>> {
+        self.of(location).version(location)
+    }
+
+    fn assume(&self, location: &Location, size: u64, version: Option<&str>) {
+        self.of(location).assume(location, size, version);
+    }
+
     fn pinned(&self, object: &str) -> Result<String> {
         if is_remote(object) { self.remote.pinned(object) } else { self.local.pinned(object) }
     }

@@ -1,7 +1,8 @@
 //! Metadata bytes of one file, fetched in blocks and kept while the file is being opened.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,24 +11,33 @@ use hdf5_reader::error::Error as Hdf5Error;
 use hdf5_reader::{Storage, StorageBuffer};
 
 use crate::error::{Error, Result};
-use crate::store::{ByteSource, Location};
+use crate::store::{ByteSource, Location, is_remote};
 
-/// Object headers, and all the index of few-chunk files, lie within the first bytes.
-const PREFIX: u64 = 16 << 10;
+/// How much is read at once.
+#[derive(Clone, Copy)]
+struct Sizes {
+    /// At first: object headers, and all the index of few-chunk files, lie within the first bytes.
+    prefix: u64,
+    /// Later: nodes of a chunk index lie scattered among the chunks.
+    block: u64,
+}
 
-/// Nodes of a chunk index lie scattered among the chunks.
-const BLOCK: u64 = 4 << 10;
+/// Copying what nobody wants costs more than another call.
+const LOCAL: Sizes = Sizes { prefix: 16 << 10, block: 4 << 10 };
+
+/// An exchange takes as long as a megabyte.
+const REMOTE: Sizes = Sizes { prefix: 64 << 10, block: 16 << 10 };
 
 /// A file's metadata bytes.
 pub(in crate::granule) struct Blocks {
     source: Arc<dyn ByteSource>,
     location: Location,
     length: u64,
+    sizes: Sizes,
     bytes_read: Arc<AtomicU64>,
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
     blocks: HashMap<u64, Bytes>,
     /// hdf5-reader leaves out what it cannot read in some places; a failed read must not pass for
@@ -41,8 +51,11 @@ impl Blocks {
         location: Location,
         bytes_read: Arc<AtomicU64>,
     ) -> Result<Self> {
-        let length = source.size(&location)?;
-        Ok(Self { source, location, length, bytes_read, state: Mutex::default() })
+        let sizes = if is_remote(&location.object) { REMOTE } else { LOCAL };
+        let (start, length) = source.read_start(&location, sizes.prefix)?;
+        bytes_read.fetch_add(start.len() as u64, Ordering::Relaxed);
+        let state = Mutex::new(State { blocks: HashMap::from([(0, start)]), failure: None });
+        Ok(Self { source, location, length, sizes, bytes_read, state })
     }
 
     pub(in crate::granule) fn location(&self) -> &Location {
@@ -93,14 +106,45 @@ impl Blocks {
 
     /// The block that holds `offset`.
     fn block(&self, offset: u64) -> std::result::Result<(u64, Bytes), Hdf5Error> {
-        let (start, size) =
-            if offset < PREFIX { (0, PREFIX) } else { (offset - offset % BLOCK, BLOCK) };
+        let start = self.start_of(offset);
         if let Some(found) = self.lock().blocks.get(&start) {
             return Ok((start, found.clone()));
         }
-        let bytes = self.fetch(start, start.saturating_add(size).min(self.length))?;
+        let bytes = self.fetch(start, self.end_of(start))?;
         self.lock().blocks.insert(start, bytes.clone());
         Ok((start, bytes))
+    }
+
+    /// Where the block that holds `offset` starts.
+    fn start_of(&self, offset: u64) -> u64 {
+        if offset < self.sizes.prefix { 0 } else { offset - offset % self.sizes.block }
+    }
+
+    fn end_of(&self, start: u64) -> u64 {
+        start.saturating_add(self.sizes.block).min(self.length)
+    }
+
+    /// Fetches the blocks of these stretches together, where that saves exchanges. Failures are left
+    /// to the reads that follow.
+    pub(super) fn expect(&self, stretches: impl Iterator<Item = Range<u64>>) {
+        if !is_remote(&self.location.object) {
+            return;
+        }
+        let mut starts = BTreeSet::new();
+        for stretch in stretches {
+            let mut at = self.start_of(stretch.start);
+            while at < stretch.end.min(self.length) {
+                starts.insert(at);
+                at = if at == 0 { self.sizes.prefix } else { at + self.sizes.block };
+            }
+        }
+        starts.retain(|start| !self.lock().blocks.contains_key(start));
+        let ranges: Vec<Range<u64>> = starts.iter().map(|&at| at..self.end_of(at)).collect();
+        if let Ok(fetched) = self.source.read_many(&self.location, &ranges) {
+            let bytes: usize = fetched.iter().map(Bytes::len).sum();
+            self.bytes_read.fetch_add(bytes as u64, Ordering::Relaxed);
+            self.lock().blocks.extend(starts.into_iter().zip(fetched));
+        }
     }
 }
 

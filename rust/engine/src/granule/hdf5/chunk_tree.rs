@@ -5,6 +5,7 @@
 //! node and key: four times the cost of all else that opening takes.
 
 use std::collections::HashSet;
+use std::ops::Range;
 
 use hdf5_reader::Storage;
 use hdf5_reader::error::{Error as Hdf5Error, Result};
@@ -47,14 +48,23 @@ impl Entry {
 }
 
 impl ChunkTree<'_> {
-    /// Hands every chunk below the node at `root` to `visit`.
-    pub(super) fn walk(&self, root: u64, mut visit: impl FnMut(&Entry)) -> Result<()> {
+    /// Hands every chunk below the node at `root` to `visit`; `expect` learns where the nodes lie
+    /// that will be read next.
+    pub(super) fn walk(
+        &self,
+        root: u64,
+        expect: impl Fn(&[Range<u64>]),
+        mut visit: impl FnMut(&Entry),
+    ) -> Result<()> {
         let mut seen = HashSet::new();
         let mut entry = Entry { address: 0, size: 0, skipped: 0, offsets: vec![0; self.rank] };
         let mut level = None;
         // All nodes of a level, then those of the next.
         let mut nodes = vec![root];
         while !nodes.is_empty() {
+            let stretches: Vec<Range<u64>> =
+                nodes.iter().map(|&at| at..at.saturating_add(self.usual_bytes())).collect();
+            expect(&stretches);
             let mut children = Vec::new();
             let mut below = 0;
             for address in nodes {
@@ -86,13 +96,22 @@ impl ChunkTree<'_> {
         Ok(())
     }
 
+    fn stride(&self) -> usize {
+        8 + 8 * (self.rank + 1) + usize::from(self.offset_size)
+    }
+
+    /// The size of a node of 64 entries, which HDF5 makes unless told otherwise.
+    fn usual_bytes(&self) -> u64 {
+        (FIXED_BYTES + 2 * usize::from(self.offset_size) + 65 * self.stride()) as u64
+    }
+
     fn node(&self, address: u64) -> Result<Node> {
         let header_bytes = FIXED_BYTES + 2 * usize::from(self.offset_size);
         let header = self.storage.read_range(address, header_bytes)?;
         let [b'T', b'R', b'E', b'E', RAW_DATA, level, low, high, ..] = header[..] else {
             return Err(Hdf5Error::InvalidBTreeSignature);
         };
-        let stride = 8 + 8 * (self.rank + 1) + usize::from(self.offset_size);
+        let stride = self.stride();
         let length = stride * usize::from(u16::from_le_bytes([low, high]));
         let start = address.saturating_add(header_bytes as u64);
         Ok(Node { level, stride, entries: self.storage.read_range(start, length)? })
@@ -150,7 +169,7 @@ mod tests {
         let storage = BytesStorage::new(nodes.concat());
         let tree = ChunkTree { storage: &storage, offset_size: 8, rank: 2 };
         let mut found = Vec::new();
-        tree.walk(0, |e| found.push((e.address, e.size, e.skipped, e.offsets.clone())))?;
+        tree.walk(0, |_| {}, |e| found.push((e.address, e.size, e.skipped, e.offsets.clone())))?;
         Ok(found)
     }
 

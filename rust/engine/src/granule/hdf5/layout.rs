@@ -1,5 +1,7 @@
 //! How a dataset is laid out: contiguous, compact or chunked, its chunk index and its filters.
 
+use std::ops::Range;
+
 use hdf5_reader::messages::HdfMessage;
 use hdf5_reader::messages::filter_pipeline::FilterPipelineMessage;
 use hdf5_reader::messages::layout::{ChunkIndexing, DataLayout};
@@ -85,10 +87,16 @@ impl Variable<'_> {
         let entries = match indexing {
             None => {
                 let tree = ChunkTree { storage, offset_size: offset, rank: shape.len() };
-                tree.walk(address, |Entry { address, size, skipped, offsets }| {
+                let base = superblock.base_address;
+                let expect = |nodes: &[Range<u64>]| {
+                    let absolute = |at: u64| at.saturating_add(base);
+                    let stretches = nodes.iter().map(|n| absolute(n.start)..absolute(n.end));
+                    self.file.blocks.expect(stretches);
+                };
+                let visit = |Entry { address, size, skipped, offsets }: &Entry| {
                     placed.add(offsets, *address, *size, *skipped);
-                })
-                .map(|()| Vec::new())
+                };
+                tree.walk(address, expect, visit).map(|()| Vec::new())
             }
             Some(ChunkIndexing::SingleChunk { filtered_size, filters }) => {
                 let rank = shape.len();

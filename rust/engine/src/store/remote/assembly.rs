@@ -31,6 +31,12 @@ pub(super) struct Plan {
     pub(super) surplus: bool,
 }
 
+/// The ETag of an answer, unless it is a weak one, which may stay when bytes change.
+pub(super) fn strong_etag(headers: &HeaderMap) -> Option<&str> {
+    let tag = headers.get(ETAG)?.to_str().ok()?;
+    (!tag.starts_with("W/")).then_some(tag)
+}
+
 impl Assembly {
     pub(super) fn new(extent: Extent) -> Self {
         Self { extent, bytes: Vec::new(), size: None, etag: None }
@@ -184,10 +190,7 @@ impl Assembly {
 
     /// Notes size and ETag of the first answer; later ones must be of the same object.
     fn same_object(&mut self, size: Option<u64>, headers: &HeaderMap) -> Outcome<()> {
-        let etag = headers
-            .get(ETAG)
-            .and_then(|value| value.to_str().ok())
-            .filter(|etag| !etag.starts_with("W/"));
+        let etag = strong_etag(headers);
         let differs = |known: Option<u64>| matches!((known, size), (Some(a), Some(b)) if a != b);
         if differs(self.size) || matches!((&self.etag, etag), (Some(a), Some(b)) if a != b) {
             return Err(Failure::Final(Error::io(

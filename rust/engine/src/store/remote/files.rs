@@ -11,6 +11,7 @@ use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use tokio::task::JoinSet;
 
+use super::assembly::strong_etag;
 use super::coalesce::runs;
 use super::hub::{Hub, HubFile, commit_of};
 use super::process::Process;
@@ -20,8 +21,8 @@ use crate::error::{Error, Result};
 use crate::store::root::encoded;
 use crate::store::{ByteSource, Extent, Location, Part, StorageOptions, Want};
 
-/// Sizes remembered.
-const MOST_SIZES: NonZeroUsize = NonZeroUsize::new(200_000).unwrap();
+/// Objects remembered.
+const MOST_KNOWN: NonZeroUsize = NonZeroUsize::new(200_000).unwrap();
 /// The hub's answer about a revision; it lists all files of the dataset.
 const MAX_REVISION: u64 = 64 << 20;
 
@@ -40,8 +41,16 @@ struct Shared {
     /// For the dataset's own server alone: the token, and what else the user wants it to get.
     headers: Result<HeaderMap>,
     offline: bool,
-    /// Sizes of objects; an object whose size changes is no longer the same.
-    sizes: Mutex<LruCache<Arc<str>, u64>>,
+    /// What answers told of objects; one of which they tell otherwise later is no longer the same.
+    known: Mutex<LruCache<Arc<str>, Known>>,
+}
+
+/// What tells the states of an object apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Known {
+    size: u64,
+    /// Its strong ETag, if the server gives one.
+    tag: Option<String>,
 }
 
 /// One exchange with a server: which extent of an object, and whose wants it serves.
@@ -63,7 +72,7 @@ impl RemoteFiles {
             transport,
             headers: own_headers(options),
             offline: options.offline,
-            sizes: Mutex::new(LruCache::new(MOST_SIZES)),
+            known: Mutex::new(LruCache::new(MOST_KNOWN)),
         });
         Self { shared, meter }
     }
@@ -106,9 +115,9 @@ impl RemoteFiles {
         })
     }
 
-    /// The size of an object, if an answer has told it.
-    fn known_size(&self, object: &str) -> Option<u64> {
-        self.shared.sizes.lock().unwrap_or_else(PoisonError::into_inner).get(object).copied()
+    /// What is known of an object.
+    fn known(&self, object: &str) -> Option<Known> {
+        self.shared.known.lock().unwrap_or_else(PoisonError::into_inner).get(object).cloned()
     }
 
     /// What of a want is there without asking; else the extent of the object to ask for.
@@ -127,8 +136,8 @@ impl RemoteFiles {
             return match extent {
                 Extent::Range(range) if range.start > range.end => outside(range, 0),
                 Extent::Range(range) if range.is_empty() => empty(None),
-                Extent::Size => match self.known_size(&location.object) {
-                    Some(size) => empty(Some(size)),
+                Extent::Size => match self.known(&location.object) {
+                    Some(known) => empty(Some(known.size)),
                     None => Ok(Err(Extent::Size)),
                 },
                 extent => Ok(Err(extent.clone())),
@@ -233,6 +242,25 @@ impl ByteSource for RemoteFiles {
             .collect()
     }
 
+    fn version(&self, location: &Location) -> Result<Option<String>> {
+        if HubFile::parse(&location.object).is_some_and(|file| !file.moves()) {
+            // The commit is part of the name.
+            return Ok(Some(String::new()));
+        }
+        if self.known(&location.object).is_none() && !self.shared.offline {
+            self.size(&Location::whole(location.object.clone()))?;
+        }
+        Ok(self.known(&location.object).and_then(|known| known.tag))
+    }
+
+    fn assume(&self, location: &Location, size: u64, version: Option<&str>) {
+        if location.slice.is_none() {
+            let tag = version.filter(|tag| !tag.is_empty()).map(str::to_owned);
+            let mut known = self.shared.known.lock().unwrap_or_else(PoisonError::into_inner);
+            known.get_or_insert(location.object.clone(), || Known { size, tag });
+        }
+    }
+
     fn pinned(&self, object: &str) -> Result<String> {
         let Some(file) = HubFile::parse(object).filter(HubFile::moves) else {
             return Ok(object.to_owned());
@@ -288,7 +316,7 @@ impl Shared {
         } else {
             self.read_cloud(object, extent).await?
         };
-        self.check_size(object, answer.size)?;
+        self.compare(object, answer.size, strong_etag(&answer.headers))?;
         Ok(Part { bytes: answer.bytes, size: answer.size })
     }
 
@@ -331,21 +359,27 @@ impl Shared {
         Err(Error::unsupported(format!("this build cannot read {scheme}:// datasets")))
     }
 
-    /// Remembers an object's size; a different one later is an error.
-    fn check_size(&self, object: &Arc<str>, size: Option<u64>) -> Result<()> {
-        let Some(size) = size else { return Ok(()) };
-        let mut sizes = self.sizes.lock().unwrap_or_else(PoisonError::into_inner);
-        match sizes.get(object) {
-            Some(&known) if known != size => Err(Error::io(format!(
-                "the file had {known} bytes and now has {size}: it was replaced on the server; \
-                 open the dataset again"
-            ))),
-            Some(_) => Ok(()),
-            None => {
-                sizes.put(object.clone(), size);
-                Ok(())
+    /// Remembers an object's size and ETag; different ones later are an error.
+    fn compare(&self, object: &Arc<str>, size: Option<u64>, tag: Option<&str>) -> Result<()> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(before) = known.get_mut(object) else {
+            if let Some(size) = size {
+                known.put(object.clone(), Known { size, tag: tag.map(str::to_owned) });
             }
+            return Ok(());
+        };
+        let resized = size.is_some_and(|size| size != before.size);
+        let retagged = matches!((&before.tag, tag), (Some(a), Some(b)) if a != b);
+        if resized || retagged {
+            let found = size.map_or_else(|| "is another".to_owned(), |n| format!("has {n} bytes"));
+            return Err(Error::io(format!(
+                "the file had {} bytes and now {found}: it was replaced on the server; open the \
+                 dataset again, and make its index again if you gave one",
+                before.size
+            )));
         }
+        before.tag = before.tag.take().or_else(|| tag.map(str::to_owned));
+        Ok(())
     }
 }
 
