@@ -24,8 +24,21 @@ const SCHEMES: [&str; 9] = ["http", "https", "hf", "s3", "s3a", "gs", "az", "abf
 
 /// What a path segment must not hold in a URL.
 const SEGMENT: &AsciiSet = &CONTROLS
-    .add(b' ').add(b'"').add(b'#').add(b'%').add(b'<').add(b'>').add(b'?').add(b'[').add(b'\\')
-    .add(b']').add(b'^').add(b'`').add(b'{').add(b'|').add(b'}');
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'[')
+    .add(b'\\')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
 
 /// Whether an object is read over the network.
 pub fn is_remote(object: &str) -> bool {
@@ -88,8 +101,8 @@ fn invalid(root: &str, problem: &str) -> Error {
 
 /// Locations outlive the working directory.
 fn local(root: &str) -> Result<Root> {
-    let absolute =
-        path::absolute(root).map_err(|e| invalid(root, &format!("is no path of a dataset: {e}")))?;
+    let absolute = path::absolute(root)
+        .map_err(|e| invalid(root, &format!("is no path of a dataset: {e}")))?;
     let absolute = absolute.to_string_lossy();
     let trimmed = absolute.trim_end_matches('/');
     Ok(Root::plain(if trimmed.is_empty() { "/" } else { trimmed }.to_owned()))
@@ -276,7 +289,10 @@ mod tests {
             ("hf://datasets/ns/name@a%2Fb", "hf://datasets/ns/name@a%2Fb"),
             ("https://huggingface.co/datasets/ns/name", "hf://datasets/ns/name@main"),
             ("https://huggingface.co/datasets/ns/n/tree/dev/a%20b", "hf://datasets/ns/n@dev/a b"),
-            ("https://hf.co/datasets/ns/n/resolve/refs%2Fpr%2F1/", "hf://datasets/ns/n@refs%2Fpr%2F1"),
+            (
+                "https://hf.co/datasets/ns/n/resolve/refs%2Fpr%2F1/",
+                "hf://datasets/ns/n@refs%2Fpr%2F1",
+            ),
             ("s3://bucket/a/b/", "s3://bucket/a/b"),
             ("s3a://bucket", "s3://bucket"),
             ("gs://bucket/50%", "gs://bucket/50%"),
@@ -300,11 +316,25 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_refused_without_telling_secrets() {
         for given in [
-            "", "a\0b", "ftp://host/x", "file://other/x", "http://", "https://u:hunter2@host/x",
-            "https://host/x?sig=hunter2", "https://host/a//b", "https://host/a/../b",
-            "https://host/a%2Fb", "https://host/%00", "hf://ns/name", "hf://datasets/ns/name@",
-            "hf://datasets/ns", "hf://datasets/ns/name/../x", "hf://datasets/ns/na me",
-            "https://huggingface.co/datasets/ns/name/resolve/", "s3://", "s3://key:hunter2@b/x",
+            "",
+            "a\0b",
+            "ftp://host/x",
+            "file://other/x",
+            "http://",
+            "https://u:hunter2@host/x",
+            "https://host/x?sig=hunter2",
+            "https://host/a//b",
+            "https://host/a/../b",
+            "https://host/a%2Fb",
+            "https://host/%00",
+            "hf://ns/name",
+            "hf://datasets/ns/name@",
+            "hf://datasets/ns",
+            "hf://datasets/ns/name/../x",
+            "hf://datasets/ns/na me",
+            "https://huggingface.co/datasets/ns/name/resolve/",
+            "s3://",
+            "s3://key:hunter2@b/x",
             "s3://b/../x",
         ] {
             let error = normalise(given).unwrap_err();

@@ -5,6 +5,7 @@ use reqwest::StatusCode;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap};
 
 use super::failure::{Failure, Outcome};
+use super::jobs::outside;
 use crate::error::Error;
 use crate::store::Extent;
 
@@ -100,11 +101,7 @@ impl Assembly {
     }
 
     /// Checks the head of an answer; `refused` has dealt with statuses of 400 and more but 416.
-    pub(super) fn accept(
-        &mut self,
-        status: StatusCode,
-        headers: &HeaderMap,
-    ) -> Outcome<Plan> {
+    pub(super) fn accept(&mut self, status: StatusCode, headers: &HeaderMap) -> Outcome<Plan> {
         if let Some(encoding) = headers.get(CONTENT_ENCODING)
             && encoding != "identity"
         {
@@ -147,7 +144,8 @@ impl Assembly {
             Failure::again(format!("the server answered {said:?} to a request for {asked:?}"))
         };
         let asked = self.range_header().unwrap_or_default();
-        let said = headers.get(CONTENT_RANGE).map(|value| String::from_utf8_lossy(value.as_bytes()));
+        let said =
+            headers.get(CONTENT_RANGE).map(|value| String::from_utf8_lossy(value.as_bytes()));
         let said = said.unwrap_or_default();
         let (first, last, size) = content_range(&said).ok_or_else(|| wrong(&said, &asked))?;
         self.same_object(size, headers)?;
@@ -226,14 +224,11 @@ impl Assembly {
     }
 
     fn outside(&self) -> Error {
-        let size = self.size.map_or("fewer".to_owned(), |size| size.to_string());
-        let (start, end) = match &self.extent {
-            Extent::Range(range) => (range.start, range.end),
-            _ => (self.position(), self.end().unwrap_or(0)),
+        let range = match &self.extent {
+            Extent::Range(range) => range.clone(),
+            _ => self.position()..self.end().unwrap_or(0),
         };
-        Error::corrupt(format!(
-            "bytes {start}..{end} lie outside the {size} bytes of the file; is it truncated?"
-        ))
+        outside(&range, self.size)
     }
 
     /// Takes wanted bytes of an answer's body; returns whether the answer has brought its all.

@@ -33,8 +33,7 @@ struct State {
 
 impl Default for Gate {
     fn default() -> Self {
-        let state =
-            State { limit: FIRST_LIMIT, under_way: 0, closed_until: None, halved: None };
+        let state = State { limit: FIRST_LIMIT, under_way: 0, closed_until: None, halved: None };
         Self { state: Mutex::new(state), freed: Notify::new() }
     }
 }

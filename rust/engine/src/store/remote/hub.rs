@@ -30,11 +30,7 @@ impl HubFile {
         let rest = object.strip_prefix("hf://datasets/")?;
         let (repository, rest) = rest.split_once('@')?;
         let (revision, path) = rest.split_once('/').unwrap_or((rest, ""));
-        Some(Self {
-            repository: repository.into(),
-            revision: revision.into(),
-            path: path.into(),
-        })
+        Some(Self { repository: repository.into(), revision: revision.into(), path: path.into() })
     }
 
     /// Whether the revision can move on: it is no commit's full name.

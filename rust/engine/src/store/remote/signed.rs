@@ -57,9 +57,7 @@ fn expiry(url: &Url) -> Option<SystemTime> {
         url.query_pairs().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     };
     let seconds = |text: &str| text.parse::<u32>().ok().map(|s| Duration::from_secs(s.into()));
-    for (date, lifetime) in
-        [("X-Amz-Date", "X-Amz-Expires"), ("X-Goog-Date", "X-Goog-Expires")]
-    {
+    for (date, lifetime) in [("X-Amz-Date", "X-Amz-Expires"), ("X-Goog-Date", "X-Goog-Expires")] {
         if let (Some(date), Some(lifetime)) = (parameter(date), parameter(lifetime)) {
             return Some(basic_date(&date)? + seconds(&lifetime)?);
         }
@@ -72,7 +70,8 @@ fn basic_date(text: &str) -> Option<SystemTime> {
     let number = |range: std::ops::Range<usize>| text.get(range)?.parse::<i64>().ok();
     let (year, month, day) = (number(0..4)?, number(4..6)?, number(6..8)?);
     let (hour, minute, second) = (number(9..11)?, number(11..13)?, number(13..15)?);
-    let sound = (1..=12).contains(&month) && (1..=31).contains(&day) && (1970..=9999).contains(&year);
+    let sound =
+        (1..=12).contains(&month) && (1..=31).contains(&day) && (1970..=9999).contains(&year);
     if !sound || text.len() != 16 || !text.ends_with('Z') {
         return None;
     }

@@ -153,7 +153,9 @@ impl Transport {
             ))
         };
         match timeout(2 * ASIDE_TIME, work).await {
-            Ok(answered) => answered.map_err(|e: reqwest::Error| failed(e.without_url().to_string())),
+            Ok(answered) => {
+                answered.map_err(|e: reqwest::Error| failed(e.without_url().to_string()))
+            }
             Err(_) => Err(failed("no answer".into())),
         }
     }
