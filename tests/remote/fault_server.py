@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from urllib.parse import unquote, urlsplit
 
+LAST_MODIFIED = "Sun, 06 Nov 1994 08:49:37 GMT"
 REASONS = {200: "OK", 206: "Partial Content", 302: "Found", 404: "Not Found"}
 
 
@@ -77,7 +78,7 @@ class Exchange:
         content = self.content()
         if content is None:
             return 404, {}, b"not here"
-        headers = {"ETag": f'"{len(content)}"', "Accept-Ranges": "bytes"}
+        headers = {"ETag": f'"{len(content)}"', "Last-Modified": LAST_MODIFIED}
         if self.request.range is None:
             return 200, headers, content
         first, last = self.request.range

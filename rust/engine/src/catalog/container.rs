@@ -176,9 +176,11 @@ fn open_cat(source: &dyn ByteSource, cat: &str) -> Result<Container> {
             )
             .asset(cat)
         } else {
-            Error::not_found(
-                "no TACO dataset here: neither COLLECTION.json nor .tacocat/COLLECTION.json exists",
-            )
+            Error::not_found(format!(
+                "no TACO dataset here: neither COLLECTION.json nor .tacocat/COLLECTION.json exists \
+                 ({})",
+                e.message
+            ))
             .asset(&directory)
         }
     })?;

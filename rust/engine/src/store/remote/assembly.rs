@@ -5,6 +5,7 @@ use reqwest::StatusCode;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap};
 
 use super::failure::{Failure, Outcome};
+use super::jobs::outside;
 use crate::error::Error;
 use crate::store::Extent;
 
@@ -226,14 +227,11 @@ impl Assembly {
     }
 
     fn outside(&self) -> Error {
-        let size = self.size.map_or("fewer".to_owned(), |size| size.to_string());
-        let (start, end) = match &self.extent {
-            Extent::Range(range) => (range.start, range.end),
-            _ => (self.position(), self.end().unwrap_or(0)),
+        let range = match &self.extent {
+            Extent::Range(range) => range.clone(),
+            _ => self.position()..self.end().unwrap_or(0),
         };
-        Error::corrupt(format!(
-            "bytes {start}..{end} lie outside the {size} bytes of the file; is it truncated?"
-        ))
+        outside(&range, self.size)
     }
 
     /// Takes wanted bytes of an answer's body; returns whether the answer has brought its all.

@@ -16,6 +16,7 @@ use object_store::{ClientOptions, GetOptions, GetRange, ObjectStore, RetryConfig
 use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderMap, HeaderValue, RANGE};
 use reqwest::{Method, StatusCode, Url};
 
+use super::jobs::outside;
 use super::transport::{Answer, Target, Transport};
 use crate::error::{Error, Result};
 use crate::store::{Extent, StorageOptions};
@@ -59,10 +60,7 @@ impl Clouds {
                 return Err(Error::invalid_dataset(message));
             }
             Extent::Range(range) if range.end > size => {
-                return Err(Error::corrupt(format!(
-                    "bytes {}..{} lie outside the {size} bytes of the file; is it truncated?",
-                    range.start, range.end
-                )));
+                return Err(outside(&range, Some(size)));
             }
             _ => {}
         }

@@ -1,6 +1,5 @@
 //! [`ByteSource`] of remote objects.
 
-use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,8 +11,8 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use tokio::task::JoinSet;
 
 use super::assembly::strong_etag;
-use super::coalesce::runs;
 use super::hub::{Hub, HubFile, commit_of};
+use super::jobs::{Job, Need, cut, plan, prepare};
 use super::process::Process;
 use super::traffic::{Meter, Traffic};
 use super::transport::{Answer, Target, Transport, bearer};
@@ -51,14 +50,6 @@ struct Known {
     size: u64,
     /// Its strong ETag, if the server gives one.
     tag: Option<String>,
-}
-
-/// One exchange with a server: which extent of an object, and whose wants it serves.
-struct Job {
-    object: Arc<str>,
-    extent: Extent,
-    /// Index of the want, and where in the extent its bytes lie (all, if `None`).
-    serves: Vec<(usize, Option<Range<u64>>)>,
 }
 
 impl RemoteFiles {
@@ -119,80 +110,6 @@ impl RemoteFiles {
     fn known(&self, object: &str) -> Option<Known> {
         self.shared.known.lock().unwrap_or_else(PoisonError::into_inner).get(object).cloned()
     }
-
-    /// What of a want is there without asking; else the extent of the object to ask for.
-    fn prepare(
-        &self,
-        Want { location, extent }: &Want,
-    ) -> Result<std::result::Result<Part, Extent>> {
-        let empty = |size| Ok(Ok(Part { bytes: Bytes::new(), size }));
-        let outside = |range: &Range<u64>, size: u64| {
-            Err(Error::corrupt(format!(
-                "bytes {}..{} lie outside the {size} bytes of the file; is it truncated?",
-                range.start, range.end
-            )))
-        };
-        let Some((offset, size)) = location.slice else {
-            return match extent {
-                Extent::Range(range) if range.start > range.end => outside(range, 0),
-                Extent::Range(range) if range.is_empty() => empty(None),
-                Extent::Size => match self.known(&location.object) {
-                    Some(known) => empty(Some(known.size)),
-                    None => Ok(Err(Extent::Size)),
-                },
-                extent => Ok(Err(extent.clone())),
-            };
-        };
-        let range = match extent {
-            Extent::Range(range) => range.clone(),
-            Extent::Start(most) => 0..size.min(*most),
-            Extent::Whole(limit) if size > *limit => {
-                return Err(crate::store::too_large(size, *limit, location));
-            }
-            Extent::Whole(_) => 0..size,
-            Extent::Size => 0..0,
-        };
-        let end = offset.checked_add(size);
-        if range.start > range.end || range.end > size || end.is_none() {
-            return outside(&range, size);
-        }
-        if range.is_empty() {
-            return empty(Some(size));
-        }
-        Ok(Err(Extent::Range(offset + range.start..offset + range.end)))
-    }
-
-    /// Exchanges that serve the extents of `wants`; ranges of one object that lie close are one.
-    fn jobs(&self, wants: &[(usize, Arc<str>, Extent)]) -> Vec<Job> {
-        let mut jobs = Vec::new();
-        let mut ranges: BTreeMap<Arc<str>, (Vec<usize>, Vec<Range<u64>>)> = BTreeMap::new();
-        for (index, object, extent) in wants {
-            match extent {
-                Extent::Range(range) => {
-                    let (indices, of_object) = ranges.entry(object.clone()).or_default();
-                    indices.push(*index);
-                    of_object.push(range.clone());
-                }
-                extent => jobs.push(Job {
-                    object: object.clone(),
-                    extent: extent.clone(),
-                    serves: vec![(*index, None)],
-                }),
-            }
-        }
-        for (object, (indices, ranges)) in ranges {
-            for run in runs(&ranges, self.shared.transport.policy.coalesce_gap) {
-                let within = |i: usize| {
-                    let (start, end) = (ranges[i].start, ranges[i].end);
-                    (indices[i], Some(start - run.range.start..end - run.range.start))
-                };
-                let serves = run.members.iter().map(|&i| within(i)).collect();
-                let extent = Extent::Range(run.range.clone());
-                jobs.push(Job { object: object.clone(), extent, serves });
-            }
-        }
-        jobs
-    }
 }
 
 impl ByteSource for RemoteFiles {
@@ -216,16 +133,16 @@ impl ByteSource for RemoteFiles {
         let mut results: Vec<Option<Result<Part>>> = Vec::with_capacity(wants.len());
         let mut open = Vec::new();
         for (i, want) in wants.iter().enumerate() {
-            results.push(match self.prepare(want) {
-                Ok(Ok(part)) => Some(Ok(part)),
-                Ok(Err(extent)) => {
+            results.push(match prepare(want, |object| Some(self.known(object)?.size)) {
+                Ok(Need::Nothing(part)) => Some(Ok(part)),
+                Ok(Need::Ask(extent)) => {
                     open.push((i, want.location.object.clone(), extent));
                     None
                 }
                 Err(error) => Some(Err(error)),
             });
         }
-        let jobs = self.jobs(&open);
+        let jobs = plan(open, self.shared.transport.policy.coalesce_gap);
         let answers =
             self.run(&jobs).unwrap_or_else(|e| jobs.iter().map(|_| Err(e.clone())).collect());
         for (job, answer) in jobs.iter().zip(answers) {
@@ -295,15 +212,6 @@ fn own_headers(options: &StorageOptions) -> Result<HeaderMap> {
         headers.insert(name, value);
     }
     Ok(headers)
-}
-
-/// The bytes and the size that a want gets out of an answer.
-fn cut(part: Part, within: Option<&Range<u64>>, want: &Want) -> Part {
-    let Some(range) = within else { return part };
-    let index = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX).min(part.bytes.len());
-    let bytes = part.bytes.slice(index(range.start)..index(range.end));
-    let size = want.location.slice.map(|(_, size)| size);
-    Part { bytes, size: size.or(part.size) }
 }
 
 impl Shared {

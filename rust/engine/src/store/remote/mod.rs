@@ -14,6 +14,7 @@ mod failure;
 mod files;
 mod gate;
 pub(super) mod hub;
+mod jobs;
 mod limits;
 mod process;
 mod signed;
