@@ -155,6 +155,11 @@ impl Catalog {
         zip::check_entry(source, &part.object, &name, (granule.offset, granule.size))
     }
 
+    /// Whether any granule lies on another machine.
+    pub fn is_remote(&self) -> bool {
+        self.parts.iter().any(|part| is_remote(&part.object))
+    }
+
     /// First and last day that have a granule.
     pub fn days(&self) -> Option<(i32, i32)> {
         Some((self.granules.first()?.day, self.granules.last()?.day))

@@ -189,6 +189,12 @@ pub(super) fn decoded_size(extents: &[u64], width: usize) -> Result<usize> {
         })
 }
 
+/// The most bytes in the file that a chunk of `size` bytes can take: neither deflate nor a checksum
+/// makes it much larger.
+pub(super) fn most_stored(size: u64) -> u64 {
+    size + size / 8 + 4096
+}
+
 /// Brings elements of `width` bytes into the other byte order.
 pub(super) fn swap_bytes(bytes: &mut [u8], width: usize) {
     match width {

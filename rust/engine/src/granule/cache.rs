@@ -108,6 +108,11 @@ impl<K: Hash + Eq + Clone, V: Weigh> ByteCache<K, V> {
         }
     }
 
+    /// Whether the value is here; asking is no use of it.
+    pub(super) fn has(&self, key: &K) -> bool {
+        lock(&self.state).kept.contains(key)
+    }
+
     #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
         lock(&self.state).bytes

@@ -5,20 +5,13 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
-
-use super::array::{Array, Piece, Stored, swap_bytes};
+use super::array::{Array, Piece, Stored, most_stored, swap_bytes};
 use super::cache::{ByteCache, Claim, Pending, Ticket};
 use super::filters;
-use super::spill::{Spill, Spilled};
+use super::spill::{Content, Spill, Spilled};
+use super::stored::StoredChunks;
 use crate::error::{Error, Result};
-use crate::store::ByteSource;
-
-/// Chunks this close together are read at once: index nodes lie between them.
-const MAX_GAP: u64 = 4 << 10;
-
-/// One read is not made longer than this by joining chunks.
-const MAX_READ: u64 = 8 << 20;
+use crate::store::{ByteSource, is_remote};
 
 /// An array's key and the chunk's place in it.
 type Key = (u128, u64);
@@ -45,9 +38,9 @@ pub(super) enum Chunk<'a> {
 /// Reads and decodes chunks, and keeps them.
 pub(super) struct Chunks {
     source: Arc<dyn ByteSource>,
+    stored: StoredChunks,
     cache: ByteCache<Key, Vec<u8>>,
-    spill: Option<Spill>,
-    bytes_read: Arc<AtomicU64>,
+    spill: Option<Arc<Spill>>,
     pub decoded: AtomicU64,
     pub hits: AtomicU64,
     /// What was decoded at least once.
@@ -62,12 +55,6 @@ struct Duty<'c> {
     size: usize,
 }
 
-impl Duty<'_> {
-    fn end(&self) -> u64 {
-        self.stored.address.saturating_add(self.stored.size)
-    }
-}
-
 impl Chunks {
     pub(super) fn new(
         source: Arc<dyn ByteSource>,
@@ -77,16 +64,18 @@ impl Chunks {
         let (decoded, hits) = (AtomicU64::new(0), AtomicU64::new(0));
         let seen = Mutex::default();
         let (cache, spill) = (ByteCache::new(budget), None);
-        Self { source, cache, spill, bytes_read, decoded, hits, seen }
+        let stored = StoredChunks::new(source.clone(), bytes_read);
+        Self { source, stored, cache, spill, decoded, hits, seen }
     }
 
-    /// Looks for chunks on a disk before decoding them, and leaves there what it decodes.
+    /// Looks for chunks on a disk before reading them, and leaves there what it has read.
     pub(super) fn with_spill(self, spill: Spill) -> Self {
-        Self { spill: Some(spill), ..self }
+        let spill = Arc::new(spill);
+        Self { stored: self.stored.with_spill(spill.clone()), spill: Some(spill), ..self }
     }
 
     pub(super) fn spill(&self) -> Option<&Spill> {
-        self.spill.as_ref()
+        self.spill.as_deref()
     }
 
     /// Different chunks decoded so far.
@@ -141,8 +130,9 @@ impl Chunks {
                 *chunk = Chunk::Decoded(bytes);
             }
         };
-        let spill = self.spill.as_ref().filter(|_| !duties.is_empty());
-        let spilled = spill.and_then(|spill| spill.of(array, &*self.source));
+        let local = !is_remote(&array.location.object);
+        let spill = self.spill.as_ref().filter(|_| local && !duties.is_empty());
+        let spilled = spill.and_then(|s| s.of(array, &*self.source, Content::Decoded));
         if let Some(spilled) = &spilled {
             duties = restore(spilled, duties, &mut put);
         }
@@ -155,8 +145,7 @@ impl Chunks {
                     bytes
                 }
                 None => self.cache.get_or_make(&(array.key, stored.linear), || {
-                    let end = stored.address.saturating_add(stored.size);
-                    let bytes = self.read(array, stored.address..end)?;
+                    let bytes = self.stored.get(array, &[stored])?.pop().unwrap_or_default();
                     self.decode(array, stored, &bytes, size)
                 })?,
             };
@@ -165,47 +154,37 @@ impl Chunks {
         Ok(chunks)
     }
 
+    /// Fetches what a remote store has of the chunks at `indexes`, to be decoded later.
+    pub(super) fn download(&self, array: &Array, indexes: &[Vec<u64>]) -> Result<()> {
+        let mut wanted = Vec::with_capacity(indexes.len());
+        for index in indexes {
+            if let Piece::Stored(stored) = array.piece(index)?
+                && !self.cache.has(&(array.key, stored.linear))
+            {
+                wanted.push(stored);
+            }
+        }
+        self.stored.get(array, &wanted).map(drop)
+    }
+
     fn fulfil(
         &self,
         array: &Array,
-        mut duties: Vec<Duty<'_>>,
+        duties: Vec<Duty<'_>>,
         spilled: Option<&Spilled<'_>>,
         put: &mut impl FnMut(usize, Arc<Vec<u8>>),
     ) -> Result<()> {
-        duties.sort_by_key(|duty| duty.stored.address);
-        let mut rest = duties.into_iter().peekable();
-        while let Some(first) = rest.next() {
-            let (start, mut end) = (first.stored.address, first.end());
-            let mut run = vec![first];
-            while let Some(next) = rest.next_if(|next| {
-                next.stored.address >= end
-                    && next.stored.address - end <= MAX_GAP
-                    && next.end() - start <= MAX_READ
-            }) {
-                end = next.end();
-                run.push(next);
+        let wanted: Vec<Stored> = duties.iter().map(|duty| duty.stored).collect();
+        let found = self.stored.get(array, &wanted)?;
+        for (duty, stored) in duties.into_iter().zip(found) {
+            let decoded = self.decode(array, duty.stored, &stored, duty.size)?;
+            let decoded = duty.ticket.fulfil(decoded);
+            if let Some(spilled) = spilled {
+                spilled.write(duty.stored.linear, &decoded);
             }
-            let bytes = self.read(array, start..end)?;
-            for duty in run {
-                let from = usize::try_from(duty.stored.address - start).unwrap_or(usize::MAX);
-                let stored = from
-                    .checked_add(usize::try_from(duty.stored.size).unwrap_or(usize::MAX))
-                    .and_then(|to| bytes.get(from..to))
-                    .ok_or_else(|| Error::internal("a read returned too few bytes"))?;
-                let decoded = self.decode(array, duty.stored, stored, duty.size)?;
-                let decoded = duty.ticket.fulfil(decoded);
-                if let Some(spilled) = spilled {
-                    spilled.write(duty.stored.linear, &decoded);
-                }
-                put(duty.slot, decoded);
-            }
+            put(duty.slot, decoded);
         }
         Ok(())
-    }
-
-    fn read(&self, array: &Array, range: std::ops::Range<u64>) -> Result<Bytes> {
-        self.bytes_read.fetch_add(range.end - range.start, Ordering::Relaxed);
-        self.source.read(&array.location, range)
     }
 
     fn decode(&self, array: &Array, chunk: Stored, stored: &[u8], size: usize) -> Result<Vec<u8>> {
@@ -228,7 +207,8 @@ fn restore<'c>(
     spilled.expect(duties.iter().map(|duty| duty.stored.linear));
     let mut missing = Vec::new();
     for duty in duties {
-        match spilled.read(duty.stored.linear, duty.size) {
+        let kept = spilled.read(duty.stored.linear);
+        match kept.filter(|bytes| bytes.len() == duty.size) {
             Some(bytes) => put(duty.slot, duty.ticket.fulfil(bytes)),
             None => missing.push(duty),
         }
@@ -264,11 +244,10 @@ fn decoded_bytes(array: &Array, index: &[u64], stored: Stored) -> Result<usize> 
     Ok(size)
 }
 
-/// Neither deflate nor a checksum makes a chunk much larger than it is.
 fn check_size(array: &Array, stored: Stored, size: usize) -> Result<()> {
     let size = size as u64;
     let unfiltered = array.filters.is_empty();
-    if stored.size > size + size / 8 + 4096 || (unfiltered && stored.size != size) {
+    if stored.size > most_stored(size) || (unfiltered && stored.size != size) {
         return Err(Error::corrupt(format!(
             "the chunk index gives {} bytes to a chunk of {size}",
             stored.size

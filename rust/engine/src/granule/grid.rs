@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::Ahead;
 use super::array::Array;
 use super::axes::{self, Axis};
 use super::block::Window;
@@ -118,10 +119,11 @@ impl Grid {
         day: i32,
         rows: Range<usize>,
         cols: Range<usize>,
+        ahead: Ahead,
     ) -> Result<()> {
         self.check_window(&rows, &cols)?;
         self.steps_of(day).into_iter().try_for_each(|step| {
-            window::prefetch(chunks, &self.view(step, rows.clone(), cols.clone()))
+            window::prefetch(chunks, &self.view(step, rows.clone(), cols.clone()), ahead)
                 .map_err(|e| self.array.blame(e))
         })
     }

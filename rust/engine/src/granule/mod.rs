@@ -25,6 +25,7 @@ mod hdf5;
 mod inflate;
 mod points;
 mod spill;
+mod stored;
 mod sums;
 mod time;
 mod window;
@@ -58,6 +59,15 @@ const POINT_BYTES: usize = 64 << 20;
 
 /// File, variable, wanted unit.
 type Key = (Location, String, Option<String>);
+
+/// What is done with chunks before they are needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ahead {
+    /// Remote ones are fetched, which takes waiting.
+    Download,
+    /// They are decoded, which takes a processor.
+    Decode,
+}
 
 /// What a reader has done so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -165,7 +175,7 @@ impl GranuleReader {
         grid.values(&self.chunks, day, rows, cols, out)
     }
 
-    /// Decodes the chunks that [`GranuleReader::window`] would use, for the cache to keep.
+    /// Gets the chunks that [`GranuleReader::window`] would use, for the caches to keep.
     ///
     /// # Errors
     /// As [`GranuleReader::window`].
@@ -175,8 +185,9 @@ impl GranuleReader {
         day: i32,
         rows: Range<usize>,
         cols: Range<usize>,
+        ahead: Ahead,
     ) -> Result<()> {
-        grid.prefetch(&self.chunks, day, rows, cols)
+        grid.prefetch(&self.chunks, day, rows, cols, ahead)
     }
 
     /// Point data: the levels of `variable` that have a finite value in `unit` (`None` is the

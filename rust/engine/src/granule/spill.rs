@@ -1,11 +1,14 @@
-//! Decoded chunks on a disk: what one process has inflated, others and later ones merely read.
+//! Chunks on a disk. Of local files decoded ones: what one process has inflated, others and later ones
+//! merely read. Of remote files stored ones: the network is slower than any inflating, and they take
+//! a fraction of the room.
 
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lru::LruCache;
+use serde::Serialize;
 
-use super::array::Array;
+use super::array::{Array, most_stored};
 use crate::store::{BlockFile, ByteSource, DiskCache, DiskCacheStats, Shape};
 
 /// Goes up when the same file comes to be decoded to other bytes.
@@ -14,13 +17,25 @@ const DECODING: u32 = 1;
 /// Block files held open; with those of `LocalFiles`, far below the usual limit of 1,024.
 const MAX_OPEN_FILES: NonZeroUsize = NonZeroUsize::new(128).unwrap();
 
-/// A disk cache of decoded chunks: a block file an array, a slot a chunk.
-pub(super) struct Spill {
-    cache: DiskCache,
-    open: Mutex<LruCache<u128, Arc<BlockFile>>>,
+/// What is kept of a chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub(super) enum Content {
+    /// Its elements.
+    Decoded,
+    /// Its bytes in the file.
+    Stored,
 }
 
-/// The decoded chunks of one array.
+/// Block files that are open, by array.
+type OpenFiles = LruCache<(u128, Content), Arc<BlockFile>>;
+
+/// A disk cache of chunks: a block file an array, a slot a chunk.
+pub(super) struct Spill {
+    cache: DiskCache,
+    open: Mutex<OpenFiles>,
+}
+
+/// The chunks of one array.
 pub(super) struct Spilled<'a> {
     cache: &'a DiskCache,
     file: Arc<BlockFile>,
@@ -35,25 +50,32 @@ impl Spill {
         self.cache.stats()
     }
 
-    /// The place of an array's chunks; `None` if they are not worth one, as they are stored as they
-    /// are, or cannot have one.
-    pub(super) fn of(&self, array: &Array, source: &dyn ByteSource) -> Option<Spilled<'_>> {
-        if array.filters.is_empty() {
+    /// The place of an array's chunks; `None` if they are not worth one, as decoding would change
+    /// nothing, or cannot have one.
+    pub(super) fn of(
+        &self,
+        array: &Array,
+        source: &dyn ByteSource,
+        content: Content,
+    ) -> Option<Spilled<'_>> {
+        if content == Content::Decoded && array.filters.is_empty() {
             return None;
         }
-        let known = self.lock().get(&array.key).filter(|file| file.in_use()).cloned();
+        let key = (array.key, content);
+        let known = self.lock().get(&key).filter(|file| file.in_use()).cloned();
         let file = match known {
             Some(file) => file,
             None => {
-                let file = self.cache.file(&name(array, source)?, shape(array)?)?;
-                self.lock().put(array.key, file.clone());
+                let file =
+                    self.cache.file(&name(array, source, content)?, shape(array, content)?)?;
+                self.lock().put(key, file.clone());
                 file
             }
         };
         Some(Spilled { cache: &self.cache, file })
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, LruCache<u128, Arc<BlockFile>>> {
+    fn lock(&self) -> MutexGuard<'_, OpenFiles> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -64,27 +86,31 @@ impl Spilled<'_> {
         self.file.expect(chunks);
     }
 
-    /// A decoded chunk of `size` bytes, if it is there and sound.
-    pub(super) fn read(&self, chunk: u64, size: usize) -> Option<Vec<u8>> {
-        self.cache.read(&self.file, chunk).filter(|bytes| bytes.len() == size)
+    /// A chunk, if it is there and sound.
+    pub(super) fn read(&self, chunk: u64) -> Option<Vec<u8>> {
+        self.cache.read(&self.file, chunk)
     }
 
-    /// Takes a decoded chunk, to be written later.
+    /// Takes a chunk, to be written later.
     pub(super) fn write(&self, chunk: u64, bytes: &Arc<Vec<u8>>) {
         self.cache.write_behind(&self.file, chunk, bytes);
     }
 }
 
-/// All that an array's decoded chunks depend on.
-fn name(array: &Array, source: &dyn ByteSource) -> Option<Vec<u8>> {
+/// All that an array's chunks depend on.
+fn name(array: &Array, source: &dyn ByteSource, content: Content) -> Option<Vec<u8>> {
     let version = source.version(&array.location).ok()??;
     let endian = if cfg!(target_endian = "little") { "little" } else { "big" };
     let fields = (&array.location, version, &array.name, DECODING, endian);
-    postcard::to_stdvec(&(fields, array.dtype.size(), &array.shape, &array.chunk)).ok()
+    postcard::to_stdvec(&(fields, content, array.dtype.size(), &array.shape, &array.chunk)).ok()
 }
 
-fn shape(array: &Array) -> Option<Shape> {
+fn shape(array: &Array, content: Content) -> Option<Shape> {
     let slots = array.grid().try_fold(1u64, u64::checked_mul)?;
-    let slot_bytes = array.bytes_of(&array.chunk).ok()? as u64;
+    let decoded = array.bytes_of(&array.chunk).ok()? as u64;
+    let slot_bytes = match content {
+        Content::Decoded => decoded,
+        Content::Stored => most_stored(decoded),
+    };
     Some(Shape { slots, slot_bytes })
 }

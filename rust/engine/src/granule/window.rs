@@ -3,6 +3,7 @@
 use std::iter::{from_fn, successors};
 use std::ops::Range;
 
+use super::Ahead;
 use super::array::Array;
 use super::block::{Block, Cells};
 use super::chunks::{self, Chunk, Chunks, StoredChunk};
@@ -93,9 +94,12 @@ pub(super) fn touched(view: &View<'_>) -> Result<Vec<Vec<StoredChunk>>> {
     view.batches().map(|batch| chunks::stored(view.array, &batch)).collect()
 }
 
-/// Decodes what the view touches, for the cache to keep.
-pub(super) fn prefetch(chunks: &Chunks, view: &View<'_>) -> Result<()> {
-    view.batches().try_for_each(|batch| chunks.fetch(view.array, &batch).map(drop))
+/// Gets what the view touches, for the caches to keep.
+pub(super) fn prefetch(chunks: &Chunks, view: &View<'_>, ahead: Ahead) -> Result<()> {
+    view.batches().try_for_each(|batch| match ahead {
+        Ahead::Download => chunks.download(view.array, &batch),
+        Ahead::Decode => chunks.fetch(view.array, &batch).map(drop),
+    })
 }
 
 /// Converts the rectangle into `out`, row-major.

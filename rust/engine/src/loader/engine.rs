@@ -1,10 +1,11 @@
 //! The engine: a plan, and what it takes to render any of its queries.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 
+use super::download::Downloads;
 use super::telemetry::{Stats, Telemetry};
 use crate::catalog::Catalog;
 use crate::collate::{CellMut, ColumnKind, GridShape, Outcome, SlabPool};
@@ -14,8 +15,8 @@ use crate::granule::GranuleReader;
 use crate::plan::{DayCandidates, Selector};
 use crate::query::Query;
 use crate::render::{
-    Day, GridRule, NativePatch, PointRow, Rules, TemporalAgg, Tile, prefetch, render,
-    render_native, select_points,
+    Day, GridRule, NativePatch, PointRow, Rules, TemporalAgg, Tile, render, render_native,
+    select_points,
 };
 use crate::store::{DiskCache, DiskCacheOptions, DiskCacheStats, Location, StorageOptions, Store};
 use crate::variable::{Geometry, Variable};
@@ -210,7 +211,12 @@ pub struct Engine {
     telemetry: Telemetry,
     /// Why there is no disk cache although there should be one.
     no_disk_cache: Option<String>,
+    /// Of remote datasets: the threads that wait for them, started by the first read.
+    downloads: OnceLock<Result<Downloads>>,
 }
+
+/// Threads that wait for a remote store at most.
+const MAX_DOWNLOADS: usize = 64;
 
 /// Idle batch memory that an engine keeps at most.
 const IDLE_SLAB_BYTES: usize = 256 << 20;
@@ -236,7 +242,8 @@ impl Engine {
         let checked = plan.catalog.granules().iter().map(|_| AtomicBool::new(false)).collect();
         let telemetry = Telemetry::new(plan.requests.len());
         let slabs = SlabPool::new(IDLE_SLAB_BYTES);
-        Self { plan, selectors, reader, store, checked, slabs, telemetry, no_disk_cache }
+        let downloads = OnceLock::new();
+        Self { plan, selectors, reader, store, checked, slabs, telemetry, no_disk_cache, downloads }
     }
 
     /// The plan.
@@ -250,6 +257,20 @@ impl Engine {
         let disk_cache = self.reader.disk_cache_stats();
         let disk_cache = disk_cache.unwrap_or(DiskCacheStats { failure, ..Default::default() });
         self.telemetry.snapshot(self.reader.stats(), disk_cache, self.store.traffic())
+    }
+
+    pub(super) fn reader(&self) -> &GranuleReader {
+        &self.reader
+    }
+
+    /// The threads that wait for a remote dataset; `None` for a local one, which needs none.
+    pub(super) fn downloads(&self) -> Result<Option<&Downloads>> {
+        if !self.plan.catalog.is_remote() {
+            return Ok(None);
+        }
+        let threads = self.plan.storage.policy.concurrency.min(MAX_DOWNLOADS);
+        let made = self.downloads.get_or_init(|| Downloads::new(threads));
+        made.as_ref().map(Some).map_err(Clone::clone)
     }
 
     /// Memory for batches.
@@ -287,21 +308,6 @@ impl Engine {
         }
     }
 
-    /// Decodes what rendering a query will need. Errors are left to the rendering.
-    pub(super) fn prefetch(&self, query: usize) {
-        let query = &self.plan.queries[query];
-        for (request, wanted) in self.plan.requests.iter().enumerate() {
-            let days = self.candidates(query, request);
-            if wanted.variable.geometry == Geometry::Grid && !days.is_empty() {
-                let shape = wanted.shape.unwrap_or_default();
-                let _ = self.telemetry.timed(request, || {
-                    self.open_days(&days, request)
-                        .and_then(|days| prefetch(&self.reader, &days, query, shape, &wanted.rules))
-                });
-            }
-        }
-    }
-
     /// Renders one sample; `shapes` gives each gridded variable's pixels, `None` its native cells.
     pub fn sample(&self, index: usize, shapes: &[Option<(usize, usize)>]) -> Result<Sample> {
         let query = self.plan.queries.get(index).ok_or_else(|| {
@@ -310,6 +316,7 @@ impl Engine {
                 self.plan.queries.len()
             ))
         })?;
+        self.download(index, shapes)?;
         let mut files = Vec::new();
         let mut columns = Vec::with_capacity(self.plan.requests.len());
         for (request, wanted) in self.plan.requests.iter().enumerate() {
@@ -421,7 +428,7 @@ impl Engine {
     }
 
     /// Where a granule lies. An archive's entry is checked against its local header once.
-    fn locate(&self, granule: u32) -> Result<Location> {
+    pub(super) fn locate(&self, granule: u32) -> Result<Location> {
         let catalog = &self.plan.catalog;
         let entry = &catalog.granules()[granule as usize];
         let checked = &self.checked[granule as usize];

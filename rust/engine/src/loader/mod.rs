@@ -2,7 +2,9 @@
 
 mod cost;
 mod decode_ahead;
+mod download;
 mod engine;
+mod prefetch;
 mod stream;
 mod telemetry;
 

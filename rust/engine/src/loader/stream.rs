@@ -20,6 +20,7 @@ use super::engine::Engine;
 use crate::collate::{Collated, ColumnKind, Row};
 use crate::error::{Error, Result};
 use crate::export::{batch_schema, record_batch};
+use crate::granule::Ahead;
 use crate::plan::{Cursor, Order, PlanDigests, Sequence, Slot};
 use crate::store::interrupt;
 
@@ -49,6 +50,9 @@ pub struct StreamOptions {
     pub prefetch_bytes: usize,
 }
 
+/// Steps of a remote dataset that are under way at least, if memory allows: their downloads overlap.
+const STEPS_UNDER_WAY: usize = 16;
+
 /// Threads of a stream at most, unless it is told: enough for thousands of samples a second.
 const MAX_THREADS: usize = 32;
 
@@ -76,7 +80,7 @@ pub enum Poll {
 /// The batches of one epoch. Dropping it stops the work.
 pub struct Stream {
     shared: Arc<Shared>,
-    pool: ThreadPool,
+    pool: Arc<ThreadPool>,
     /// The next step to start.
     next: u64,
     stride: u64,
@@ -84,7 +88,7 @@ pub struct Stream {
     steps: Option<u64>,
     depth: usize,
     ahead: VecDeque<Receiver<Result<RecordBatch>>>,
-    decode_ahead: DecodeAhead,
+    decode_ahead: Option<DecodeAhead>,
 }
 
 /// What the tasks of a stream share.
@@ -121,12 +125,16 @@ impl Stream {
             .num_threads(options.pool_threads())
             .thread_name(|i| format!("oceanarrow-{i}"))
             .build()
+            .map(Arc::new)
             .map_err(|e| Error::io(format!("cannot start the loader's threads: {e}")))?;
         let rows = options.rows.end.saturating_sub(options.rows.start) as usize;
-        let depth = (options.prefetch_bytes / batch_bytes(&kinds, rows).max(1))
-            .clamp(1, 2 * pool.current_num_threads() + 2);
+        let remote = engine.plan().catalog.is_remote();
+        let most = if remote { STEPS_UNDER_WAY } else { 0 }.max(2 * pool.current_num_threads() + 2);
+        let depth = (options.prefetch_bytes / batch_bytes(&kinds, rows).max(1)).clamp(1, most);
         let steps = options.order.steps_left(options.lane_offset);
-        let decode_ahead = DecodeAhead::new(&options.order, options.lane_offset, options.stride);
+        // Whole windows ahead are too much to ask of a network; the steps under way must do.
+        let decode_ahead = (!remote)
+            .then(|| DecodeAhead::new(&options.order, options.lane_offset, options.stride));
         let shared = Arc::new(Shared {
             engine,
             sequence: Sequence::new(options.order),
@@ -150,7 +158,7 @@ impl Stream {
     /// Waits up to `timeout` for the next batch.
     pub fn poll(&mut self, timeout: Duration) -> Result<Poll> {
         while self.ahead.len() < self.depth && self.steps.is_none_or(|steps| self.next < steps) {
-            self.start(self.next);
+            self.start(self.next)?;
             self.next += self.stride;
         }
         let Some(first) = self.ahead.front() else { return Ok(Poll::End) };
@@ -166,25 +174,42 @@ impl Stream {
         }
     }
 
-    /// Hands a step to the pool.
-    fn start(&mut self, step: u64) {
+    /// Hands a step to the pool, once what it needs of a remote dataset has arrived.
+    fn start(&mut self, step: u64) -> Result<()> {
         let (sender, receiver) = bounded(1);
-        let shared = self.shared.clone();
-        self.pool.spawn(move || {
+        let (shared, pool) = (self.shared.clone(), self.pool.clone());
+        let make = move || {
             let made = catch_unwind(AssertUnwindSafe(|| shared.batch(step)));
             let made = made.unwrap_or_else(|_| {
                 Err(Error::internal(format!("step {step} panicked; please report this")))
             });
             // The consumer may have gone.
             let _ = sender.send(made);
-        });
+        };
+        match self.shared.engine.downloads()? {
+            None => pool.spawn(make),
+            Some(downloads) => {
+                let shared = self.shared.clone();
+                let download = move |(query, request, shape)| {
+                    if !shared.cancelled.load(Ordering::Relaxed) {
+                        shared.unless_cancelled(|| {
+                            shared.engine.prefetch(query, request, shape, Ahead::Download);
+                        });
+                    }
+                };
+                downloads.start(self.shared.needs(step), download, move || pool.spawn(make));
+            }
+        }
         self.ahead.push_back(receiver);
         self.start_decoding(step);
+        Ok(())
     }
 
     /// Hands the pool a step's share of what the next window needs.
     fn start_decoding(&mut self, step: u64) {
-        let Some(share) = self.decode_ahead.share(step) else { return };
+        let Some(share) = self.decode_ahead.as_mut().and_then(|ahead| ahead.share(step)) else {
+            return;
+        };
         let (shared, stride, steps) = (self.shared.clone(), self.stride, self.steps);
         self.pool.spawn(move || {
             // A panic would end the process; the batch that needs the same data reports it.
@@ -194,7 +219,7 @@ impl Stream {
                     if shared.cancelled.load(Ordering::Relaxed) {
                         return;
                     }
-                    shared.unless_cancelled(|| shared.engine.prefetch(query));
+                    shared.unless_cancelled(|| shared.engine.decode_ahead(query));
                 }
             }));
         });
@@ -240,6 +265,20 @@ impl Shared {
             }
         }
         wanted.into_iter().map(|(_, query)| query).collect()
+    }
+
+    /// Every (query, variable, pixels) of a step that a file may be needed for.
+    fn needs(&self, step: u64) -> Vec<(usize, usize, (usize, usize))> {
+        let lane_offset = self.lane_offset + step * self.sequence.order().lane_rows();
+        let slots = self.sequence.slots(self.epoch, lane_offset, self.rows.clone());
+        let requests = &self.engine.plan().requests;
+        let shapes: Vec<(usize, usize)> =
+            requests.iter().map(|request| request.shape.unwrap_or_default()).collect();
+        let of_query = |slot: &Slot| {
+            let query = slot.query;
+            shapes.iter().enumerate().map(move |(request, &shape)| (query, request, shape))
+        };
+        slots.iter().flat_map(of_query).collect()
     }
 
     /// Does `work`, whose waits for a remote store end when the stream is dropped.

@@ -18,7 +18,7 @@ mod rules;
 use std::cell::RefCell;
 
 use crate::error::{Error, Result};
-use crate::granule::{GranuleReader, StoredChunk, Unpack};
+use crate::granule::{Ahead, GranuleReader, StoredChunk, Unpack};
 use crate::query::Query;
 use deliver::Delivery;
 use layout::Layout;
@@ -82,17 +82,18 @@ pub fn touched(
     Ok(groups)
 }
 
-/// Decodes what [`render`] would read, for the cache to keep.
+/// Gets what [`render`] would read, for the caches to keep.
 pub fn prefetch(
     reader: &GranuleReader,
     days: &[Day],
     query: &Query,
     shape: (usize, usize),
     rules: &Rules,
+    ahead: Ahead,
 ) -> Result<()> {
     for (day, layout) in layouts(days, query, shape, rules) {
         for (tile, rows, columns) in layout.mosaic.windows(&layout.footprint()) {
-            reader.prefetch(&day.tiles[tile].grid, day.day, rows, columns)?;
+            reader.prefetch(&day.tiles[tile].grid, day.day, rows, columns, ahead)?;
         }
     }
     Ok(())
