@@ -141,11 +141,7 @@ impl Chunks {
                 *chunk = Chunk::Decoded(bytes);
             }
         };
-        let spill = self.spill.as_ref().filter(|_| !duties.is_empty());
-        let spilled = spill.and_then(|spill| spill.of(array, &*self.source));
-        if let Some(spilled) = &spilled {
-            duties = restore(spilled, duties, &mut put);
-        }
+        let spilled = self.restore(array, &mut duties, &mut put);
         self.fulfil(array, duties, spilled.as_ref(), &mut put)?;
         // Only now, with no ticket held, may this thread wait for others.
         for (slot, pending, stored, size) in waits {
@@ -163,6 +159,26 @@ impl Chunks {
             put(slot, bytes);
         }
         Ok(chunks)
+    }
+
+    /// Fulfils the duties whose chunks lie decoded on the disk, leaves the others, and returns where
+    /// they are to go.
+    fn restore(
+        &self,
+        array: &Array,
+        duties: &mut Vec<Duty<'_>>,
+        put: &mut impl FnMut(usize, Arc<Vec<u8>>),
+    ) -> Option<Spilled<'_>> {
+        let spill = self.spill.as_ref().filter(|_| !duties.is_empty())?;
+        let spilled = spill.of(array, &*self.source)?;
+        spilled.expect(duties.iter().map(|duty| duty.stored.linear));
+        for duty in std::mem::take(duties) {
+            match spilled.read(duty.stored.linear, duty.size) {
+                Some(bytes) => put(duty.slot, duty.ticket.fulfil(bytes)),
+                None => duties.push(duty),
+            }
+        }
+        Some(spilled)
     }
 
     fn fulfil(
@@ -217,23 +233,6 @@ impl Chunks {
         }
         Ok(bytes)
     }
-}
-
-/// Fulfils the duties whose chunks lie decoded on the disk, and returns the others.
-fn restore<'c>(
-    spilled: &Spilled<'_>,
-    duties: Vec<Duty<'c>>,
-    put: &mut impl FnMut(usize, Arc<Vec<u8>>),
-) -> Vec<Duty<'c>> {
-    spilled.expect(duties.iter().map(|duty| duty.stored.linear));
-    let mut missing = Vec::new();
-    for duty in duties {
-        match spilled.read(duty.stored.linear, duty.size) {
-            Some(bytes) => put(duty.slot, duty.ticket.fulfil(bytes)),
-            None => missing.push(duty),
-        }
-    }
-    missing
 }
 
 /// What there is to fetch for the chunks at `indexes`; nothing for those inline or never written.
