@@ -45,7 +45,7 @@ pub fn read_window<'py>(
         let lat = grid.lat.get(rows.clone()).unwrap_or_default().to_vec();
         let lon = grid.lon.get(cols.clone()).unwrap_or_default().to_vec();
         let mut data = vec![0.0; lat.len() * lon.len()];
-        reader.window(&grid, day, rows, cols, &mut data)?;
+        reader.values(&grid, day, rows, cols, &mut data)?;
         Ok((lat, lon, data, grid.unit.clone(), reader.stats()))
     })?;
     let result = PyDict::new(py);

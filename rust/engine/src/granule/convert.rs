@@ -9,6 +9,12 @@ pub(super) trait Element: Copy + PartialOrd + Sized + 'static {
     const SIZE: usize;
     const LOW: Self;
     const HIGH: Self;
+    /// The bytes of one number.
+    type Bytes: Copy;
+    /// Numbers as they lie in a chunk, without a rest that is shorter than one.
+    fn split(bytes: &[u8]) -> &[Self::Bytes];
+    /// The number of these bytes.
+    fn join(bytes: Self::Bytes) -> Self;
     fn load(bytes: &[u8]) -> Self;
     fn to_f64(self) -> f64;
     fn to_f32(self) -> f32;
@@ -26,6 +32,15 @@ macro_rules! integer_elements {
             const SIZE: usize = size_of::<$T>();
             const LOW: Self = $T::MIN;
             const HIGH: Self = $T::MAX;
+            type Bytes = [u8; size_of::<$T>()];
+            #[inline(always)]
+            fn split(bytes: &[u8]) -> &[Self::Bytes] {
+                bytes.as_chunks().0
+            }
+            #[inline(always)]
+            fn join(bytes: Self::Bytes) -> Self {
+                $T::from_ne_bytes(bytes)
+            }
             #[inline(always)]
             fn load(bytes: &[u8]) -> Self {
                 bytes.try_into().map_or(0, $T::from_ne_bytes)
@@ -76,6 +91,15 @@ macro_rules! float_elements {
             // Infinities lie outside: they are invalid.
             const LOW: Self = $T::MIN;
             const HIGH: Self = $T::MAX;
+            type Bytes = [u8; size_of::<$T>()];
+            #[inline(always)]
+            fn split(bytes: &[u8]) -> &[Self::Bytes] {
+                bytes.as_chunks().0
+            }
+            #[inline(always)]
+            fn join(bytes: Self::Bytes) -> Self {
+                $T::from_ne_bytes(bytes)
+            }
             #[inline(always)]
             fn load(bytes: &[u8]) -> Self {
                 bytes.try_into().map_or($T::NAN, $T::from_ne_bytes)
@@ -196,6 +220,36 @@ impl Real for f64 {
     }
 }
 
+pub(super) use with_element;
+
+/// Which stored numbers are values: those from `low` to `high` that are none of `fills`.
+pub(super) struct Limits<T> {
+    pub low: T,
+    pub high: T,
+    pub fills: Vec<T>,
+}
+
+impl<T: Element> Limits<T> {
+    pub(super) fn new(packing: &Packing) -> Self {
+        let bounds = (
+            packing.low.map_or(Some(T::LOW), T::at_least),
+            packing.high.map_or(Some(T::HIGH), T::at_most),
+        );
+        // An empty interval where no number of this type lies within the bounds.
+        let (low, high) = match bounds {
+            (Some(low), Some(high)) => (low, high),
+            _ => (T::HIGH, T::LOW),
+        };
+        let mut fills: Vec<T> = Vec::new();
+        for fill in packing.invalid.iter().filter_map(|&number| T::exactly(number)) {
+            if !fills.contains(&fill) {
+                fills.push(fill);
+            }
+        }
+        Self { low, high, fills }
+    }
+}
+
 /// A packing, typed for the loops.
 struct Kernel<T> {
     low: T,
@@ -213,21 +267,7 @@ struct Kernel<T> {
 
 impl<T: Element> Kernel<T> {
     fn new(packing: &Packing) -> Self {
-        let bounds = (
-            packing.low.map_or(Some(T::LOW), T::at_least),
-            packing.high.map_or(Some(T::HIGH), T::at_most),
-        );
-        // An empty interval where no number of this type lies within the bounds.
-        let (low, high) = match bounds {
-            (Some(low), Some(high)) => (low, high),
-            _ => (T::HIGH, T::LOW),
-        };
-        let mut fills: Vec<T> = Vec::new();
-        for fill in packing.invalid.iter().filter_map(|&number| T::exactly(number)) {
-            if !fills.contains(&fill) {
-                fills.push(fill);
-            }
-        }
+        let Limits { low, high, mut fills } = Limits::<T>::new(packing);
         let fill = fills.pop();
         let &Packing { scale, offset, unit_scale, unit_offset, .. } = packing;
         let plain = (scale, offset, unit_scale, unit_offset) == (1.0, 0.0, 1.0, 0.0);

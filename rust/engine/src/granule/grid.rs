@@ -4,12 +4,14 @@ use std::ops::Range;
 
 use super::array::Array;
 use super::axes::{self, Axis};
+use super::block::Window;
 use super::cache::Weigh;
 use super::cf::{Packing, stated_unit};
 use super::chunks::{Chunks, StoredChunk};
 use super::convert::{Converter, Real};
 use super::coordinates::{self, Coordinate, Role};
 use super::hdf5::{File, Variable};
+use super::sums::Summation;
 use super::time::TimeUnit;
 use super::window::{self, Stretch, View};
 use crate::error::{Error, Result};
@@ -28,6 +30,8 @@ pub struct Grid {
     steps: Steps,
     array: Array,
     packing: Packing,
+    /// `None`: stored numbers must be unpacked one by one.
+    summation: Option<Summation>,
 }
 
 /// A stored dimension and the way it runs.
@@ -83,6 +87,7 @@ impl Grid {
             unit: unit_stated,
             steps,
             array,
+            summation: Summation::new(&packing),
             packing,
         })
     }
@@ -123,6 +128,30 @@ impl Grid {
 
     /// See `GranuleReader::window`.
     pub(super) fn window(
+        &self,
+        chunks: &Chunks,
+        day: i32,
+        rows: Range<usize>,
+        cols: Range<usize>,
+    ) -> Result<Window<'_>> {
+        self.check_window(&rows, &cols)?;
+        if let (Some(summation), [step]) = (self.summation, self.steps_of(day).as_slice()) {
+            let view = self.view(*step, rows.clone(), cols.clone());
+            let blocks = window::blocks(chunks, &view, summation.is_valid(&self.array.fill));
+            if let Some(blocks) = blocks.map_err(|e| self.array.blame(e))? {
+                return Window::new(blocks, summation).map_err(|e| self.array.blame(e));
+            }
+        }
+        let width = cols.len();
+        let size = rows.len().checked_mul(width);
+        let size = size.ok_or_else(|| Error::internal("a window exceeds the address space"))?;
+        let mut values = vec![0.0; size];
+        self.values(chunks, day, rows, cols, &mut values)?;
+        Window::of_values(values, width)
+    }
+
+    /// See `GranuleReader::values`.
+    pub(super) fn values(
         &self,
         chunks: &Chunks,
         day: i32,

@@ -3,16 +3,17 @@
 //! ```text
 //!  bytes --> hdf5 (metadata, chunk index)    --> coordinates, axes, time, cf --> Grid, Points
 //!    |                                                                                |
-//!    +-----> chunks (cache, filters) ------> window (convert) --------------> &mut [f32]
+//!    +-----> chunks (cache, filters) ------> window (sums, convert) --------> Window, &mut [f32]
 //! ```
 //!
 //! Opening a file reads its metadata once, through hdf5-reader, and remembers for one variable the
 //! axes, the packing and where each chunk lies. A window then reads only the chunks it touches,
-//! by byte range, and converts only its own rectangle of them. Decoded chunks are kept in their
-//! stored type, and threads that want the same chunk share one decode.
+//! by byte range, and hands out its own rectangle of them as it is stored. Decoded chunks are kept in
+//! their stored type, and threads that want the same chunk share one decode.
 
 mod array;
 mod axes;
+mod block;
 mod cache;
 mod cf;
 mod chunks;
@@ -21,8 +22,10 @@ mod coordinates;
 mod filters;
 mod grid;
 mod hdf5;
+mod inflate;
 mod points;
 mod spill;
+mod sums;
 mod time;
 mod window;
 
@@ -38,9 +41,11 @@ use chunks::Chunks;
 use hdf5::{Blocks, File, Variable};
 use spill::Spill;
 
+pub use block::Window;
 pub use chunks::StoredChunk;
 pub use grid::Grid;
 pub use points::Points;
+pub use sums::Unpack;
 
 /// Descriptions of open variables kept; one takes from a few KiB to a few hundred.
 const GRID_BYTES: usize = 64 << 20;
@@ -127,14 +132,29 @@ impl GranuleReader {
         })
     }
 
-    /// Decodes `rows` x `cols`, indices on `grid.lat` and `grid.lon`, into `out` (row-major, f32 in
-    /// the wanted unit, NaN where invalid). Of several time steps those of `day` (days since
-    /// 1970-01-01) count, as the mean of their valid values; a single one counts on every day.
+    /// The cells of `rows` x `cols`, indices on `grid.lat` and `grid.lon`, as they are stored. Of
+    /// several time steps those of `day` (days since 1970-01-01) count, as the mean of their valid
+    /// values; a single one counts on every day.
     ///
     /// # Errors
-    /// `InvalidInput`: the window leaves the grid, or `out` has another size. `CorruptGranule`: a
-    /// chunk is damaged. `Io`: reading failed.
-    pub fn window(
+    /// `InvalidInput`: the window leaves the grid. `CorruptGranule`: a chunk is damaged. `Io`:
+    /// reading failed.
+    pub fn window<'g>(
+        &self,
+        grid: &'g Grid,
+        day: i32,
+        rows: Range<usize>,
+        cols: Range<usize>,
+    ) -> Result<Window<'g>> {
+        grid.window(&self.chunks, day, rows, cols)
+    }
+
+    /// Decodes the cells of [`GranuleReader::window`] into `out`: row-major, f32 in the wanted unit,
+    /// NaN where invalid.
+    ///
+    /// # Errors
+    /// As [`GranuleReader::window`]; `InvalidInput` also if `out` has another size.
+    pub fn values(
         &self,
         grid: &Grid,
         day: i32,
@@ -142,7 +162,7 @@ impl GranuleReader {
         cols: Range<usize>,
         out: &mut [f32],
     ) -> Result<()> {
-        grid.window(&self.chunks, day, rows, cols, out)
+        grid.values(&self.chunks, day, rows, cols, out)
     }
 
     /// Decodes the chunks that [`GranuleReader::window`] would use, for the cache to keep.

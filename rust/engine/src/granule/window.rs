@@ -4,6 +4,7 @@ use std::iter::{from_fn, successors};
 use std::ops::Range;
 
 use super::array::Array;
+use super::block::{Block, Cells};
 use super::chunks::{self, Chunk, Chunks, StoredChunk};
 use super::convert::{Converter, Real};
 use crate::error::{Error, Result};
@@ -130,6 +131,89 @@ fn following(index: &[u64], ranges: &[Range<u64>]) -> Option<Vec<u64>> {
     None
 }
 
+/// The part of one chunk that lies in a view.
+struct Part {
+    /// Stored rows.
+    stored_rows: Range<u64>,
+    /// Where its columns lie in the view.
+    columns: Range<usize>,
+    /// The chunk's element at the first stored row and column.
+    first: usize,
+    /// Elements from a stored row to the next.
+    row_stride: usize,
+    /// Elements from a stored column to the next.
+    column_stride: usize,
+}
+
+impl Part {
+    /// `None` where the chunk does not reach into the view.
+    fn new(view: &View<'_>, index: &[u64]) -> Option<Self> {
+        let extents = view.array.extents(index);
+        let (mut columns, mut column_stride) = (0..1, 1);
+        let (mut stored_rows, mut row_stride) = (0..1, 0);
+        let (mut stride, mut first) = (1u64, 0u64);
+        for dim in (0..extents.len()).rev() {
+            let (extent, origin) = (extents[dim], index[dim] * view.array.chunk[dim]);
+            let wanted = view.range(dim);
+            let part = wanted.start.max(origin)..wanted.end.min(origin + extent);
+            if part.is_empty() {
+                return None;
+            }
+            first += (part.start - origin) * stride;
+            if dim == view.cols.dim {
+                (columns, column_stride) = (view.cols.place(&part), stride);
+            } else if view.rows.as_ref().is_some_and(|rows| rows.dim == dim) {
+                (stored_rows, row_stride) = (part, stride);
+            }
+            stride *= extent;
+        }
+        Some(Self {
+            stored_rows,
+            columns: columns.start as usize..columns.end as usize,
+            first: first as usize,
+            row_stride: row_stride as usize,
+            column_stride: column_stride as usize,
+        })
+    }
+}
+
+/// The blocks of a view whose columns lie one after another as they are stored, from west to east;
+/// `None` for other views. Chunks never written are left out unless the fill value is valid.
+pub(super) fn blocks<'a>(
+    chunks: &Chunks,
+    view: &View<'a>,
+    fill_is_valid: bool,
+) -> Result<Option<Vec<Block<'a>>>> {
+    let adjacent = view.array.chunk.iter().skip(view.cols.dim + 1).all(|&extent| extent == 1);
+    let Some(rows) = view.rows.as_ref().filter(|_| adjacent && !view.cols.reversed) else {
+        return Ok(None);
+    };
+    let element = view.array.dtype.size();
+    let mut blocks = Vec::new();
+    for batch in view.batches() {
+        let fetched = chunks.fetch(view.array, &batch)?;
+        for (chunk, index) in fetched.into_iter().zip(&batch) {
+            let Some(part) = Part::new(view, index) else { continue };
+            let placed = rows.place(&part.stored_rows);
+            let pitch = part.row_stride * element;
+            let last = part.stored_rows.end.saturating_sub(part.stored_rows.start + 1) as usize;
+            let first = part.first * element + if rows.reversed { last * pitch } else { 0 };
+            let pitch = if rows.reversed { -(pitch as isize) } else { pitch as isize };
+            let (cells, first, pitch) = match chunk {
+                Chunk::Inline(bytes) => (Cells::Inline(bytes), first, pitch),
+                Chunk::Decoded(bytes) => (Cells::Decoded(bytes), first, pitch),
+                Chunk::Unwritten if !fill_is_valid => continue,
+                Chunk::Unwritten => {
+                    (Cells::Filled(view.array.fill.repeat(part.columns.len())), 0, 0)
+                }
+            };
+            let rows = placed.start as usize..placed.end as usize;
+            blocks.push(Block { rows, columns: part.columns, cells, first, pitch });
+        }
+    }
+    Ok(Some(blocks))
+}
+
 /// Converts the part of one chunk that lies in the view.
 fn paste<O: Real>(
     view: &View<'_>,
@@ -139,48 +223,28 @@ fn paste<O: Real>(
     out: &mut [O],
     gather: &mut Vec<u8>,
 ) -> Result<()> {
-    let array = view.array;
-    let extents = array.extents(index);
-    let mut strides = vec![1u64; extents.len()];
-    let mut parts = vec![0..0; extents.len()];
-    let mut stride = 1u64;
-    let mut first = 0u64;
-    for dim in (0..extents.len()).rev() {
-        let (extent, origin) = (extents[dim], index[dim] * array.chunk[dim]);
-        let wanted = view.range(dim);
-        let part = wanted.start.max(origin)..wanted.end.min(origin + extent);
-        if part.is_empty() {
-            return Ok(());
-        }
-        strides[dim] = stride;
-        first += (part.start - origin) * stride;
-        stride *= extent;
-        parts[dim] = part;
-    }
+    let Some(part) = Part::new(view, index) else { return Ok(()) };
     let bytes = match chunk {
         Chunk::Inline(bytes) => Some(*bytes),
         Chunk::Decoded(bytes) => Some(bytes.as_slice()),
         Chunk::Unwritten => None,
     };
-    let blank = converter.one(&array.fill);
-    let cols = view.cols.place(&parts[view.cols.dim]);
-    let col_stride = strides[view.cols.dim] as usize;
-    let row_part = view.rows.as_ref().map_or(0..1, |rows| parts[rows.dim].clone());
-    let row_stride = view.rows.as_ref().map_or(0, |rows| strides[rows.dim]);
-    let width = view.cols.len();
-    for row in row_part.clone() {
-        let to = view.rows.as_ref().map_or(0, |rows| rows.place(&(row..row + 1)).start) * width;
-        let target = out.get_mut((to + cols.start) as usize..(to + cols.end) as usize);
+    let blank = converter.one(&view.array.fill);
+    let (width, element) = (view.cols.len() as usize, view.array.dtype.size());
+    for (step, row) in part.stored_rows.clone().enumerate() {
+        let to = view.rows.as_ref().map_or(0, |rows| rows.place(&(row..row + 1)).start) as usize;
+        let to = to * width;
+        let target = out.get_mut(to + part.columns.start..to + part.columns.end);
         let target = target.ok_or_else(|| Error::internal("a row lies outside the window"))?;
         let Some(bytes) = bytes else {
             target.fill(blank);
             continue;
         };
-        let from = (first + (row - row_part.start) * row_stride) as usize * array.dtype.size();
-        let needed = ((target.len() - 1) * col_stride + 1) * array.dtype.size();
+        let from = (part.first + step * part.row_stride) * element;
+        let needed = ((target.len() - 1) * part.column_stride + 1) * element;
         let source = bytes.get(from..from + needed);
         let source = source.ok_or_else(|| Error::corrupt("a chunk is shorter than its shape"))?;
-        converter.strided(source, col_stride, target, gather);
+        converter.strided(source, part.column_stride, target, gather);
         if view.cols.reversed {
             target.reverse();
         }

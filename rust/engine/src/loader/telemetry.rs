@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use crate::granule::GranuleStats;
 use crate::store::DiskCacheStats;
@@ -19,6 +20,8 @@ pub struct Stats {
     pub masked: u64,
     /// Unreadable granules, each with its reason.
     pub unreadable: BTreeMap<String, String>,
+    /// Seconds that threads worked on each requested variable: opening, decoding, rendering.
+    pub seconds: Vec<f64>,
     /// What the granule stage has done.
     pub granule: GranuleStats,
     /// What the disk cache has done.
@@ -26,14 +29,40 @@ pub struct Stats {
 }
 
 /// The live counters.
-#[derive(Default)]
 pub(super) struct Telemetry {
     samples: AtomicU64,
     masked: AtomicU64,
     unreadable: Mutex<BTreeMap<String, String>>,
+    /// Nanoseconds a requested variable.
+    worked: Vec<AtomicU64>,
 }
 
 impl Telemetry {
+    /// Counters at 0, for so many requested variables.
+    pub(super) fn new(requests: usize) -> Self {
+        Self {
+            samples: AtomicU64::new(0),
+            masked: AtomicU64::new(0),
+            unreadable: Mutex::default(),
+            worked: (0..requests).map(|_| AtomicU64::new(0)).collect(),
+        }
+    }
+
+    /// Does `work` on the account of a requested variable.
+    pub(super) fn timed<T>(&self, request: usize, work: impl FnOnce() -> T) -> T {
+        let start = Instant::now();
+        let done = work();
+        if let Some(worked) = self.worked.get(request) {
+            worked.fetch_add(start.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        }
+        done
+    }
+
+    /// The nanoseconds that a requested variable has taken so far.
+    pub(super) fn worked(&self, request: usize) -> u64 {
+        self.worked.get(request).map_or(0, |worked| worked.load(Ordering::Relaxed))
+    }
+
     pub(super) fn count_samples(&self, n: usize) {
         self.samples.fetch_add(n as u64, Ordering::Relaxed);
     }
@@ -51,6 +80,7 @@ impl Telemetry {
             samples: self.samples.load(Ordering::Relaxed),
             masked: self.masked.load(Ordering::Relaxed),
             unreadable: self.unreadable.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            seconds: (0..self.worked.len()).map(|i| self.worked(i) as f64 / 1e9).collect(),
             granule,
             disk_cache,
         }

@@ -10,8 +10,6 @@ const TOLERANCE: f64 = 1e-3;
 #[derive(Clone, Debug)]
 pub struct Axis {
     centres: Vec<f64>,
-    /// `gap[i]`: nothing lies between centres `i` and `i + 1`.
-    gap: Vec<bool>,
 }
 
 /// Where a point lies on an axis: its two neighbours and the weight of the upper one.
@@ -34,27 +32,114 @@ pub struct Centre {
     pub cell: f64,
 }
 
+/// Where the centres of a stretch went on a joined axis: ascending indices.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Places {
+    /// One after another.
+    Run(Range<usize>),
+    /// With others in between.
+    Scattered(Vec<usize>),
+}
+
+impl Places {
+    fn new(indices: Vec<usize>) -> Self {
+        match (indices.first(), indices.last()) {
+            (Some(&first), Some(&last)) if last - first + 1 == indices.len() => {
+                Self::Run(first..last + 1)
+            }
+            _ => Self::Scattered(indices),
+        }
+    }
+
+    /// Where the centres at `positions` went.
+    pub fn part(&self, positions: &Range<usize>) -> Self {
+        match self {
+            Self::Run(all) => Self::Run(all.start + positions.start..all.start + positions.end),
+            Self::Scattered(all) => Self::new(all[positions.clone()].to_vec()),
+        }
+    }
+
+    /// From the first index to the last.
+    pub fn extent(&self) -> Range<usize> {
+        match self {
+            Self::Run(range) => range.clone(),
+            Self::Scattered(indices) => match (indices.first(), indices.last()) {
+                (Some(&first), Some(&last)) => first..last + 1,
+                _ => 0..0,
+            },
+        }
+    }
+
+    /// The indices, one by one.
+    pub fn iter(&self) -> Box<dyn Iterator<Item = usize> + '_> {
+        match self {
+            Self::Run(range) => Box::new(range.clone()),
+            Self::Scattered(indices) => Box::new(indices.iter().copied()),
+        }
+    }
+
+    /// The positions of the first and the last centre whose index is in `set`, as a range.
+    pub fn span(&self, set: &Indices) -> Option<Range<usize>> {
+        match self {
+            Self::Run(range) => {
+                let hit = set.within(range)?;
+                Some(hit.start - range.start..hit.end - range.start)
+            }
+            Self::Scattered(indices) => {
+                let first = indices.iter().position(|&i| set.contains(i))?;
+                let last = indices.iter().rposition(|&i| set.contains(i))?;
+                Some(first..last + 1)
+            }
+        }
+    }
+}
+
+/// A set of indices on an axis: ascending ranges that do not touch.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Indices(Vec<Range<usize>>);
+
+impl Indices {
+    /// The union of `ranges`, which start in ascending order; but for the last cells of one, the
+    /// next may start in it.
+    pub fn union(ranges: impl Iterator<Item = Range<usize>>) -> Self {
+        let mut runs: Vec<Range<usize>> = Vec::new();
+        for range in ranges.filter(|range| !range.is_empty()) {
+            match runs.last_mut() {
+                Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+                _ => runs.push(range),
+            }
+        }
+        Self(runs)
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn contains(&self, i: usize) -> bool {
+        let run = self.0.partition_point(|run| run.end <= i);
+        self.0.get(run).is_some_and(|run| run.contains(&i))
+    }
+
+    /// From the first to the last index in `range`.
+    fn within(&self, range: &Range<usize>) -> Option<Range<usize>> {
+        let first = self.0.partition_point(|run| run.end <= range.start);
+        let after = self.0.partition_point(|run| run.start < range.end);
+        let runs = self.0.get(first..after)?;
+        let start = runs.first()?.start.max(range.start);
+        Some(start..runs.last()?.end.min(range.end))
+    }
+}
+
 impl Axis {
     /// An axis over strictly ascending centres.
     pub fn new(centres: Vec<f64>) -> Self {
-        let spacing: Vec<f64> = centres.windows(2).map(|w| w[1] - w[0]).collect();
-        let gap = (0..spacing.len())
-            .map(|i| {
-                let below = i.checked_sub(1).map(|j| spacing[j]);
-                let above = spacing.get(i + 1).copied();
-                (below.is_some() || above.is_some())
-                    && [below, above].into_iter().flatten().all(|s| spacing[i] > 2.0 * s)
-            })
-            .collect();
-        Self { centres, gap }
+        Self { centres }
     }
 
     /// Joins stretches of several tiles' axes; also tells where each stretch's centres went.
-    pub fn join(parts: &[Vec<Centre>]) -> (Self, Vec<Vec<usize>>) {
-        if let [only] = parts {
-            let centres = only.iter().map(|centre| centre.x).collect();
-            return (Self::new(centres), vec![(0..only.len()).collect()]);
-        }
+    pub fn join(parts: &[Vec<Centre>]) -> (Self, Vec<Places>) {
         let mut entries: Vec<(Centre, usize, usize)> = parts
             .iter()
             .enumerate()
@@ -74,7 +159,7 @@ impl Axis {
             }
             maps[part][i] = centres.len() - 1;
         }
-        (Self::new(centres), maps)
+        (Self::new(centres), maps.into_iter().map(Places::new).collect())
     }
 
     /// The cell centres.
@@ -82,9 +167,17 @@ impl Axis {
         &self.centres
     }
 
-    /// Where `x` lies; `None` in a gap or more than half a cell outside.
-    pub fn place(&self, x: f64) -> Option<Place> {
-        let above = self.centres.partition_point(|&c| c <= x);
+    /// Where each of `points`, which ascend, lies; `None` in a gap or more than half a cell outside.
+    pub fn places(&self, points: &[f64]) -> impl Iterator<Item = Option<Place>> {
+        let mut above = 0;
+        points.iter().map(move |&x| {
+            above += self.centres.get(above..).map_or(0, |rest| count_while(rest, |c| c <= x));
+            self.place(x, above)
+        })
+    }
+
+    /// Where `x` lies, of which `above` is the first centre beyond.
+    fn place(&self, x: f64, above: usize) -> Option<Place> {
         let edge = |i: usize| Place { lower: i, upper: i, t: 0.0 };
         let Some(lower) = above.checked_sub(1) else {
             return self.reaches(0, x).then(|| edge(0));
@@ -92,36 +185,63 @@ impl Axis {
         if above == self.centres.len() {
             return self.reaches(lower, x).then(|| edge(lower));
         }
-        if self.gap[lower] {
+        if self.gap(lower) {
             return [lower, above].into_iter().find(|&i| self.reaches(i, x)).map(edge);
         }
         let t = (x - self.centres[lower]) / (self.centres[above] - self.centres[lower]);
         Some(if t > 0.0 { Place { lower, upper: above, t } } else { edge(lower) })
     }
 
-    /// Index of the centre nearest to `x`, ties to the lower; `None` where [`Self::place`] is.
-    pub fn nearest(&self, x: f64) -> Option<usize> {
-        let place = self.place(x)?;
+    /// Index of the centre nearest to `x`, ties to the lower, out of where it lies.
+    pub fn nearest(&self, x: f64, place: Place) -> usize {
         let (below, above) = (x - self.centres[place.lower], self.centres[place.upper] - x);
-        Some(if below <= above + 1e-9 { place.lower } else { place.upper })
+        if below <= above + 1e-9 { place.lower } else { place.upper }
     }
 
-    /// Indices of the centres in `[lo, hi)`, or `[lo, hi]` if `closed`.
-    pub fn within(&self, lo: f64, hi: f64, closed: bool) -> (usize, usize) {
+    /// The centres in `[lo, cuts[0])`, `[cuts[0], cuts[1])`, ..., and `[cuts[n - 1], hi]` after the
+    /// last cut; the edges ascend.
+    pub fn bins(&self, lo: f64, cuts: impl Iterator<Item = f64>, hi: f64) -> Vec<Range<usize>> {
+        let mut start = self.centres.partition_point(|&c| c < lo);
+        let mut bins = Vec::with_capacity(cuts.size_hint().0 + 1);
+        for cut in cuts {
+            let rest = self.centres.get(start..).unwrap_or_default();
+            let end = start + count_while(rest, |c| c < cut);
+            bins.push(start..end);
+            start = end;
+        }
+        bins.push(start..self.centres.partition_point(|&c| c <= hi).max(start));
+        bins
+    }
+
+    /// The number of centres in `[lo, hi]`.
+    pub fn count(&self, lo: f64, hi: f64) -> usize {
         let start = self.centres.partition_point(|&c| c < lo);
-        let end = self.centres.partition_point(|&c| c < hi || (closed && c <= hi));
-        (start, end.max(start))
+        self.centres.partition_point(|&c| c <= hi).saturating_sub(start)
+    }
+
+    /// Whether nothing lies between centres `i` and `i + 1`.
+    fn gap(&self, i: usize) -> bool {
+        let spacing = |i: usize| Some(self.centres.get(i + 1)? - self.centres.get(i)?);
+        let Some(here) = spacing(i) else { return false };
+        let beside = [i.checked_sub(1).and_then(spacing), spacing(i + 1)];
+        beside.iter().any(Option::is_some) && beside.iter().flatten().all(|s| here > 2.0 * s)
     }
 
     /// Whether the edge cell `i` of its segment counts at `x`: within half its own spacing.
     fn reaches(&self, i: usize, x: f64) -> bool {
-        let inside = |a: usize, b: usize| {
-            (!self.gap.get(a).copied().unwrap_or(true)).then(|| self.centres[b] - self.centres[a])
+        let inside = |a: usize| {
+            let (from, to) = (self.centres.get(a)?, self.centres.get(a + 1)?);
+            (!self.gap(a)).then_some(to - from)
         };
-        let spacing = i.checked_sub(1).and_then(|j| inside(j, i)).or_else(|| inside(i, i + 1));
+        let spacing = i.checked_sub(1).and_then(inside).or_else(|| inside(i));
         let reach = spacing.map_or(1e-9, |s| s * (0.5 + TOLERANCE));
         self.centres.get(i).is_some_and(|c| (x - c).abs() <= reach)
     }
+}
+
+/// How many leading centres satisfy `test`. Few do, so that they are counted one by one.
+fn count_while(centres: &[f64], test: impl Fn(f64) -> bool) -> usize {
+    centres.iter().position(|&c| !test(c)).unwrap_or(centres.len())
 }
 
 /// The centres of a stretch of a tile's axis, moved by `turn`. Spacings are those of the whole axis,
@@ -148,28 +268,45 @@ pub fn linspace(start: f64, stop: f64, n: usize) -> Vec<f64> {
 mod tests {
     use super::*;
 
+    fn place(axis: &Axis, x: f64) -> Option<Place> {
+        axis.places(&[x]).next().flatten()
+    }
+
     #[test]
     fn places_between_cells_and_within_half_a_cell() {
         let axis = Axis::new(vec![0.5, 1.5, 2.5]);
-        assert_eq!(axis.place(1.0), Some(Place { lower: 0, upper: 1, t: 0.5 }));
-        assert_eq!(axis.place(1.5), Some(Place { lower: 1, upper: 1, t: 0.0 }));
-        assert_eq!(axis.place(0.0).map(|p| (p.lower, p.upper)), Some((0, 0)));
-        assert_eq!(axis.place(3.0).map(|p| p.lower), Some(2));
-        assert_eq!(axis.place(-0.01), None);
-        assert_eq!(axis.place(3.01), None);
-        assert_eq!(axis.nearest(1.0), Some(0));
-        assert_eq!(axis.nearest(1.01), Some(1));
+        let nearest = |x: f64| Some(axis.nearest(x, place(&axis, x)?));
+        assert_eq!(place(&axis, 1.0), Some(Place { lower: 0, upper: 1, t: 0.5 }));
+        assert_eq!(place(&axis, 1.5), Some(Place { lower: 1, upper: 1, t: 0.0 }));
+        assert_eq!(place(&axis, 0.0).map(|p| (p.lower, p.upper)), Some((0, 0)));
+        assert_eq!(place(&axis, 3.0).map(|p| p.lower), Some(2));
+        assert_eq!(place(&axis, -0.01), None);
+        assert_eq!(place(&axis, 3.01), None);
+        assert_eq!(nearest(1.0), Some(0));
+        assert_eq!(nearest(1.01), Some(1));
     }
 
     #[test]
     fn a_missing_tile_is_a_gap() {
         let axis = Axis::new(vec![0.0, 1.0, 2.0, 8.0, 9.0]);
-        assert_eq!(axis.place(2.5).map(|p| (p.lower, p.t)), Some((2, 0.0)));
-        assert_eq!(axis.place(4.0), None);
-        assert_eq!(axis.place(7.6).map(|p| p.lower), Some(3));
-        assert!(Axis::new(vec![0.0, 5.0]).place(2.0).is_some());
+        assert_eq!(place(&axis, 2.5).map(|p| (p.lower, p.t)), Some((2, 0.0)));
+        assert_eq!(place(&axis, 4.0), None);
+        assert_eq!(place(&axis, 7.6).map(|p| p.lower), Some(3));
+        assert!(place(&Axis::new(vec![0.0, 5.0]), 2.0).is_some());
         // Spacings that grow smoothly are no gap.
-        assert!(Axis::new(vec![0.0, 1.0, 2.5, 5.0]).place(4.0).is_some());
+        assert!(place(&Axis::new(vec![0.0, 1.0, 2.5, 5.0]), 4.0).is_some());
+    }
+
+    #[test]
+    fn sets_of_indices_span_what_they_share_with_a_stretch() {
+        let set = Indices::union([1..2, 2..3, 2..4, 6..8, 7..7].into_iter());
+        assert_eq!(set, Indices(vec![1..4, 6..8]));
+        assert_eq!(Places::Run(2..7).span(&set), Some(0..5));
+        assert_eq!(Places::Run(4..6).span(&set), None);
+        assert_eq!(Places::Run(8..9).span(&set), None);
+        assert_eq!(Places::new(vec![0, 3, 5, 9]).span(&set), Some(1..2));
+        assert_eq!(Places::new(vec![0, 4]).span(&set), None);
+        assert_eq!(Places::new(vec![4, 5]), Places::Run(4..6));
     }
 
     #[test]
@@ -178,7 +315,7 @@ mod tests {
         let (axis, maps) =
             Axis::join(&[whole(&[0.0, 1.0, 2.0]), whole(&[2.0005, 3.0]), whole(&[0.0, 1.0])]);
         assert_eq!(axis.centres(), [0.0, 1.0, 2.0, 3.0]);
-        assert_eq!(maps, [vec![0, 1, 2], vec![2, 3], vec![0, 1]]);
+        assert_eq!(maps, [0..3, 2..4, 0..2].map(Places::Run));
         let (axis, _) = Axis::join(&[whole(&[0.0, 1.0]), whole(&[1.002, 2.0])]);
         assert_eq!(axis.centres().len(), 4);
         // Of each tile only one centre is near: they are two cells all the same.

@@ -2,71 +2,63 @@
 
 use std::ops::Range;
 
-use super::axis::Axis;
+use super::axis::{Axis, Indices, Place, Places};
 
-/// An output index's two cells and their weights; both weights 0: no cell.
+/// An output index's cell and the next one, and their weights; both 0: no cell.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Tap {
     /// Index of the lower cell.
-    pub lower: usize,
-    /// Index of the upper cell.
-    pub upper: usize,
-    /// Weight of the lower cell.
-    pub w_lower: f64,
-    /// Weight of the upper cell.
-    pub w_upper: f64,
+    pub cell: usize,
+    /// Weights of the cell and of the one above it.
+    pub weights: [f64; 2],
 }
 
 impl Tap {
     fn one(cell: usize) -> Self {
-        Self { lower: cell, upper: cell, w_lower: 1.0, w_upper: 0.0 }
+        Self { cell, weights: [1.0, 0.0] }
     }
 
-    fn two(lower: usize, upper: usize, t: f64) -> Self {
-        Self { lower, upper, w_lower: 1.0 - t, w_upper: t }
+    fn two(cell: usize, t: f64) -> Self {
+        Self { cell, weights: [1.0 - t, t] }
+    }
+
+    /// The first of the cells that carry weight, and the weights of those that do.
+    pub fn run(&self) -> (usize, &[f64]) {
+        let [lower, upper] = self.weights;
+        let skipped = usize::from(lower == 0.0);
+        let end = if upper == 0.0 { 1 } else { 2 };
+        (self.cell + skipped, self.weights.get(skipped..end).unwrap_or_default())
     }
 }
 
 /// Weights of one output axis: two taps an index, or runs of cells to average.
 #[derive(Clone, Debug)]
 pub struct Kernel {
-    /// Interpolation, for every index.
+    /// Interpolation, for every index; empty where each index has a footprint that holds a cell.
     pub taps: Vec<Tap>,
-    /// Footprints `[start, end)`, for every index; empty where no centre lies inside. `None`:
-    /// interpolation only.
-    pub bins: Option<Vec<(usize, usize)>>,
+    /// Footprints, for every index; empty where no centre lies inside. `None`: interpolation only.
+    pub bins: Option<Vec<Range<usize>>>,
 }
 
 impl Kernel {
     /// Linear interpolation at `points`.
     pub fn linear(axis: &Axis, points: &[f64]) -> Self {
-        let taps = points
-            .iter()
-            .map(|&x| axis.place(x).map_or(Tap::default(), |p| Tap::two(p.lower, p.upper, p.t)))
-            .collect();
-        Self { taps, bins: None }
+        let tap = |place: Option<Place>| place.map_or(Tap::default(), |p| Tap::two(p.lower, p.t));
+        Self { taps: axis.places(points).map(tap).collect(), bins: None }
     }
 
     /// The nearest cell at `points`.
     pub fn nearest(axis: &Axis, points: &[f64]) -> Self {
-        let taps =
-            points.iter().map(|&x| axis.nearest(x).map_or(Tap::default(), Tap::one)).collect();
-        Self { taps, bins: None }
+        let tap = |(place, &x): (Option<Place>, &f64)| {
+            place.map_or(Tap::default(), |place| Tap::one(axis.nearest(x, place)))
+        };
+        Self { taps: axis.places(points).zip(points).map(tap).collect(), bins: None }
     }
 
-    /// Means over the footprints of `points` within `[lo, hi]`, with linear taps beside them.
+    /// Means over the footprints of `points` within `[lo, hi]`.
     pub fn area(axis: &Axis, points: &[f64], lo: f64, hi: f64) -> Self {
-        let mut start = lo;
-        let bins = (0..points.len())
-            .map(|i| {
-                let last = i + 1 == points.len();
-                let end = if last { hi } else { (points[i] + points[i + 1]) / 2.0 };
-                let bin = axis.within(start, end, last);
-                start = end;
-                bin
-            })
-            .collect();
-        Self { bins: Some(bins), ..Self::linear(axis, points) }
+        let cuts = points.windows(2).map(|pair| (pair[0] + pair[1]) / 2.0);
+        Self { taps: Vec::new(), bins: Some(axis.bins(lo, cuts, hi)) }
     }
 
     /// `torch.nn.functional.interpolate(mode="bilinear", align_corners=False)` along one axis of
@@ -76,7 +68,7 @@ impl Kernel {
             .into_iter()
             .map(|x| {
                 let lower = x as usize;
-                Tap::two(lower, (lower + 1).min(cells - 1), x - lower as f64)
+                Tap::two(lower, x - lower as f64)
             })
             .collect();
         Self { taps, bins: None }
@@ -93,9 +85,8 @@ impl Kernel {
 
     /// `torch.nn.functional.adaptive_avg_pool2d` along one axis.
     pub fn adaptive_pool(cells: usize, size: usize) -> Self {
-        let bins =
-            (0..size).map(|i| (i * cells / size, ((i + 1) * cells).div_ceil(size))).collect();
-        Self { taps: vec![Tap::default(); size], bins: Some(bins) }
+        let bins = (0..size).map(|i| i * cells / size..((i + 1) * cells).div_ceil(size)).collect();
+        Self { taps: Vec::new(), bins: Some(bins) }
     }
 
     /// One output index a cell.
@@ -111,23 +102,53 @@ impl Kernel {
             cells[lower] + (x - lower as f64) * (cells[upper] - cells[lower])
         };
         match &self.bins {
-            Some(bins) => bins.iter().map(|&(a, b)| at((a + b - 1) as f64 / 2.0)).collect(),
+            Some(bins) => {
+                bins.iter().map(|bin| at((bin.start + bin.end - 1) as f64 / 2.0)).collect()
+            }
             None => self
                 .taps
                 .iter()
-                .map(|tap| cells[tap.lower] * tap.w_lower + cells[tap.upper] * tap.w_upper)
+                .map(|tap| {
+                    let (first, weights) = tap.run();
+                    cells[first..].iter().zip(weights).map(|(x, w)| x * w).sum()
+                })
                 .collect(),
         }
     }
 
     /// The number of output indices.
     pub fn len(&self) -> usize {
-        self.taps.len()
+        self.bins.as_ref().map_or(self.taps.len(), Vec::len)
     }
 
-    /// Whether the footprint of index `i` holds a cell.
-    pub fn has_bin(&self, i: usize) -> bool {
-        self.bins.as_ref().is_some_and(|bins| bins[i].0 < bins[i].1)
+    /// The footprint of index `i`, if it holds a cell.
+    pub fn bin(&self, i: usize) -> Option<Range<usize>> {
+        self.bins.as_ref()?.get(i).filter(|bin| !bin.is_empty()).cloned()
+    }
+
+    /// The most cells that a footprint holds.
+    pub fn longest_bin(&self) -> usize {
+        self.bins.iter().flatten().map(ExactSizeIterator::len).max().unwrap_or(0)
+    }
+
+    /// Whether the footprint of each index holds a cell.
+    pub fn is_binned(&self) -> bool {
+        self.bins.as_ref().is_some_and(|bins| bins.iter().all(|bin| !bin.is_empty()))
+    }
+
+    /// The cells that carry weight in the interpolation of those indices that `keep` names.
+    fn tapped(&self, keep: impl Fn(usize) -> bool) -> Indices {
+        let kept = self.taps.iter().enumerate().filter(|(i, _)| keep(*i));
+        let cells = kept.map(|(_, tap)| {
+            let (first, weights) = tap.run();
+            first..first + weights.len()
+        });
+        Indices::union(cells)
+    }
+
+    /// The cells of the footprints.
+    fn binned(&self) -> Indices {
+        Indices::union(self.bins.iter().flatten().cloned())
     }
 }
 
@@ -137,65 +158,35 @@ fn half_pixel_positions(cells: usize, size: usize) -> Vec<f64> {
     (0..size).map(|i| ((i as f64 + 0.5) * scale - 0.5).clamp(0.0, (cells - 1) as f64)).collect()
 }
 
-/// A set of cells along one axis, `n` long.
-fn mark(n: usize, cells: impl Iterator<Item = usize>) -> Vec<bool> {
-    let mut set = vec![false; n];
-    cells.for_each(|i| set[i] = true);
-    set
-}
-
 /// Cells of non-zero weight as a union of products (rows x columns) of cell sets.
 pub struct Footprint {
-    products: Vec<(Vec<bool>, Vec<bool>)>,
+    products: Vec<(Indices, Indices)>,
 }
 
 impl Footprint {
-    /// The cells that `rows` x `columns` touch on a grid of `shape` cells.
-    pub fn new(rows: &Kernel, columns: &Kernel, shape: (usize, usize)) -> Self {
-        let tapped = |kernel: &Kernel, n: usize, keep: &dyn Fn(usize) -> bool| {
-            mark(
-                n,
-                kernel.taps.iter().enumerate().filter(|(i, _)| keep(*i)).flat_map(|(_, tap)| {
-                    [(tap.lower, tap.w_lower), (tap.upper, tap.w_upper)]
-                        .into_iter()
-                        .filter(|&(_, w)| w > 0.0)
-                        .map(|(i, _)| i)
-                }),
-            )
-        };
-        let binned = |kernel: &Kernel, n: usize| {
-            mark(n, kernel.bins.iter().flatten().flat_map(|&(a, b)| a..b))
-        };
+    /// The cells that `rows` x `columns` touch.
+    pub fn new(rows: &Kernel, columns: &Kernel) -> Self {
         let all = |_: usize| true;
-        let (h, w) = shape;
-        let products = if rows.bins.is_none() {
-            vec![(tapped(rows, h, &all), tapped(columns, w, &all))]
+        let mut products = if rows.bins.is_none() {
+            vec![(rows.tapped(all), columns.tapped(all))]
         } else {
+            vec![(rows.binned(), columns.binned())]
+        };
+        if rows.bins.is_some() && !(rows.is_binned() && columns.is_binned()) {
             // A pixel averages its footprint where both sides hold a centre, and interpolates
             // where the row's or the column's holds none.
-            vec![
-                (binned(rows, h), binned(columns, w)),
-                (tapped(rows, h, &|i| !rows.has_bin(i)), tapped(columns, w, &all)),
-                (tapped(rows, h, &all), tapped(columns, w, &|i| !columns.has_bin(i))),
-            ]
-        };
-        let any = |set: &[bool]| set.iter().any(|&x| x);
-        Self { products: products.into_iter().filter(|(r, c)| any(r) && any(c)).collect() }
+            let without = |kernel: &Kernel| kernel.tapped(|i| kernel.bin(i).is_none());
+            products.push((without(rows), columns.tapped(all)));
+            products.push((rows.tapped(all), without(columns)));
+        }
+        products.retain(|(r, c)| !r.is_empty() && !c.is_empty());
+        Self { products }
     }
 
     /// The ranges of `rows` x `columns` (positions in the given maps from a tile's indices to the
     /// mosaic's) that carry weight; `None` if the tile carries none.
-    pub fn window(
-        &self,
-        rows: &[usize],
-        columns: &[usize],
-    ) -> Option<(Range<usize>, Range<usize>)> {
-        let span = |map: &[usize], set: &[bool]| {
-            let first = map.iter().position(|&i| set[i])?;
-            let last = map.iter().rposition(|&i| set[i])?;
-            Some(first..last + 1)
-        };
-        self.products.iter().filter_map(|(r, c)| Some((span(rows, r)?, span(columns, c)?))).reduce(
+    pub fn window(&self, rows: &Places, columns: &Places) -> Option<(Range<usize>, Range<usize>)> {
+        self.products.iter().filter_map(|(r, c)| Some((rows.span(r)?, columns.span(c)?))).reduce(
             |(r1, c1), (r2, c2)| {
                 (
                     r1.start.min(r2.start)..r1.end.max(r2.end),
@@ -217,10 +208,10 @@ mod tests {
         let values: Vec<f64> = kernel
             .taps
             .iter()
-            .map(|t| t.lower as f64 * t.w_lower + t.upper as f64 * t.w_upper)
+            .map(|t| t.cell as f64 * t.weights[0] + (t.cell + 1) as f64 * t.weights[1])
             .collect();
         assert_eq!(values, [0.0, 0.25, 0.75, 1.25, 1.75, 2.0]);
-        assert_eq!(Kernel::adaptive_pool(5, 3).bins, Some(vec![(0, 2), (1, 4), (3, 5)]));
+        assert_eq!(Kernel::adaptive_pool(5, 3).bins, Some(vec![0..2, 1..4, 3..5]));
         assert_eq!(
             Kernel::adaptive_pool(5, 3).centres(&[0.0, 1.0, 2.0, 3.0, 4.0]),
             [0.5, 2.0, 3.5]
@@ -231,17 +222,18 @@ mod tests {
     fn footprints_are_half_open_and_the_last_is_closed() {
         let axis = Axis::new(vec![0.0, 1.0, 2.0, 3.0, 4.0]);
         let kernel = Kernel::area(&axis, &[0.0, 2.0, 4.0], 0.0, 4.0);
-        assert_eq!(kernel.bins, Some(vec![(0, 1), (1, 3), (3, 5)]));
+        assert_eq!(kernel.bins, Some(vec![0..1, 1..3, 3..5]));
         let kernel = Kernel::area(&axis, &[0.0], 0.0, 4.0);
-        assert_eq!(kernel.bins, Some(vec![(0, 5)]));
+        assert_eq!(kernel.bins.map(|bins| bins[0].clone()), Some(0..5));
     }
 
     #[test]
     fn footprint_leaves_out_cells_without_weight() {
         let axis = Axis::new(vec![0.0, 1.0, 2.0, 3.0]);
         let kernel = Kernel::linear(&axis, &[1.0, 1.5]);
-        let footprint = Footprint::new(&kernel, &kernel, (4, 4));
-        assert_eq!(footprint.window(&[0, 1, 2, 3], &[0, 1]), Some((1..3, 1..2)));
-        assert_eq!(footprint.window(&[3], &[0, 1]), None);
+        let footprint = Footprint::new(&kernel, &kernel);
+        let run = Places::Run;
+        assert_eq!(footprint.window(&run(0..4), &run(0..2)), Some((1..3, 1..2)));
+        assert_eq!(footprint.window(&run(3..4), &run(0..2)), None);
     }
 }

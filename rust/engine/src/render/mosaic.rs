@@ -3,9 +3,10 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::axis::{Axis, stretch};
+use super::axis::{Axis, Places, stretch};
+use super::field::{Field, Piece};
 use super::kernel::Footprint;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::geo::BBox;
 use crate::granule::{GranuleReader, Grid};
 
@@ -24,9 +25,9 @@ struct Part {
     rows: Range<usize>,
     columns: Range<usize>,
     /// Mosaic index of each of `rows`.
-    row_map: Vec<usize>,
+    row_map: Places,
     /// Mosaic index of each of `columns`.
-    column_map: Vec<usize>,
+    column_map: Places,
 }
 
 /// A part that carries weight, and the positions in its maps that do.
@@ -41,18 +42,6 @@ pub struct Mosaic {
     parts: Vec<Part>,
 }
 
-/// Decoded cells: a range of mosaic rows and columns, NaN where invalid.
-pub struct Cells<'a> {
-    /// The mosaic row of the first row.
-    pub row0: usize,
-    /// The mosaic column of the first column.
-    pub column0: usize,
-    /// The number of columns.
-    pub width: usize,
-    /// Values, row by row.
-    pub values: &'a [f32],
-}
-
 /// Cells that a mosaic keeps beyond the box on each side: interpolation needs one, telling a gap
 /// from a coarse grid the spacings beside it.
 pub const HALO: usize = 3;
@@ -60,24 +49,42 @@ pub const HALO: usize = 3;
 impl Mosaic {
     /// The mosaic of `tiles` within `bbox` and `halo` cells of each tile around it.
     pub fn new(tiles: &[Tile], bbox: &BBox, halo: usize) -> Self {
-        let (mut placed, mut lats, mut lons) = (Vec::new(), Vec::new(), Vec::new());
+        let mut placed = Vec::new();
         for (tile, Tile { grid, .. }) in tiles.iter().enumerate() {
             let rows = span(&grid.lat, bbox.lat_min, bbox.lat_max, halo);
-            if rows.is_empty() {
-                continue;
-            }
-            for (turn, columns) in turns(&grid.lon, bbox, halo) {
-                lats.push(stretch(&grid.lat, rows.clone(), 0.0));
-                lons.push(stretch(&grid.lon, columns.clone(), turn));
-                placed.push((tile, rows.clone(), columns));
+            if !rows.is_empty() {
+                let at = |(turn, columns)| (tile, rows.clone(), turn, columns);
+                placed.extend(turns(&grid.lon, bbox, halo).into_iter().map(at));
             }
         }
+        if let [(tile, rows, turn, columns)] = &placed[..] {
+            let Tile { grid, .. } = &tiles[*tile];
+            return Self {
+                lat: Axis::new(grid.lat[rows.clone()].to_vec()),
+                lon: Axis::new(grid.lon[columns.clone()].iter().map(|x| x + turn).collect()),
+                parts: vec![Part {
+                    tile: *tile,
+                    row_map: Places::Run(0..rows.len()),
+                    column_map: Places::Run(0..columns.len()),
+                    rows: rows.clone(),
+                    columns: columns.clone(),
+                }],
+            };
+        }
+        let (lats, lons): (Vec<_>, Vec<_>) = placed
+            .iter()
+            .map(|(tile, rows, turn, columns)| {
+                let Tile { grid, .. } = &tiles[*tile];
+                let lat = stretch(&grid.lat, rows.clone(), 0.0);
+                (lat, stretch(&grid.lon, columns.clone(), *turn))
+            })
+            .unzip();
         let (lat, row_maps) = Axis::join(&lats);
         let (lon, column_maps) = Axis::join(&lons);
         let parts = placed
             .into_iter()
             .zip(row_maps.into_iter().zip(column_maps))
-            .map(|((tile, rows, columns), (row_map, column_map))| Part {
+            .map(|((tile, rows, _, columns), (row_map, column_map))| Part {
                 tile,
                 rows,
                 columns,
@@ -110,47 +117,27 @@ impl Mosaic {
         self.parts.iter().filter_map(wanted).collect()
     }
 
-    /// Decodes the cells of `footprint` into `buffer`; also tells which tiles (by index) they are
-    /// from. `None` if there is no such cell.
-    pub fn read<'a>(
+    /// The cells of `footprint`; also tells which tiles (by index) they are from.
+    pub fn field<'t>(
         &self,
         reader: &GranuleReader,
-        tiles: &[Tile],
+        tiles: &'t [Tile],
         day: i32,
         footprint: &Footprint,
-        buffer: &'a mut Vec<f32>,
-    ) -> Result<Option<(Cells<'a>, Vec<usize>)>> {
+    ) -> Result<(Field<'t>, Vec<usize>)> {
         let wanted = self.wanted(footprint);
-        let Some((rows, columns)) = extent(&wanted) else { return Ok(None) };
-        let (height, width) = (rows.len(), columns.len());
-        let size = height
-            .checked_mul(width)
-            .ok_or_else(|| Error::internal("a mosaic exceeds the address space"))?;
-        buffer.clear();
-        buffer.resize(size, f32::NAN);
-        if let [(part, r, c)] = &wanted[..] {
-            let (r, c) = part.local(r, c);
-            reader.window(&tiles[part.tile].grid, day, r, c, buffer)?;
-        } else {
-            let mut counts = vec![0u8; size];
-            let mut window = Vec::new();
-            for (part, r, c) in &wanted {
-                let (local_r, local_c) = part.local(r, c);
-                window.clear();
-                window.resize(r.len() * c.len(), f32::NAN);
-                reader.window(&tiles[part.tile].grid, day, local_r, local_c, &mut window)?;
-                for (line, &row) in window.chunks(c.len()).zip(&part.row_map[r.clone()]) {
-                    let start = (row - rows.start) * width;
-                    for (&value, &column) in line.iter().zip(&part.column_map[c.clone()]) {
-                        let at = start + column - columns.start;
-                        merge(&mut buffer[at], &mut counts[at], value);
-                    }
-                }
-            }
+        let mut pieces = Vec::with_capacity(wanted.len());
+        for (part, rows, columns) in &wanted {
+            let (local_rows, local_columns) = part.local(rows, columns);
+            pieces.push(Piece {
+                window: reader.window(&tiles[part.tile].grid, day, local_rows, local_columns)?,
+                rows: part.row_map.part(rows),
+                columns: part.column_map.part(columns),
+            });
         }
         let mut used: Vec<usize> = wanted.iter().map(|(part, ..)| part.tile).collect();
         used.dedup();
-        Ok(Some((Cells { row0: rows.start, column0: columns.start, width, values: buffer }, used)))
+        Ok((Field::new(pieces)?, used))
     }
 }
 
@@ -162,31 +149,6 @@ impl Part {
             self.columns.start + columns.start..self.columns.start + columns.end,
         )
     }
-}
-
-/// A cell present in several tiles: the mean of the valid values.
-fn merge(cell: &mut f32, count: &mut u8, value: f32) {
-    if value.is_nan() {
-        return;
-    }
-    let n = f64::from(*count);
-    *cell = if *count == 0 {
-        value
-    } else {
-        ((f64::from(*cell) * n + f64::from(value)) / (n + 1.0)) as f32
-    };
-    *count = count.saturating_add(1);
-}
-
-/// The mosaic rows and columns that the wanted windows span.
-fn extent(wanted: &[Wanted<'_>]) -> Option<(Range<usize>, Range<usize>)> {
-    let bounds = |map: &[usize], range: &Range<usize>| map[range.start]..map[range.end - 1] + 1;
-    wanted
-        .iter()
-        .map(|(part, r, c)| (bounds(&part.row_map, r), bounds(&part.column_map, c)))
-        .reduce(|(r1, c1), (r2, c2)| {
-            (r1.start.min(r2.start)..r1.end.max(r2.end), c1.start.min(c2.start)..c1.end.max(c2.end))
-        })
 }
 
 /// Indices of the centres in `[lo, hi]` and up to `halo` more on each side.

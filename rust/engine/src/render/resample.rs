@@ -1,117 +1,165 @@
-//! Mask-normalised resampling: every value is a mean over valid cells only.
+//! Mask-normalised resampling, row by row: every value is a mean over valid cells only. The cells
+//! of an output row are summed column by column first; then runs of columns become pixels.
 
+use std::ops::Range;
+
+use super::field::{Columns, Field};
 use super::kernel::{Kernel, Tap};
-use super::mosaic::Cells;
 
-/// One day's result for one pixel.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Pixel {
-    /// The weighted mean of the valid cells; NaN without any.
-    pub value: f64,
-    /// The valid share of the weight.
-    pub support: f64,
+/// One row of pixels before the division: sums and weights that may be added up.
+#[derive(Default)]
+pub struct PixelRow {
+    /// Sums of weight times stored number, over valid cells.
+    pub sums: Vec<f64>,
+    /// Sums of weights, over valid cells.
+    pub weights: Vec<f64>,
+    /// Sums of weights, over all cells.
+    pub full: Vec<f64>,
 }
 
-const NOTHING: Pixel = Pixel { value: f64::NAN, support: 0.0 };
+impl PixelRow {
+    /// `n` pixels without a valid cell yet, out of weights that sum to `full`.
+    pub fn clear(&mut self, n: usize, full: f64) {
+        for (values, value) in
+            [(&mut self.sums, 0.0), (&mut self.weights, 0.0), (&mut self.full, full)]
+        {
+            values.clear();
+            values.resize(n, value);
+        }
+    }
+}
 
-/// Resamples `cells` and hands each pixel (row by row) to `emit`.
+/// Memory that each thread keeps, because fresh pages cost more than the work.
+#[derive(Default)]
+pub struct Scratch {
+    pooled: Columns,
+    tapped: Columns,
+    row: PixelRow,
+    /// The weights of a footprint's rows.
+    ones: Vec<f64>,
+}
+
+/// The most columns of a footprint that are summed without a loop.
+const NARROW: usize = 4;
+
+/// Resamples `field` and hands each row of pixels to `emit`, from south to north.
 pub fn resample(
-    cells: &Cells<'_>,
+    field: &Field<'_>,
     rows: &Kernel,
     columns: &Kernel,
-    mut emit: impl FnMut(usize, Pixel),
+    scratch: &mut Scratch,
+    mut emit: impl FnMut(usize, &PixelRow),
 ) {
-    let width = columns.len();
+    let Scratch { pooled, tapped, row, ones } = scratch;
+    row.clear(columns.len(), 1.0);
+    ones.resize(rows.longest_bin(), 1.0);
+    let first = field.first_column();
+    let across = Across::new(columns, first);
+    let binned = columns.is_binned();
     for i in 0..rows.len() {
-        for j in 0..width {
-            let pixel = match (bin(rows, i), bin(columns, j)) {
-                (Some(r), Some(c)) => footprint_mean(cells, r, c),
-                _ => interpolate(cells, &rows.taps[i], &columns.taps[j]),
-            };
-            emit(i * width + j, pixel);
+        let bin = rows.bin(i);
+        if bin.is_none() || !binned {
+            add_tapped(field, &rows.taps, i, tapped);
+            mix(tapped, &across.taps, 1.0, row);
         }
-    }
-}
-
-/// The non-empty footprint of index `i`.
-fn bin(kernel: &Kernel, i: usize) -> Option<(usize, usize)> {
-    kernel.bins.as_ref().map(|bins| bins[i]).filter(|&(start, end)| start < end)
-}
-
-/// The mean of the valid cells of a footprint.
-fn footprint_mean(cells: &Cells<'_>, rows: (usize, usize), columns: (usize, usize)) -> Pixel {
-    let (mut sum, mut valid) = (0.0, 0u32);
-    for row in rows.0..rows.1 {
-        let start = (row - cells.row0) * cells.width;
-        for &v in
-            &cells.values[start + columns.0 - cells.column0..start + columns.1 - cells.column0]
-        {
-            let is_valid = !v.is_nan();
-            sum += if is_valid { f64::from(v) } else { 0.0 };
-            valid += u32::from(is_valid);
-        }
-    }
-    if valid == 0 {
-        return NOTHING;
-    }
-    let all = (rows.1 - rows.0) * (columns.1 - columns.0);
-    Pixel { value: sum / f64::from(valid), support: f64::from(valid) / all as f64 }
-}
-
-/// The mean of the valid among four neighbours, by their weights.
-fn interpolate(cells: &Cells<'_>, row: &Tap, column: &Tap) -> Pixel {
-    let (mut sum, mut support) = (0.0, 0.0);
-    for (r, w_row) in [(row.lower, row.w_lower), (row.upper, row.w_upper)] {
-        if w_row == 0.0 {
-            continue;
-        }
-        for (c, w_column) in [(column.lower, column.w_lower), (column.upper, column.w_upper)] {
-            if w_column == 0.0 {
-                continue;
+        if let (Some(bin), Some(bins)) = (bin, &columns.bins) {
+            if let Some(next) = rows.bin(i + 1) {
+                field.prefetch(next.start, &ones[..next.len()]);
             }
-            let v = cells.values[(r - cells.row0) * cells.width + c - cells.column0];
-            let weight = if v.is_nan() { 0.0 } else { w_row * w_column };
-            sum += if v.is_nan() { 0.0 } else { weight * f64::from(v) };
-            support += weight;
+            pooled.clear(field.width());
+            field.add(bin.start, &ones[..bin.len()], pooled);
+            match &across.narrow {
+                Some(runs) => mix(pooled, runs, bin.len() as f64, row),
+                None => pool(pooled, bins, first, bin.len() as f64, row),
+            }
         }
+        emit(i, row);
     }
-    if support > 0.0 { Pixel { value: sum / support, support } } else { NOTHING }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::super::axis::Axis;
-    use super::*;
-
-    fn run(values: &[f32], width: usize, rows: &Kernel, columns: &Kernel) -> Vec<Pixel> {
-        let cells = Cells { row0: 0, column0: 0, width, values };
-        let mut out = vec![NOTHING; rows.len() * columns.len()];
-        resample(&cells, rows, columns, |i, pixel| out[i] = pixel);
-        out
+/// Sums the rows of cells that pixel row `i` lies between.
+fn add_tapped(field: &Field<'_>, taps: &[Tap], i: usize, columns: &mut Columns) {
+    if let Some(tap) = taps.get(i + 1) {
+        let (row, weights) = tap.run();
+        field.prefetch(row, weights);
     }
-
-    #[test]
-    fn invalid_neighbours_drop_out_of_the_mean() {
-        let axis = Axis::new(vec![0.0, 1.0]);
-        let kernel = Kernel::linear(&axis, &[0.25]);
-        // Weights 9/16, 3/16, 3/16, 1/16; the second cell is invalid.
-        let out = run(&[1.0, f32::NAN, 3.0, 5.0], 2, &kernel, &kernel);
-        assert_eq!(out[0].support, 13.0 / 16.0);
-        assert!((out[0].value - (9.0 + 9.0 + 5.0) / 13.0).abs() < 1e-12);
+    columns.clear(field.width());
+    if let Some(tap) = taps.get(i) {
+        let (row, weights) = tap.run();
+        field.add(row, weights, columns);
     }
+}
 
-    #[test]
-    fn area_averages_valid_cells_and_interpolates_where_there_are_none() {
-        let axis = Axis::new(vec![0.5, 1.5, 2.5, 3.5]);
-        let rows = Kernel::area(&axis, &[0.0, 4.0], 0.0, 4.0);
-        let columns = Kernel::area(&axis, &[1.9, 2.0, 2.1], 1.9, 2.1);
-        let values: Vec<f32> = (0..16).map(|i| if i == 0 { f32::NAN } else { i as f32 }).collect();
-        // Rows 0 and 1 (2 and 3) lie in the first (second) footprint; no column does: interpolated
-        // at latitude 0, the lowest row's cells 1 and 2.
-        let out = run(&values, 4, &rows, &columns);
-        assert_eq!(out[1].value, 1.5);
-        let out = run(&values, 4, &rows, &rows);
-        assert_eq!(out[0], Pixel { value: (1.0 + 4.0 + 5.0) / 3.0, support: 0.75 });
-        assert_eq!(out[3], Pixel { value: (10.0 + 11.0 + 14.0 + 15.0) / 4.0, support: 1.0 });
+/// `N` columns from one on, and their weights.
+#[derive(Clone, Copy)]
+struct Run<const N: usize> {
+    column: usize,
+    weights: [f64; N],
+    /// The sum of the weights.
+    full: f64,
+}
+
+/// How columns become pixels.
+struct Across {
+    taps: Vec<Run<2>>,
+    /// Footprints where each holds a cell, and few of them.
+    narrow: Option<Vec<Run<NARROW>>>,
+}
+
+impl Across {
+    /// `first` is the kernel's index of the first of the columns.
+    fn new(kernel: &Kernel, first: usize) -> Self {
+        // A tap without weight may lie anywhere.
+        let tap = |tap: &Tap| Run {
+            column: tap.cell.saturating_sub(first),
+            weights: tap.weights,
+            full: 1.0,
+        };
+        let run = |bin: &Range<usize>| Run {
+            column: bin.start.saturating_sub(first),
+            weights: std::array::from_fn(|i| if i < bin.len() { 1.0 } else { 0.0 }),
+            full: bin.len() as f64,
+        };
+        let narrow = kernel.is_binned() && kernel.longest_bin() <= NARROW;
+        Self {
+            taps: kernel.taps.iter().map(tap).collect(),
+            narrow: kernel.bins.as_ref().filter(|_| narrow).map(|b| b.iter().map(run).collect()),
+        }
+    }
+}
+
+/// Weighted sums over a few columns for each pixel; `height` is the weight of all its rows.
+fn mix<const N: usize>(columns: &Columns, runs: &[Run<N>], height: f64, row: &mut PixelRow) {
+    let PixelRow { sums, weights, full } = row;
+    for (((sum, weight), full), run) in sums.iter_mut().zip(weights).zip(full).zip(runs) {
+        let of = |values: &[f64]| -> f64 {
+            let values = values.get(run.column..run.column + N).unwrap_or(&[0.0; N]);
+            run.weights.iter().zip(values).fold(0.0, |total, (w, x)| total + w * x)
+        };
+        *sum = of(&columns.sums);
+        *weight = of(&columns.weights);
+        *full = height * run.full;
+    }
+}
+
+/// Sums over the columns of each footprint that holds some.
+fn pool<'a>(
+    columns: &'a Columns,
+    bins: &[Range<usize>],
+    first: usize,
+    height: f64,
+    row: &mut PixelRow,
+) {
+    let PixelRow { sums, weights, full } = row;
+    let pixels = sums.iter_mut().zip(weights).zip(full).zip(bins);
+    for (((sum, weight), full), bin) in pixels.filter(|(_, bin)| !bin.is_empty()) {
+        let cells = bin.start.wrapping_sub(first)..bin.end.wrapping_sub(first);
+        let of = |values: &'a [f64]| values.get(cells.clone()).unwrap_or_default();
+        (*sum, *weight) = (0.0, 0.0);
+        for (s, w) in of(&columns.sums).iter().zip(of(&columns.weights)) {
+            *sum += s;
+            *weight += w;
+        }
+        *full = height * bin.len() as f64;
     }
 }

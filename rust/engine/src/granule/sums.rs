@@ -1,0 +1,224 @@
+//! Weighted sums of stored numbers, column by column: the inner loop of rendering.
+
+use super::array::Dtype;
+use super::cf::Packing;
+use super::convert::{Element, Limits, with_element};
+
+/// From stored numbers to values. It is linear, so that a mean may be taken before it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Unpack {
+    scale: f64,
+    offset: f64,
+    unit_scale: f64,
+    unit_offset: f64,
+}
+
+impl Unpack {
+    /// For numbers that are the values themselves.
+    pub const NONE: Self = Self { scale: 1.0, offset: 0.0, unit_scale: 1.0, unit_offset: 0.0 };
+
+    fn new(packing: &Packing) -> Self {
+        let &Packing { scale, offset, unit_scale, unit_offset, .. } = packing;
+        Self { scale, offset, unit_scale, unit_offset }
+    }
+
+    /// The value that a stored number, or a mean of such, stands for.
+    #[inline(always)]
+    pub fn value(&self, stored: f64) -> f64 {
+        (stored * self.scale + self.offset) * self.unit_scale + self.unit_offset
+    }
+}
+
+/// Which stored numbers are values that float32 holds: those from `low` to `high` but `fill`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Bounds {
+    low: f64,
+    high: f64,
+    /// NaN where there is no fill value.
+    fill: f64,
+}
+
+/// How the numbers of an array are summed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Summation {
+    dtype: Dtype,
+    bounds: Bounds,
+    pub unpack: Unpack,
+}
+
+/// Rows of stored numbers in a chunk.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rows<'a> {
+    pub bytes: &'a [u8],
+    /// Where the first row starts.
+    pub first: usize,
+    /// Bytes from a row to the next.
+    pub pitch: isize,
+    /// The weight of each row.
+    pub row_weights: &'a [f64],
+}
+
+impl Summation {
+    /// `None` where the numbers must be unpacked one by one: 64-bit integers, which float64 rounds,
+    /// and several fill values.
+    pub(super) fn new(packing: &Packing) -> Option<Self> {
+        let dtype = packing.dtype;
+        if matches!(dtype, Dtype::I64 | Dtype::U64) {
+            return None;
+        }
+        let (low, high, fills) = with_element!(dtype, T => {
+            let limits = Limits::<T>::new(packing);
+            let fills: Vec<f64> = limits.fills.into_iter().map(Element::to_f64).collect();
+            (limits.low.to_f64(), limits.high.to_f64(), fills)
+        });
+        let fill = match fills[..] {
+            [] => f64::NAN,
+            [fill] => fill,
+            _ => return None,
+        };
+        let unpack = Unpack::new(packing);
+        let finite = |stored: f64| (unpack.value(stored) as f32).is_finite();
+        let (least, greatest) = (extreme(-1.0, finite)?, extreme(1.0, finite)?);
+        let bounds = Bounds { low: low.max(least), high: high.min(greatest), fill };
+        Some(Self { dtype, bounds, unpack })
+    }
+
+    /// For float32 values, NaN where there is none.
+    pub(super) const fn of_values() -> Self {
+        let bounds = Bounds { low: f32::MIN as f64, high: f32::MAX as f64, fill: f64::NAN };
+        Self { dtype: Dtype::F32, bounds, unpack: Unpack::NONE }
+    }
+
+    /// Asks for the memory of `rows` x `width` columns, which will be added soon.
+    pub(super) fn prefetch(&self, rows: &Rows<'_>, width: usize) {
+        let length = width * self.dtype.size();
+        let mut from = rows.first;
+        for _ in rows.row_weights {
+            prefetch(rows.bytes.get(from..from + length).unwrap_or_default());
+            from = from.wrapping_add_signed(rows.pitch);
+        }
+    }
+
+    /// Whether the one element in `bytes` stands for a value.
+    pub(super) fn is_valid(&self, bytes: &[u8]) -> bool {
+        let (mut sum, mut weight) = ([0.0], [0.0]);
+        let row = Rows { bytes, first: 0, pitch: 0, row_weights: &[1.0] };
+        self.add(row, &mut sum, &mut weight);
+        weight > [0.0]
+    }
+
+    pub(super) fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    /// Adds the valid numbers of `rows`, each times its row's weight, to the sums of their columns,
+    /// and the weights behind them to `weights`.
+    pub(super) fn add(&self, rows: Rows<'_>, sums: &mut [f64], weights: &mut [f64]) {
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") {
+            // SAFETY: the processor has AVX2; the function needs nothing else.
+            return unsafe { self.add_avx2(rows, sums, weights) };
+        }
+        self.add_portable(rows, sums, weights);
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2")]
+    fn add_avx2(&self, rows: Rows<'_>, sums: &mut [f64], weights: &mut [f64]) {
+        self.add_portable(rows, sums, weights);
+    }
+
+    #[inline(always)]
+    fn add_portable(&self, rows: Rows<'_>, sums: &mut [f64], weights: &mut [f64]) {
+        with_element!(self.dtype, T => add_rows::<T>(rows, self.bounds, sums, weights));
+    }
+}
+
+#[inline(always)]
+fn add_rows<T: Element>(
+    Rows { bytes, first, pitch, row_weights }: Rows<'_>,
+    bounds: Bounds,
+    sums: &mut [f64],
+    weights: &mut [f64],
+) {
+    let length = sums.len() * T::SIZE;
+    let row = |i: usize| {
+        let from = first.wrapping_add_signed(pitch * i as isize);
+        T::split(bytes.get(from..from + length).unwrap_or_default())
+    };
+    let (groups, rest) = row_weights.as_chunks::<4>();
+    for (group, &by) in groups.iter().enumerate() {
+        let i = 4 * group;
+        add_group::<T, 4>([row(i), row(i + 1), row(i + 2), row(i + 3)], by, bounds, sums, weights);
+    }
+    let i = 4 * groups.len();
+    match *rest {
+        [a] => add_group::<T, 1>([row(i)], [a], bounds, sums, weights),
+        [a, b] => add_group::<T, 2>([row(i), row(i + 1)], [a, b], bounds, sums, weights),
+        [a, b, c] => {
+            let rows = [row(i), row(i + 1), row(i + 2)];
+            add_group::<T, 3>(rows, [a, b, c], bounds, sums, weights);
+        }
+        _ => {}
+    }
+}
+
+/// Adds `N` rows at once, because loading and storing the sums costs as much as adding to them. No
+/// branch depends on the data, so that the compiler makes vector instructions of the loop: the same
+/// operations in the same order with each instruction set.
+#[inline(always)]
+fn add_group<T: Element, const N: usize>(
+    rows: [&[T::Bytes]; N],
+    by: [f64; N],
+    Bounds { low, high, fill }: Bounds,
+    sums: &mut [f64],
+    weights: &mut [f64],
+) {
+    let width = rows.iter().fold(sums.len().min(weights.len()), |n, row| n.min(row.len()));
+    let rows = rows.map(|row| &row[..width]);
+    let (sums, weights) = (&mut sums[..width], &mut weights[..width]);
+    for column in 0..width {
+        let (mut sum, mut total) = (sums[column], weights[column]);
+        for (row, by) in rows.iter().zip(by) {
+            let stored = T::join(row[column]).to_f64();
+            let valid = (stored >= low) & (stored <= high) & (stored != fill);
+            sum += if valid { by * stored } else { 0.0 };
+            total += if valid { by } else { 0.0 };
+        }
+        (sums[column], weights[column]) = (sum, total);
+    }
+}
+
+/// The number farthest from 0 on the side of `sign` that is `finite`, which holds for all up to
+/// there; `None` where not even 0 is.
+fn extreme(sign: f64, finite: impl Fn(f64) -> bool) -> Option<f64> {
+    // Positive doubles are ordered like their bits.
+    let at = |bits: u64| sign * f64::from_bits(bits);
+    let (mut inside, mut outside) = (0.0f64.to_bits(), f64::INFINITY.to_bits());
+    if !finite(0.0) {
+        return None;
+    }
+    while outside - inside > 1 {
+        let middle = inside + (outside - inside) / 2;
+        if finite(at(middle)) {
+            inside = middle;
+        } else {
+            outside = middle;
+        }
+    }
+    Some(at(inside))
+}
+
+/// Brings bytes into the processor's cache. Rows of a chunk that are far apart are not foreseen by
+/// the processor, and waiting for them costs more than summing them.
+#[cfg(target_arch = "x86_64")]
+fn prefetch(bytes: &[u8]) {
+    use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+    for line in bytes.chunks(64) {
+        // SAFETY: every x86-64 processor has the instruction; it reads no memory by itself.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn prefetch(_: &[u8]) {}

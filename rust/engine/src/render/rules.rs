@@ -1,0 +1,95 @@
+//! The rules that variables are rendered by.
+
+use serde::{Deserialize, Serialize};
+
+use crate::query::Query;
+
+/// How values move from cells to pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Resampling {
+    /// Mask-normalised bilinear interpolation.
+    Bilinear,
+    /// The mean of the valid cells in the pixel's footprint.
+    Area,
+    /// The nearest cell.
+    Nearest,
+    /// Area where both axes shrink, else bilinear.
+    Auto,
+}
+
+impl Resampling {
+    /// The stable name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Bilinear => "bilinear",
+            Self::Area => "area",
+            Self::Nearest => "nearest",
+            Self::Auto => "auto",
+        }
+    }
+}
+
+/// Where the pixels lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum GridRule {
+    /// On `linspace` over the box, both ends included.
+    Exact,
+    /// The cells whose centres lie in the box, stretched by torch's half-pixel rule.
+    Crop,
+}
+
+/// How the days of a window become one patch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TemporalAgg {
+    /// Mean of the valid values of each pixel.
+    Mean,
+    /// The first day that has the file.
+    First,
+    /// The last day that has the file.
+    Last,
+    /// One layer a day, absent days invalid.
+    Stack,
+}
+
+impl TemporalAgg {
+    /// The days of a window that are rendered.
+    pub fn select<T>(self, days: &[T]) -> &[T] {
+        match self {
+            Self::Mean | Self::Stack => days,
+            Self::First => &days[..days.len().min(1)],
+            Self::Last => &days[days.len().saturating_sub(1)..],
+        }
+    }
+
+    /// The number of layers of a query's patch.
+    pub fn layers(self, query: &Query) -> usize {
+        if self == Self::Stack { query.n_days() } else { 1 }
+    }
+}
+
+/// The rules one variable is rendered by.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rules {
+    /// How values move from cells to pixels.
+    pub resampling: Resampling,
+    /// Where the pixels lie.
+    pub grid: GridRule,
+    /// How days become one patch.
+    pub temporal: TemporalAgg,
+    /// Pixels with less valid weight than this are invalid.
+    pub min_support: f64,
+    /// What invalid pixels hold.
+    pub fill_value: f32,
+    /// Mean and standard deviation that valid values are normalised with.
+    pub normalize: Option<(f64, f64)>,
+}
+
+impl Rules {
+    /// A valid value as it is delivered: `(value - mean) / std` where normalised.
+    pub fn deliver(&self, value: f64) -> f32 {
+        match self.normalize {
+            Some((mean, std)) => ((value - mean) / std) as f32,
+            None => value as f32,
+        }
+    }
+}
