@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import resource
 import sys
+import time
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,18 @@ def values(path: Any, **options: Any) -> tuple[list[np.ndarray], dict[str, Any]]
         tensors = batch.to_numpy()
         for name in VARIABLES:
             arrays += [tensors["inputs"][name].copy(), tensors["masks"][name].copy()]
-    return arrays, epoch.stats()
+    return arrays, _settled(epoch) if "cache_dir" in options else epoch.stats()
+
+
+def _settled(epoch: Loader) -> dict[str, Any]:
+    """The statistics once nothing more is written: threads of the stream may outlive the epoch."""
+    stats = epoch.stats()
+    while stats["chunks_decoded"]:
+        time.sleep(0.3)
+        before, stats = stats, epoch.stats()
+        if stats["disk_bytes_written"] == before["disk_bytes_written"]:
+            break
+    return stats
 
 
 def digest(arrays: list[np.ndarray]) -> str:

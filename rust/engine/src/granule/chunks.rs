@@ -130,12 +130,7 @@ impl Chunks {
                 *chunk = Chunk::Decoded(bytes);
             }
         };
-        let local = !is_remote(&array.location.object);
-        let spill = self.spill.as_ref().filter(|_| local && !duties.is_empty());
-        let spilled = spill.and_then(|s| s.of(array, &*self.source, Content::Decoded));
-        if let Some(spilled) = &spilled {
-            duties = restore(spilled, duties, &mut put);
-        }
+        let spilled = self.restore(array, &mut duties, &mut put);
         self.fulfil(array, duties, spilled.as_ref(), &mut put)?;
         // Only now, with no ticket held, may this thread wait for others.
         for (slot, pending, stored, size) in waits {
@@ -167,6 +162,28 @@ impl Chunks {
         self.stored.get(array, &wanted).map(drop)
     }
 
+    /// Fulfils the duties whose chunks lie decoded on the disk, leaves the others, and returns where
+    /// they are to go.
+    fn restore(
+        &self,
+        array: &Array,
+        duties: &mut Vec<Duty<'_>>,
+        put: &mut impl FnMut(usize, Arc<Vec<u8>>),
+    ) -> Option<Spilled<'_>> {
+        let local = !is_remote(&array.location.object);
+        let spill = self.spill.as_ref().filter(|_| local && !duties.is_empty())?;
+        let spilled = spill.of(array, &*self.source, Content::Decoded)?;
+        spilled.expect(duties.iter().map(|duty| duty.stored.linear));
+        for duty in std::mem::take(duties) {
+            let kept = spilled.read(duty.stored.linear);
+            match kept.filter(|bytes| bytes.len() == duty.size) {
+                Some(bytes) => put(duty.slot, duty.ticket.fulfil(bytes)),
+                None => duties.push(duty),
+            }
+        }
+        Some(spilled)
+    }
+
     fn fulfil(
         &self,
         array: &Array,
@@ -196,24 +213,6 @@ impl Chunks {
         }
         Ok(bytes)
     }
-}
-
-/// Fulfils the duties whose chunks lie decoded on the disk, and returns the others.
-fn restore<'c>(
-    spilled: &Spilled<'_>,
-    duties: Vec<Duty<'c>>,
-    put: &mut impl FnMut(usize, Arc<Vec<u8>>),
-) -> Vec<Duty<'c>> {
-    spilled.expect(duties.iter().map(|duty| duty.stored.linear));
-    let mut missing = Vec::new();
-    for duty in duties {
-        let kept = spilled.read(duty.stored.linear);
-        match kept.filter(|bytes| bytes.len() == duty.size) {
-            Some(bytes) => put(duty.slot, duty.ticket.fulfil(bytes)),
-            None => missing.push(duty),
-        }
-    }
-    missing
 }
 
 /// What there is to fetch for the chunks at `indexes`; nothing for those inline or never written.

@@ -126,3 +126,33 @@ fn read_error(error: &io::Error, location: &Location) -> Error {
     }
     .asset(location)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_changed_file_has_another_version() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let path = dir.path().join("granule.nc");
+        let location = Location::whole(path.to_str().unwrap());
+        let version = || LocalFiles::default().version(&location).unwrap().unwrap();
+        let changed = |seconds: u64| {
+            let time = UNIX_EPOCH + Duration::from_secs(seconds);
+            File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+        };
+        std::fs::write(&path, b"some").unwrap();
+        changed(1000);
+        let first = version();
+        assert_eq!(version(), first);
+        changed(1001);
+        assert_ne!(version(), first);
+        std::fs::write(&path, b"more bytes").unwrap();
+        changed(1000);
+        assert_ne!(version(), first);
+    }
+}

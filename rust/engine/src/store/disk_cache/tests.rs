@@ -25,7 +25,7 @@ fn refusal(dir: &Path) -> Error {
 
 /// Bytes that differ from block to block.
 fn block(seed: u64) -> Vec<u8> {
-    (0..9_000u64).map(|i| (i * (2 * seed + 1) >> 3) as u8).collect()
+    (0..9_000u64).map(|i| ((i * (2 * seed + 1)) >> 3) as u8).collect()
 }
 
 fn fill(cache: &DiskCache, name: &str, slots: std::ops::Range<u64>) {
@@ -85,7 +85,7 @@ fn a_file_of_another_shape_is_another_file() {
 fn any_damage_is_found_and_mended() {
     let dir = TempDir::new().unwrap();
     filled(dir.path(), "a");
-    let [path] = &block_files(dir.path())[..] else { panic!("one file") };
+    let [path] = &<[_; 1]>::try_from(block_files(dir.path())).unwrap();
     let whole = fs::read(path).unwrap();
     let pitch = 16 + SHAPE.slot_bytes as usize;
     // A bit in the length, in the checksum, and in the block, of slots 1, 2 and 3.
@@ -109,7 +109,7 @@ fn a_block_in_the_wrong_slot_or_file_does_not_count() {
     let dir = TempDir::new().unwrap();
     filled(dir.path(), "a");
     filled(dir.path(), "b");
-    let [one, other] = &block_files(dir.path())[..] else { panic!("two files") };
+    let [one, other] = &<[_; 2]>::try_from(block_files(dir.path())).unwrap();
     let mut swapped = fs::read(one).unwrap();
     let foreign = fs::read(other).unwrap();
     let pitch = 16 + SHAPE.slot_bytes as usize;
@@ -129,7 +129,7 @@ fn a_truncated_file_is_mended_also_under_an_open_handle() {
     filled(dir.path(), "a");
     let cache = open(dir.path(), 1 << 30);
     let held = cache.file(b"a", SHAPE).unwrap();
-    let [path] = &block_files(dir.path())[..] else { panic!("one file") };
+    let [path] = &<[_; 1]>::try_from(block_files(dir.path())).unwrap();
     OpenOptions::new().write(true).open(path).unwrap().set_len(45_000).unwrap();
     assert!(cache.read(&held, 19).is_none());
     assert!(cache.read(&held, 4).is_none(), "the cut goes through it");
