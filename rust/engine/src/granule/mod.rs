@@ -23,6 +23,7 @@ mod filters;
 mod grid;
 mod hdf5;
 mod points;
+mod raw;
 mod sums;
 mod time;
 mod window;
@@ -38,10 +39,12 @@ use cache::ByteCache;
 use chunks::Chunks;
 use hdf5::{Blocks, File, Variable};
 
+pub use array::Dtype;
 pub use block::Window;
 pub use chunks::StoredChunk;
 pub use grid::Grid;
 pub use points::Points;
+pub use raw::RawGrid;
 pub use sums::Unpack;
 
 /// Descriptions of open variables kept; one takes from a few KiB to a few hundred.

@@ -163,3 +163,82 @@ fn pool<'a>(
         *full = height * bin.len() as f64;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::super::axis::{Axis, Places};
+    use super::super::field::Piece;
+    use super::*;
+    use crate::granule::Window;
+
+    /// Value and support of each pixel; NaN without a valid cell.
+    fn run(values: &[f32], width: usize, rows: &Kernel, columns: &Kernel) -> Vec<(f64, f64)> {
+        let piece = Piece {
+            window: Window::of_values(values.to_vec(), width).unwrap(),
+            rows: Places::Run(0..values.len() / width),
+            columns: Places::Run(0..width),
+        };
+        let mut pixels = Vec::new();
+        let field = Field::new(vec![piece]).unwrap();
+        resample(&field, rows, columns, &mut Scratch::default(), |_, row| {
+            let weights = row.weights.iter().zip(&row.full);
+            pixels.extend(row.sums.iter().zip(weights).map(|(s, (w, full))| (s / w, w / full)));
+        });
+        pixels
+    }
+
+    #[test]
+    fn invalid_neighbours_drop_out_of_the_mean() {
+        let axis = Axis::new(vec![0.0, 1.0]);
+        let kernel = Kernel::linear(&axis, &[0.25]);
+        // Weights 9/16, 3/16, 3/16, 1/16; the second cell is invalid.
+        let out = run(&[1.0, f32::NAN, 3.0, 5.0], 2, &kernel, &kernel);
+        assert_eq!(out[0].1, 13.0 / 16.0);
+        assert!((out[0].0 - (9.0 + 9.0 + 5.0) / 13.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn area_averages_valid_cells_and_interpolates_where_there_are_none() {
+        let axis = Axis::new(vec![0.5, 1.5, 2.5, 3.5]);
+        let area = |points: &[f64], lo, hi| {
+            let taps = Kernel::linear(&axis, points).taps;
+            Kernel { taps, ..Kernel::area(&axis, points, lo, hi) }
+        };
+        let rows = area(&[0.0, 4.0], 0.0, 4.0);
+        let columns = area(&[1.9, 2.0, 2.1], 1.9, 2.1);
+        let values: Vec<f32> = (0..16).map(|i| if i == 0 { f32::NAN } else { i as f32 }).collect();
+        // Rows 0 and 1 (2 and 3) lie in the first (second) footprint; no column does: interpolated
+        // at latitude 0, the lowest row's cells 1 and 2.
+        let out = run(&values, 4, &rows, &columns);
+        assert_eq!(out[1].0, 1.5);
+        let out = run(&values, 4, &rows, &rows);
+        assert_eq!(out[0], ((1.0 + 4.0 + 5.0) / 3.0, 0.75));
+        assert_eq!(out[3], ((10.0 + 11.0 + 14.0 + 15.0) / 4.0, 1.0));
+    }
+
+    #[test]
+    fn footprints_of_any_width_are_summed_alike() {
+        let width = 23;
+        let values: Vec<f32> =
+            (0..5 * width).map(|i| if i % 3 == 0 { f32::NAN } else { i as f32 }).collect();
+        let rows = Kernel::adaptive_pool(5, 2);
+        for pixels in [3, 5, 6, 8, 23] {
+            let columns = Kernel::adaptive_pool(width, pixels);
+            let out = run(&values, width, &rows, &columns);
+            for (i, j) in (0..2).flat_map(|i| (0..pixels).map(move |j| (i, j))) {
+                let (row, column) = (rows.bin(i).unwrap(), columns.bin(j).unwrap());
+                let cells: Vec<f64> = row
+                    .flat_map(|r| column.clone().map(move |c| (r, c)))
+                    .map(|(r, c)| f64::from(values[r * width + c]))
+                    .collect();
+                let valid: Vec<f64> = cells.iter().copied().filter(|x| !x.is_nan()).collect();
+                let mean = valid.iter().sum::<f64>() / valid.len() as f64;
+                let share = valid.len() as f64 / cells.len() as f64;
+                assert_eq!(out[i * pixels + j].1, share);
+                assert!(valid.is_empty() || (out[i * pixels + j].0 - mean).abs() < 1e-9);
+            }
+        }
+    }
+}
