@@ -285,7 +285,7 @@ proptest! {
         let ranges = if border + shared < width {
             vec![0..border + shared, border..width]
         } else {
-            vec![0..width]
+            std::iter::once(0..width).collect()
         };
         let (mut objects, mut drawn, mut worlds) = (Vec::new(), Vec::new(), Vec::new());
         for (d, &day) in days.iter().enumerate() {

@@ -247,7 +247,7 @@ mod tests {
     fn special(dtype: Dtype, i: u8) -> Vec<u8> {
         let floats = [f64::NAN, f64::INFINITY, -f64::INFINITY, -0.0, 1e39, 5e-324, 3.4e38, 7.0];
         let float = floats[usize::from(i) % floats.len()];
-        let all_ones = if i % 2 == 0 { u8::MAX } else { 0x80 };
+        let all_ones = if i.is_multiple_of(2) { u8::MAX } else { 0x80 };
         match dtype {
             Dtype::F32 => (float as f32).to_ne_bytes().to_vec(),
             Dtype::F64 => float.to_ne_bytes().to_vec(),
