@@ -84,6 +84,50 @@ fn chunks_of(world: &World, columns: &Range<usize>, storage: &Storage) -> Vec<u8
     bytes
 }
 
+/// Days of tiles, and what they hold.
+#[derive(Default)]
+struct Drawing {
+    objects: Vec<Vec<u8>>,
+    days: Vec<Day>,
+    /// Values of each day; of cells in several tiles the mean.
+    worlds: Vec<World>,
+}
+
+impl Drawing {
+    /// Adds a day of tiles, each with some columns of the world and a storage of its own.
+    fn add(&mut self, day: i32, world: &World, tiles: &[Range<usize>], storages: &[Storage]) {
+        let offset = 1.5;
+        let width = world.lon.len();
+        let mut sums = vec![(0.0f64, 0.0f64); world.stored.len()];
+        let mut drawn = Vec::new();
+        for (columns, storage) in tiles.iter().zip(storages) {
+            for (i, &x) in world.stored.iter().enumerate() {
+                if columns.contains(&(i % width)) && !x.is_nan() {
+                    sums[i].0 += x * storage.scale + offset;
+                    sums[i].1 += 1.0;
+                }
+            }
+            let grid = RawGrid {
+                location: Location::whole(self.objects.len().to_string()),
+                dtype: storage.dtype,
+                chunk: storage.chunk,
+                lat: world.lat.clone(),
+                lon: world.lon[columns.clone()].to_vec(),
+                north_first: storage.north_first,
+                fill: storage.fill,
+                scale: storage.scale,
+                offset,
+                key: self.objects.len() as u128,
+            };
+            drawn.push(Tile { id: self.objects.len() as u32, grid: Arc::new(grid.into()) });
+            self.objects.push(chunks_of(world, columns, storage));
+        }
+        self.days.push(Day { day, tiles: drawn });
+        let stored = sums.into_iter().map(|(sum, n)| sum / n).collect();
+        self.worlds.push(World { lat: world.lat.clone(), lon: world.lon.clone(), stored });
+    }
+}
+
 fn linspace(lo: f64, hi: f64, n: usize) -> Vec<f64> {
     let step = (hi - lo) / (n.max(2) - 1) as f64;
     (0..n).map(|i| if n > 1 && i + 1 == n { hi } else { lo + i as f64 * step }).collect()
@@ -287,43 +331,16 @@ proptest! {
         } else {
             std::iter::once(0..width).collect()
         };
-        let (mut objects, mut drawn, mut worlds) = (Vec::new(), Vec::new(), Vec::new());
+        let mut drawing = Drawing::default();
         for (d, &day) in days.iter().enumerate() {
-            let at = |i: usize| numbers[(i + 31 * d) % numbers.len()];
-            let stored: Vec<f64> = (0..height * width)
-                .map(at)
+            let stored = (0..height * width)
+                .map(|i| numbers[(i + 31 * d) % numbers.len()])
                 .map(|x| if x < holes || x == 7 { f64::NAN } else { f64::from(x) })
                 .collect();
-            let raw = World { lat: lat.clone(), lon: lon.clone(), stored };
-            let mut tiles = Vec::new();
-            let mut sums = vec![(0.0f64, 0.0f64); height * width];
-            for (t, columns) in ranges.iter().enumerate() {
-                let storage = &storages[t];
-                for (i, &x) in raw.stored.iter().enumerate() {
-                    if columns.contains(&(i % width)) && !x.is_nan() {
-                        sums[i].0 += x * storage.scale + 1.5;
-                        sums[i].1 += 1.0;
-                    }
-                }
-                let grid = RawGrid {
-                    location: Location::whole(objects.len().to_string()),
-                    dtype: storage.dtype,
-                    chunk: storage.chunk,
-                    lat: lat.clone(),
-                    lon: lon[columns.clone()].to_vec(),
-                    north_first: storage.north_first,
-                    fill: storage.fill,
-                    scale: storage.scale,
-                    offset: 1.5,
-                    key: objects.len() as u128,
-                };
-                tiles.push(Tile { id: objects.len() as u32, grid: Arc::new(grid.into()) });
-                objects.push(chunks_of(&raw, columns, storage));
-            }
-            drawn.push(Day { day, tiles });
-            let stored = sums.into_iter().map(|(sum, n)| sum / n).collect();
-            worlds.push(World { stored, ..raw });
+            let stored = World { lat: lat.clone(), lon: lon.clone(), stored };
+            drawing.add(day, &stored, &ranges, &storages);
         }
+        let Drawing { objects, days: drawn, worlds } = drawing;
 
         let layers = rules.temporal.layers(&query);
         let size = shape.0 * shape.1;

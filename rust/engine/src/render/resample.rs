@@ -130,16 +130,26 @@ impl Across {
 
 /// Weighted sums over a few columns for each pixel; `height` is the weight of all its rows.
 fn mix<const N: usize>(columns: &Columns, runs: &[Run<N>], height: f64, row: &mut PixelRow) {
+    let n = columns.sums.len().min(columns.weights.len());
+    let (all_sums, all_weights) = (&columns.sums[..n], &columns.weights[..n]);
     let PixelRow { sums, weights, full } = row;
     for (((sum, weight), full), run) in sums.iter_mut().zip(weights).zip(full).zip(runs) {
-        let of = |values: &[f64]| -> f64 {
-            let values = values.get(run.column..run.column + N).unwrap_or(&[0.0; N]);
-            run.weights.iter().zip(values).fold(0.0, |total, (w, x)| total + w * x)
+        let at = run.column..run.column + N;
+        let (sums, weights) = match (all_sums.get(at.clone()), all_weights.get(at)) {
+            (Some(sums), Some(weights)) => (sums, weights),
+            _ => (&[0.0; N][..], &[0.0; N][..]),
         };
-        *sum = of(&columns.sums);
-        *weight = of(&columns.weights);
+        (*sum, *weight) = (dot(sums, &run.weights), dot(weights, &run.weights));
         *full = height * run.full;
     }
+}
+
+/// Added in pairs, which a processor does at once.
+#[inline(always)]
+fn dot<const N: usize>(values: &[f64], weights: &[f64; N]) -> f64 {
+    let products: [f64; N] = std::array::from_fn(|i| values[i] * weights[i]);
+    let (low, high) = products.split_at(N / 2);
+    low.iter().zip(high).fold(0.0, |total, (a, b)| total + (a + b))
 }
 
 /// Sums over the columns of each footprint that holds some.
