@@ -12,7 +12,8 @@ const CONTIGUOUS_BLOCK: usize = 64 << 10;
 
 /// The numeric types of HDF5 that the engine reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Dtype {
+#[allow(missing_docs)] // The names say it.
+pub enum Dtype {
     I8,
     I16,
     I32,

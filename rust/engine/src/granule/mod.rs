@@ -24,6 +24,7 @@ mod grid;
 mod hdf5;
 mod inflate;
 mod points;
+mod raw;
 mod spill;
 mod stored;
 mod sums;
@@ -42,10 +43,12 @@ use chunks::Chunks;
 use hdf5::{Blocks, File, Variable};
 use spill::Spill;
 
+pub use array::Dtype;
 pub use block::Window;
 pub use chunks::StoredChunk;
 pub use grid::Grid;
 pub use points::Points;
+pub use raw::RawGrid;
 pub use sums::Unpack;
 
 /// Descriptions of open variables kept; one takes from a few KiB to a few hundred.

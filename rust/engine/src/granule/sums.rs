@@ -222,3 +222,129 @@ fn prefetch(bytes: &[u8]) {
 
 #[cfg(not(target_arch = "x86_64"))]
 fn prefetch(_: &[u8]) {}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+
+    use super::super::hdf5::Number;
+    use super::*;
+
+    const DTYPES: [Dtype; 8] = [
+        Dtype::I8,
+        Dtype::I16,
+        Dtype::I32,
+        Dtype::U8,
+        Dtype::U16,
+        Dtype::U32,
+        Dtype::F32,
+        Dtype::F64,
+    ];
+
+    /// The numbers at the ends of each type, NaN and infinities too.
+    fn special(dtype: Dtype, i: u8) -> Vec<u8> {
+        let floats = [f64::NAN, f64::INFINITY, -f64::INFINITY, -0.0, 1e39, 5e-324, 3.4e38, 7.0];
+        let float = floats[usize::from(i) % floats.len()];
+        let all_ones = if i.is_multiple_of(2) { u8::MAX } else { 0x80 };
+        match dtype {
+            Dtype::F32 => (float as f32).to_ne_bytes().to_vec(),
+            Dtype::F64 => float.to_ne_bytes().to_vec(),
+            _ => vec![all_ones; dtype.size()],
+        }
+    }
+
+    fn number(dtype: Dtype, bytes: &[u8]) -> f64 {
+        with_element!(dtype, T => T::load(bytes).to_f64())
+    }
+
+    proptest! {
+        #[test]
+        fn sums_are_those_of_one_number_after_another(
+            kind in 0usize..DTYPES.len(),
+            bytes in proptest::collection::vec(any::<u8>(), 8 * 8 * 21),
+            specials in proptest::collection::vec((0usize..8 * 21, any::<u8>()), 0..20),
+            weights in proptest::collection::vec(-1.0f64..2.0, 0..8),
+            columns in 0usize..21,
+            fill in any::<bool>(),
+            limits in proptest::option::of((-100.0f64..0.0, 0.0f64..100.0)),
+            southward in any::<bool>(),
+        ) {
+            let dtype = DTYPES[kind];
+            let (size, mut bytes) = (dtype.size(), bytes);
+            for (i, special_kind) in specials {
+                bytes[i * size..(i + 1) * size].copy_from_slice(&special(dtype, special_kind));
+            }
+            let first = number(dtype, &bytes[..size]);
+            let packing = Packing {
+                scale: 0.5,
+                offset: 3.0,
+                invalid: if fill { vec![Number::Float(first)] } else { Vec::new() },
+                low: limits.map(|(low, _)| Number::Float(low)),
+                high: limits.map(|(_, high)| Number::Float(high)),
+                ..Packing::none(dtype)
+            };
+            let summation = Summation::new(&packing).unwrap();
+            let (mut sums, mut totals) = (vec![0.25; columns], vec![0.0; columns]);
+            let last = weights.len().saturating_sub(1);
+            let pitch = (21 * size) as isize;
+            let rows = Rows {
+                bytes: &bytes,
+                first: if southward { last * 21 * size } else { 0 },
+                pitch: if southward { -pitch } else { pitch },
+                row_weights: &weights,
+            };
+            let (mut portable_sums, mut portable_totals) = (sums.clone(), totals.clone());
+            summation.add(rows, &mut sums, &mut totals);
+            summation.add_portable(rows, &mut portable_sums, &mut portable_totals);
+
+            for column in 0..columns {
+                let (mut sum, mut total) = (0.25f64, 0.0f64);
+                for (i, weight) in weights.iter().enumerate() {
+                    let row = if southward { last - i } else { i };
+                    let x = number(dtype, &bytes[(row * 21 + column) * size..][..size]);
+                    let inside = limits.is_none_or(|(low, high)| {
+                        let whole = !matches!(dtype, Dtype::F32 | Dtype::F64);
+                        let round = |limit: f64| f64::from(limit as f32);
+                        match dtype {
+                            _ if whole => (low..=high).contains(&x),
+                            Dtype::F32 => (round(low)..=round(high)).contains(&x),
+                            _ => (low..=high).contains(&x),
+                        }
+                    });
+                    let value = (x * 0.5 + 3.0) as f32;
+                    if value.is_finite() && inside && !(fill && x == first) {
+                        sum += weight * x;
+                        total += weight;
+                    }
+                }
+                let bits = |x: &[f64]| x[column].to_bits();
+                prop_assert_eq!(sums[column], sum);
+                prop_assert_eq!(totals[column], total);
+                prop_assert_eq!(bits(&sums), bits(&portable_sums));
+                prop_assert_eq!(bits(&totals), bits(&portable_totals));
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_that_float32_cannot_hold_as_values_are_invalid() {
+        let packing = Packing { unit_scale: 100.0, ..Packing::none(Dtype::F32) };
+        let summation = Summation::new(&packing).unwrap();
+        let valid = |x: f32| summation.is_valid(&x.to_ne_bytes());
+        assert!(valid(f32::MAX / 101.0) && valid(-f32::MAX / 101.0) && valid(0.0));
+        assert!(!valid(f32::MAX / 99.0) && !valid(f32::MIN / 99.0) && !valid(f32::NAN));
+    }
+
+    #[test]
+    fn what_cannot_be_summed_as_it_is_stored() {
+        assert!(Summation::new(&Packing::none(Dtype::I64)).is_none());
+        let invalid = vec![Number::Int(1), Number::Int(2)];
+        assert!(Summation::new(&Packing { invalid, ..Packing::none(Dtype::I16) }).is_none());
+        let invalid = vec![Number::Int(1), Number::Float(1.0), Number::Float(0.5)];
+        assert!(Summation::new(&Packing { invalid, ..Packing::none(Dtype::I16) }).is_some());
+        let beyond = Packing { offset: 1e300, ..Packing::none(Dtype::F64) };
+        assert!(Summation::new(&beyond).is_none());
+    }
+}

@@ -1,4 +1,4 @@
-//! A rectangle of a stored array, converted straight from its chunks.
+//! A rectangle of a stored array: its blocks as they are stored, or its values.
 
 use std::iter::{from_fn, successors};
 use std::ops::Range;
@@ -10,7 +10,7 @@ use super::chunks::{self, Chunk, Chunks, StoredChunk};
 use super::convert::{Converter, Real};
 use crate::error::{Error, Result};
 
-/// Chunks held at once; more are taken in turns, so that a window holds few chunks in memory.
+/// Chunks fetched at once; more are fetched in turns, so that few reads are under way.
 const BATCH: usize = 64;
 
 /// A stretch of one stored dimension.
@@ -268,7 +268,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::array::{Dtype, Source, Stored};
+    use super::super::block::Window;
     use super::super::cf::Packing;
+    use super::super::sums::Summation;
     use super::*;
     use crate::store::{ByteSource, Location};
 
@@ -342,6 +344,15 @@ mod tests {
             read(&chunks, &view, &Converter::new(&Packing::none(Dtype::U8)), &mut out).unwrap();
             prop_assert_eq!(chunks.hits.load(Ordering::Relaxed), ids.len() as u64);
             prop_assert_eq!(chunks.distinct(), ids.len() as u64);
+
+            let chunks = Chunks::new(Arc::new(Ramp), 1 << 20, Arc::new(AtomicU64::new(0)));
+            let blocks = blocks(&chunks, &view, false).unwrap();
+            prop_assert_eq!(blocks.is_none(), reversed);
+            if let Some(blocks) = blocks {
+                prop_assert_eq!(&ids, &chunks.seen());
+                let summation = Summation::new(&Packing::none(Dtype::U8)).unwrap();
+                prop_assert!(Window::new(blocks, summation).is_ok());
+            }
         }
     }
 }

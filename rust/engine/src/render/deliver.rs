@@ -92,3 +92,58 @@ impl Delivery {
         (weight > 0.0) & (weight >= self.min_share * full)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::rules::{GridRule, Resampling, TemporalAgg};
+    use super::*;
+
+    fn rules(min_support: f64, normalize: Option<(f64, f64)>) -> Rules {
+        Rules {
+            resampling: Resampling::Auto,
+            grid: GridRule::Exact,
+            temporal: TemporalAgg::Mean,
+            min_support,
+            fill_value: -1.0,
+            normalize,
+        }
+    }
+
+    fn row() -> PixelRow {
+        PixelRow {
+            sums: vec![0.0, 6.0, 2.5, -1.0, 1e300],
+            weights: vec![0.0, 2.0, 0.5, 1e-12, 1.0],
+            full: vec![1.0, 4.0, 1.0, 1.0, 1.0],
+        }
+    }
+
+    fn written(delivery: &Delivery) -> (Vec<f32>, Vec<u8>) {
+        let (mut values, mut mask) = (vec![9.0; 5], vec![9; 5]);
+        delivery.write(&row(), &mut values, &mut mask);
+        let (mut portable, mut portable_mask) = (vec![9.0; 5], vec![9; 5]);
+        delivery.write_portable(&row(), &mut portable, &mut portable_mask);
+        assert_eq!((&values, &mask), (&portable, &portable_mask));
+        (values, mask)
+    }
+
+    #[test]
+    fn pixels_with_too_little_support_hold_the_fill_value() {
+        let (values, mask) = written(&Delivery::new(Unpack::NONE, &rules(0.5, None)));
+        assert_eq!(mask, [0, 1, 1, 0, 1]);
+        assert_eq!(values[..4], [-1.0, 3.0, 5.0, -1.0]);
+        let (values, mask) = written(&Delivery::new(Unpack::NONE, &rules(0.0, Some((1.0, 2.0)))));
+        assert_eq!(mask, [0, 1, 1, 1, 1]);
+        assert_eq!(values[..3], [-1.0, 1.0, 2.0]);
+    }
+
+    #[test]
+    fn support_is_the_valid_share_and_days_are_added_where_valid() {
+        let mut support = vec![1.0; 5];
+        Delivery::add_support(&row(), 0.5, &mut support);
+        assert_eq!(support, [1.0, 1.25, 1.25, 1.0, 1.5]);
+        let (mut sums, mut counts) = (vec![0.0; 5], vec![2.0; 5]);
+        Delivery::new(Unpack::NONE, &rules(0.5, None)).add(&row(), &mut sums, &mut counts);
+        assert_eq!(counts, [2.0, 3.0, 3.0, 2.0, 3.0]);
+        assert_eq!(sums, [0.0, 3.0, 5.0, 0.0, 1e300]);
+    }
+}

@@ -130,16 +130,26 @@ impl Across {
 
 /// Weighted sums over a few columns for each pixel; `height` is the weight of all its rows.
 fn mix<const N: usize>(columns: &Columns, runs: &[Run<N>], height: f64, row: &mut PixelRow) {
+    let n = columns.sums.len().min(columns.weights.len());
+    let (all_sums, all_weights) = (&columns.sums[..n], &columns.weights[..n]);
     let PixelRow { sums, weights, full } = row;
     for (((sum, weight), full), run) in sums.iter_mut().zip(weights).zip(full).zip(runs) {
-        let of = |values: &[f64]| -> f64 {
-            let values = values.get(run.column..run.column + N).unwrap_or(&[0.0; N]);
-            run.weights.iter().zip(values).fold(0.0, |total, (w, x)| total + w * x)
+        let at = run.column..run.column + N;
+        let (sums, weights) = match (all_sums.get(at.clone()), all_weights.get(at)) {
+            (Some(sums), Some(weights)) => (sums, weights),
+            _ => (&[0.0; N][..], &[0.0; N][..]),
         };
-        *sum = of(&columns.sums);
-        *weight = of(&columns.weights);
+        (*sum, *weight) = (dot(sums, &run.weights), dot(weights, &run.weights));
         *full = height * run.full;
     }
+}
+
+/// Added in pairs, which a processor does at once.
+#[inline(always)]
+fn dot<const N: usize>(values: &[f64], weights: &[f64; N]) -> f64 {
+    let products: [f64; N] = std::array::from_fn(|i| values[i] * weights[i]);
+    let (low, high) = products.split_at(N / 2);
+    low.iter().zip(high).fold(0.0, |total, (a, b)| total + (a + b))
 }
 
 /// Sums over the columns of each footprint that holds some.
@@ -161,5 +171,84 @@ fn pool<'a>(
             *weight += w;
         }
         *full = height * bin.len() as f64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::super::axis::{Axis, Places};
+    use super::super::field::Piece;
+    use super::*;
+    use crate::granule::Window;
+
+    /// Value and support of each pixel; NaN without a valid cell.
+    fn run(values: &[f32], width: usize, rows: &Kernel, columns: &Kernel) -> Vec<(f64, f64)> {
+        let piece = Piece {
+            window: Window::of_values(values.to_vec(), width).unwrap(),
+            rows: Places::Run(0..values.len() / width),
+            columns: Places::Run(0..width),
+        };
+        let mut pixels = Vec::new();
+        let field = Field::new(vec![piece]).unwrap();
+        resample(&field, rows, columns, &mut Scratch::default(), |_, row| {
+            let weights = row.weights.iter().zip(&row.full);
+            pixels.extend(row.sums.iter().zip(weights).map(|(s, (w, full))| (s / w, w / full)));
+        });
+        pixels
+    }
+
+    #[test]
+    fn invalid_neighbours_drop_out_of_the_mean() {
+        let axis = Axis::new(vec![0.0, 1.0]);
+        let kernel = Kernel::linear(&axis, &[0.25]);
+        // Weights 9/16, 3/16, 3/16, 1/16; the second cell is invalid.
+        let out = run(&[1.0, f32::NAN, 3.0, 5.0], 2, &kernel, &kernel);
+        assert_eq!(out[0].1, 13.0 / 16.0);
+        assert!((out[0].0 - (9.0 + 9.0 + 5.0) / 13.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn area_averages_valid_cells_and_interpolates_where_there_are_none() {
+        let axis = Axis::new(vec![0.5, 1.5, 2.5, 3.5]);
+        let area = |points: &[f64], lo, hi| {
+            let taps = Kernel::linear(&axis, points).taps;
+            Kernel { taps, ..Kernel::area(&axis, points, lo, hi) }
+        };
+        let rows = area(&[0.0, 4.0], 0.0, 4.0);
+        let columns = area(&[1.9, 2.0, 2.1], 1.9, 2.1);
+        let values: Vec<f32> = (0..16).map(|i| if i == 0 { f32::NAN } else { i as f32 }).collect();
+        // Rows 0 and 1 (2 and 3) lie in the first (second) footprint; no column does: interpolated
+        // at latitude 0, the lowest row's cells 1 and 2.
+        let out = run(&values, 4, &rows, &columns);
+        assert_eq!(out[1].0, 1.5);
+        let out = run(&values, 4, &rows, &rows);
+        assert_eq!(out[0], ((1.0 + 4.0 + 5.0) / 3.0, 0.75));
+        assert_eq!(out[3], ((10.0 + 11.0 + 14.0 + 15.0) / 4.0, 1.0));
+    }
+
+    #[test]
+    fn footprints_of_any_width_are_summed_alike() {
+        let width = 23;
+        let values: Vec<f32> =
+            (0..5 * width).map(|i| if i % 3 == 0 { f32::NAN } else { i as f32 }).collect();
+        let rows = Kernel::adaptive_pool(5, 2);
+        for pixels in [3, 5, 6, 8, 23] {
+            let columns = Kernel::adaptive_pool(width, pixels);
+            let out = run(&values, width, &rows, &columns);
+            for (i, j) in (0..2).flat_map(|i| (0..pixels).map(move |j| (i, j))) {
+                let (row, column) = (rows.bin(i).unwrap(), columns.bin(j).unwrap());
+                let cells: Vec<f64> = row
+                    .flat_map(|r| column.clone().map(move |c| (r, c)))
+                    .map(|(r, c)| f64::from(values[r * width + c]))
+                    .collect();
+                let valid: Vec<f64> = cells.iter().copied().filter(|x| !x.is_nan()).collect();
+                let mean = valid.iter().sum::<f64>() / valid.len() as f64;
+                let share = valid.len() as f64 / cells.len() as f64;
+                assert_eq!(out[i * pixels + j].1, share);
+                assert!(valid.is_empty() || (out[i * pixels + j].0 - mean).abs() < 1e-9);
+            }
+        }
     }
 }
