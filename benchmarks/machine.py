@@ -1,5 +1,6 @@
 """What a measurement was taken on."""
 
+import os
 import platform
 import subprocess
 import time
@@ -7,13 +8,31 @@ from importlib import metadata
 from pathlib import Path
 
 
-def describe(*packages: str) -> str:
-    """Processor, system, versions, commit and date, as a sentence."""
-    versions = ", ".join(f"{package} {metadata.version(package)}" for package in packages)
+def describe(*packages: str) -> dict[str, str]:
+    """Processor, cores, load, system, versions, commit and date; packages not installed are left out."""
+    return {
+        "processor": _processor(),
+        "cores": str(os.cpu_count()),
+        "load": f"{os.getloadavg()[0]:.1f}",
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        **{name: version for name in packages if (version := _version(name))},
+        "commit": _commit(),
+        "date": time.strftime("%Y-%m-%d"),
+    }
+
+
+def sentence(machine: dict[str, str]) -> str:
+    """The same for people."""
+    named = {"python", "oceanarrow"} | (machine.keys() - _OTHERS)
+    versions = ", ".join(f"{key} {value}" for key, value in machine.items() if key in named)
     return (
-        f"{_processor()}, {platform.system()} {platform.release()}, Python "
-        f"{platform.python_version()}, {versions}; commit {_commit()}, {time.strftime('%Y-%m-%d')}."
+        f"{machine['processor']}, {machine['cores']} cores (load {machine['load']}), "
+        f"{machine['system']}; {versions}; commit {machine['commit']}, {machine['date']}."
     )
+
+
+_OTHERS = {"processor", "cores", "load", "system", "commit", "date"}
 
 
 def _processor() -> str:
@@ -21,6 +40,13 @@ def _processor() -> str:
     lines = info.read_text().splitlines() if info.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _commit() -> str:
