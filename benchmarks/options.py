@@ -10,7 +10,9 @@ DAYS = 56
 QUICK_DAYS = 15
 
 
-def add_common(parser: argparse.ArgumentParser, *, samples: int, repetitions: int) -> None:
+def add_common(
+    parser: argparse.ArgumentParser, *, samples: int, repetitions: int, cores: int = 1
+) -> None:
     parser.add_argument("--dataset", help="TACO folder (default: a synthetic one, made once)")
     parser.add_argument(
         "--samples", type=int, default=samples, help=f"queries a turn (default {samples})"
@@ -19,7 +21,7 @@ def add_common(parser: argparse.ArgumentParser, *, samples: int, repetitions: in
         "--repetitions", type=int, default=repetitions, help=f"turns (default {repetitions})"
     )
     parser.add_argument(
-        "--cores", type=int, default=1, help="cores that each contender may use (default 1)"
+        "--cores", type=int, default=cores, help=f"cores that may be used (default {cores})"
     )
     parser.add_argument("--first", help="first day of the dataset to use, ISO")
     parser.add_argument("--last", help="last day to use")

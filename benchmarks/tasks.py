@@ -71,7 +71,7 @@ class Task:
 
     def practice(self) -> Task:
         """With nothing but the query that does not count."""
-        return replace(self, queries=[self.first_of_all], warm=False)
+        return replace(self, queries=[self.first_of_all], any_order=False, warm=False)
 
     def by_day(self) -> list[Where]:
         """The queries, in the order of days if any order will do."""

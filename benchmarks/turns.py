@@ -77,9 +77,15 @@ def _contend(name: str, task: Path, python: str) -> dict[str, float | str]:
     command = [python, str(Path(__file__).with_name("contend.py")), name, str(task)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        return {"skipped": f"it failed: {done.stderr.strip().splitlines()[-1][:300]}"}
+        return {"skipped": f"it failed: {_reason(done.stderr)}"}
     row: dict[str, float | str] = json.loads(done.stdout.splitlines()[-1])
     return row
+
+
+def _reason(stderr: str) -> str:
+    """The line of a traceback that names the error."""
+    named = [line for line in stderr.splitlines() if line and not line.startswith((" ", "Traceback"))]
+    return named[-1][:300] if named else "it said nothing"
 
 
 def median(rows: Rows, key: str) -> float:

@@ -39,7 +39,7 @@ class Workload:
     a_day: int = 1
     warm: bool = False
     contenders: Sequence[str] = (
-        "dataset", "loader", "crop", "oceantaco", "xarray", "xbatcher", "floor",
+        "dataset", "loader", "crop", "oceantaco", "xarray", "xbatcher", "xbatcher-many", "floor",
     )  # fmt: skip
 
 
@@ -81,7 +81,7 @@ WORKLOADS = {
         "Random queries, warm",
         "the second pass over the queries of the first workload in the same process",
         warm=True,
-        contenders=("dataset", "loader", "crop", "oceantaco", "xarray", "xbatcher"),
+        contenders=("dataset", "loader", "crop", "oceantaco", "xarray", "xbatcher", "xbatcher-many"),
     ),
 }  # fmt: skip
 

@@ -35,7 +35,10 @@ CONTENDERS = {
     "crop": Contender("oceanarrow, Loader, crop", "contenders.with_oceanarrow", "loader_crop"),
     "oceantaco": Contender("oceantaco 0.1.0", "contenders.with_oceantaco", "prepare", 0.25),
     "xarray": Contender("xarray + torch loop", "contenders.with_xarray", "prepare", 0.25),
-    "xbatcher": Contender("xbatcher", "contenders.with_xbatcher", "prepare", 0.25),
+    "xbatcher": Contender("xbatcher, a file each", "contenders.with_xbatcher", "by_file", 0.25),
+    "xbatcher-many": Contender(
+        "xbatcher, open_mfdataset", "contenders.with_xbatcher", "multi_file", 0.25
+    ),
     "documented": Contender("documented library", "contenders.with_documented", "prepare", 0.05),
     "floor": Contender("floor: inflate and convert", "contenders.floor", "prepare"),
 }

@@ -44,9 +44,9 @@ def _joined(pieces: list[xr.DataArray]) -> xr.DataArray:
         return pieces[0]
     if all("time" in piece.coords for piece in pieces):
         pieces = [piece.expand_dims("time") for piece in pieces]
-    joined = xr.combine_by_coords(pieces)
-    assert isinstance(joined, xr.DataArray)
-    return joined.squeeze(drop=True)
+    joined = xr.combine_by_coords([piece.to_dataset(name="field") for piece in pieces])
+    assert isinstance(joined, xr.Dataset)
+    return joined["field"].squeeze(drop=True)
 
 
 def batches(task: Task, workers: int = 0) -> DataLoader:

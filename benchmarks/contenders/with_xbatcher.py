@@ -1,69 +1,57 @@
-"""xbatcher: lazily opened files, a generator of patches, its own torch dataset.
+"""xbatcher: its generator of patches and its torch dataset, over lazily opened files.
 
 xbatcher cuts a dataset along a lattice; it has no boxes at free places. A query is served by the
 patch of its day's lattice that lies nearest, of as many cells as the box is wide: the work is the
 same, the place is up to half a patch off.
+
+It runs in two ways. `by_file` has a generator a file, over what `xarray.open_dataset` gives without
+dask: nothing was found to be faster. `multi_file` has one over `xarray.open_mfdataset`, as its
+documentation does; dask's chunks are of the patches' size, with which it reads least.
 """
+
+from collections.abc import Callable
 
 from contenders import Result, Work
 from contenders.patches import Patch, collate, resized
 from tasks import Skipped, Task, Where, chosen
 
 try:
+    import dask
     import xbatcher
     from xbatcher.loaders.torch import MapDataset
 except ImportError as error:
-    raise Skipped("xbatcher is not installed; `make peers` does that") from error
+    raise Skipped(f"xbatcher is not installed ({error}); `make peers` does that") from error
 
-import dask
 import numpy as np
+import torch
 import xarray as xr
 from torch.utils.data import DataLoader, Dataset
 
 
 class Lattice:
-    """The patches of one variable over all the days of a task."""
+    """The patches of one variable on one day or, with a time axis, on many."""
 
-    def __init__(self, task: Task, variable: str) -> None:
-        size = task.sizes[variable]
-        one = task.queries[0]
-        # One dask chunk a file: with the chunks of the files, the graph takes longer than the data.
-        opened = xr.open_mfdataset(
-            chosen(task.queries, variable),
-            engine="h5netcdf",
-            combine="nested",
-            concat_dim="time",
-            preprocess=lambda tile: tile[[task.netcdf[variable]]].squeeze(drop=False),
-            chunks={"lat": -1, "lon": -1},
-            data_vars="all",
-            coords="minimal",
-            compat="override",
-            join="override",
-        )
-        field = opened[task.netcdf[variable]].reset_coords(drop=True)
+    def __init__(self, field: xr.DataArray, query: Where, size: tuple[int, int]) -> None:
         cells = {
-            "lat": _count(opened["lat"].values, one.lat_max - one.lat_min),
-            "lon": _count(opened["lon"].values, one.lon_max - one.lon_min),
+            "lat": _count(field["lat"].values, query.lat_max - query.lat_min),
+            "lon": _count(field["lon"].values, query.lon_max - query.lon_min),
         }
-        self.days = {str(day)[:10]: i for i, day in enumerate(opened["time"].values)}
-        self.counts = [field.sizes[axis] // n for axis, n in cells.items()]
-        self.centres = [
-            opened[axis].values[n // 2 :: n][:count]
-            for (axis, n), count in zip(cells.items(), self.counts, strict=True)
+        steps = {"time": 1} if "time" in field.dims else {}
+        self._counts = [field.sizes[axis] // n for axis, n in cells.items()]
+        self._centres = [
+            field[axis].values[n // 2 :: n][:count]
+            for (axis, n), count in zip(cells.items(), self._counts, strict=True)
         ]
-        window = len(one.days) if task.stack else 1
-        generator = xbatcher.BatchGenerator(field, {"time": window, **cells})
-        self.window = window
-        self.patches = MapDataset(generator, transform=lambda patch: _pair(patch, size))
+        generator = xbatcher.BatchGenerator(field, steps | cells)
+        self._patches = MapDataset(generator, transform=lambda patch: _as_one(patch, size))
 
-    def patch(self, query: Where) -> Patch:
-        lat, lon = (query.lat_min + query.lat_max) / 2, (query.lon_min + query.lon_max) / 2
+    def patch(self, query: Where, step: int = 0) -> Patch:
+        wanted = (query.lat_min + query.lat_max) / 2, (query.lon_min + query.lon_max) / 2
         row, column = (
-            int(np.abs(axis - x).argmin()) for axis, x in zip(self.centres, (lat, lon), strict=True)
+            int(np.abs(axis - x).argmin()) for axis, x in zip(self._centres, wanted, strict=True)
         )
-        day = self.days[query.first] // self.window
-        index = (day * self.counts[0] + row) * self.counts[1] + column
-        values, mask = self.patches[index].unbind(0)
+        at = (step * self._counts[0] + row) * self._counts[1] + column
+        values, mask = self._patches[at].unbind(0)
         return values, mask > 0
 
 
@@ -72,40 +60,102 @@ def _count(axis: np.ndarray, degrees: float) -> int:
     return min(len(axis), max(1, round(degrees / abs(axis[1] - axis[0]))))
 
 
-def _pair(patch: xr.DataArray, size: tuple[int, int]):
-    """A tensor of values and mask, as `MapDataset` wants one tensor."""
-    import torch
-
+def _as_one(patch: xr.DataArray, size: tuple[int, int]) -> torch.Tensor:
+    """Values and mask as the one tensor that `MapDataset` wants."""
     values, mask = resized(patch, size)
     return torch.stack([values, mask.float()])
 
 
-class Patches(Dataset):
-    """A sample a query, of all variables."""
+class Days:
+    """The lattices of one variable, a file each; they stay open."""
 
-    def __init__(self, task: Task) -> None:
-        self._task, self._queries = task, task.by_day()
+    def __init__(self, task: Task, variable: str) -> None:
+        self._name, self._size = task.netcdf[variable], task.sizes[variable]
+        self._variable = variable
         self._lattices: dict[str, Lattice] = {}
+
+    def patches(self, query: Where) -> list[Patch]:
+        return [self._lattice(file, query).patch(query) for file in query.files[self._variable]]
+
+    def _lattice(self, file: str, query: Where) -> Lattice:
+        if file not in self._lattices:
+            opened = xr.open_dataset(file, engine="h5netcdf")
+            field = opened[self._name].squeeze(drop=True)
+            self._lattices[file] = Lattice(field, query, self._size)
+        return self._lattices[file]
+
+
+class ManyFiles:
+    """The lattice of one variable over all days of a task, opened as one dataset."""
+
+    def __init__(self, task: Task, variable: str) -> None:
+        name, one = task.netcdf[variable], task.queries[0]
+        files = chosen(task.queries, variable)
+        with xr.open_dataset(files[0], engine="h5netcdf") as opened:
+            cells = {
+                "lat": _count(opened["lat"].values, one.lat_max - one.lat_min),
+                "lon": _count(opened["lon"].values, one.lon_max - one.lon_min),
+            }
+        many = xr.open_mfdataset(
+            files,
+            engine="h5netcdf",
+            preprocess=lambda tile: tile[[name]].squeeze(drop=False),
+            combine="nested",
+            concat_dim="time",
+            chunks=cells,
+            data_vars="all",
+            coords="minimal",
+            compat="override",
+            join="override",
+        )
+        field = many[name].reset_coords(drop=True)
+        self._lattice = Lattice(field, one, task.sizes[variable])
+        self._steps = {str(day)[:10]: step for step, day in enumerate(field["time"].values)}
+
+    def patches(self, query: Where) -> list[Patch]:
+        return [self._lattice.patch(query, self._steps[day]) for day in query.days]
+
+
+Source = Days | ManyFiles
+
+
+class Samples(Dataset):
+    """A sample a query, of all variables. Opening files is part of the work, as for everybody."""
+
+    def __init__(self, task: Task, source: Callable[[Task, str], Source]) -> None:
+        self._task, self._queries, self._source = task, task.by_day(), source
+        self._sources: dict[str, Source] = {}
 
     def __len__(self) -> int:
         return len(self._queries)
 
     def __getitem__(self, index: int) -> dict[str, Patch]:
-        # Opening the files is part of the work, as it is for everybody.
-        for name in self._task.variables:
-            if name not in self._lattices:
-                self._lattices[name] = Lattice(self._task, name)
-        query = self._queries[index]
-        return {name: lattice.patch(query) for name, lattice in self._lattices.items()}
+        return {name: self._patch(name, self._queries[index]) for name in self._task.variables}
+
+    def _patch(self, variable: str, query: Where) -> Patch:
+        if variable not in self._sources:
+            self._sources[variable] = self._source(self._task, variable)
+        days = self._sources[variable].patches(query)
+        if not self._task.stack:
+            return days[0]
+        values, masks = zip(*days, strict=True)
+        return torch.stack(values), torch.stack(masks)
 
 
-def prepare(task: Task) -> Work:
+def by_file(task: Task) -> Work:
+    return _work(task, Days)
+
+
+def multi_file(task: Task) -> Work:
+    return _work(task, ManyFiles)
+
+
+def _work(task: Task, source: Callable[[Task, str], Source]) -> Work:
     if task.cores == 1:
         dask.config.set(scheduler="synchronous")
-    loader = DataLoader(Patches(task), batch_size=task.batch, collate_fn=collate)
+    loader = DataLoader(Samples(task, source), batch_size=task.batch, collate_fn=collate)
 
     def work() -> Result:
-        rows = [len(next(iter(batch.values()))[0]) for batch in loader]
-        return {"samples": sum(rows)}
+        return {"samples": sum(len(next(iter(batch.values()))[0]) for batch in loader)}
 
     return work
