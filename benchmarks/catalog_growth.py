@@ -1,4 +1,4 @@
-"""Does a sample cost more in a large catalog? 4 days against 856, the length of the published dataset.
+"""Does a sample cost more in a large catalog? 4 days against the 856 of the published dataset.
 
 Both datasets hold the same files: the days are hard links to a few distinct ones. The same queries,
 on the days that both have, are made by a loader of each; planning, which comes before, is listed
@@ -14,8 +14,8 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from options import add_common
-from report import footnote, write_json
+from options import DAYS, add_results, printable
+from report import footnote, turns_of, write_json
 from stopwatch import Stopwatch
 from synthetic_ocean import DATA, DISTINCT, ocean, write_linked
 from tasks import Task
@@ -54,9 +54,11 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    add_common(parser, samples=768, repetitions=7)
+    parser.add_argument("--samples", type=int, default=768, help="queries a turn (default 768)")
+    parser.add_argument("--repetitions", type=int, default=7, help="turns (default 7)")
     parser.add_argument("--days", type=int, default=856, help="of the large one (default 856)")
     parser.add_argument("--task", help=argparse.SUPPRESS)
+    add_results(parser)
     return parser.parse_args()
 
 
@@ -67,7 +69,7 @@ def main() -> None:
         return
     progress = Progress()
     rows: dict[int, Rows] = {DISTINCT: [], options.days: []}
-    template = ocean(DISTINCT)
+    template = ocean(DAYS)
     scratch = Path(tempfile.mkdtemp(dir=DATA))
     try:
         for n_days in rows:
@@ -87,8 +89,10 @@ def main() -> None:
     progress("")
     print("\n## Growth with the catalog\n")
     report(rows[DISTINCT], rows[options.days], options.days)
-    print("\n" + footnote(options.repetitions, f"{options.samples} queries."))
-    write_json("catalog_growth", {"options": vars(options), "turns": rows})
+    print("\n" + footnote(f"{turns_of(options.repetitions)} {options.samples} queries."))
+    write_json(
+        options.results / "catalog_growth.json", {"options": printable(options), "turns": rows}
+    )
 
 
 if __name__ == "__main__":

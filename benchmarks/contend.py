@@ -38,9 +38,7 @@ def contend(name: str, task: Task) -> dict[str, float | str]:
         "read": watch.read / samples,
         "peak": peak(),
         "beyond_import": peak() - imported,
-        **{
-            key: value / samples if key == "chunks" else value for key, value in result.items()
-        },
+        **{key: value / samples if key == "chunks" else value for key, value in result.items()},
     }
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def describe(*packages: str) -> dict[str, str]:
-    """Processor, cores, load, system, versions, commit and date; packages not installed are left out."""
+    """Processor, load, system, versions of what is installed of `packages`, commit, date."""
     return {
         "processor": _processor(),
         "cores": str(os.cpu_count()),

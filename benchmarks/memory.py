@@ -1,8 +1,8 @@
 """Memory over an epoch: what the loader takes beyond torch and its cache, and whether it grows.
 
-Memory in use is noted at every batch of an epoch of dense queries over all days of the dataset, with
-a small cache that the epoch fills many times over. The first quarter of the epoch fills pools and
-caches; after it nothing should grow.
+Memory in use is noted at every batch of an epoch of dense queries over all days of the dataset,
+with a small cache that the epoch fills many times over. The first quarter of the epoch fills pools
+and caches; after it nothing should grow.
 """
 
 import argparse
@@ -14,8 +14,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from options import add_common, dataset_of, pick_days
-from report import footnote, save, write_json
+from options import add_common, dataset_of, pick_days, printable
+from report import footnote, save, turns_of, write_json
 from stopwatch import peak, resident
 from tasks import Task
 from turns import Progress, Rows, median
@@ -52,7 +52,7 @@ def run(task: Task, cache_bytes: int) -> dict[str, float | list[int]]:
     }
 
 
-def draw(rows: Rows) -> None:
+def draw(rows: Rows, path: Path) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
@@ -66,7 +66,7 @@ def draw(rows: Rows) -> None:
     panel.set_ylabel("memory in use, MB")
     panel.set_ylim(bottom=0)
     panel.legend(fontsize=8)
-    save(figure, "memory")
+    save(figure, path)
 
 
 def parse() -> argparse.Namespace:
@@ -115,12 +115,12 @@ def main() -> None:
     }.items():
         print(f"| {label} | {median(rows, key) / 1e6:.1f} |")
     text = (
-        f"{len(task.queries)} queries, cache of {options.cache_bytes >> 20} MiB, each chunk decoded "
-        f"{median(rows, 'amplification'):.1f} times, {options.cores} threads."
+        f"{len(task.queries)} queries, cache of {options.cache_bytes >> 20} MiB, each chunk "
+        f"decoded {median(rows, 'amplification'):.1f} times, {options.cores} threads."
     )
-    print("\n" + footnote(options.repetitions, text))
-    write_json("memory", {"options": vars(options), "turns": rows})
-    draw(rows)
+    print("\n" + footnote(f"{turns_of(options.repetitions)} {text}"))
+    write_json(options.results / "memory.json", {"options": printable(options), "turns": rows})
+    draw(rows, options.results / "memory.png")
 
 
 if __name__ == "__main__":

@@ -30,6 +30,25 @@ def add_common(
         metavar=("LON_MIN", "LON_MAX", "LAT_MIN", "LAT_MAX"),
         help="where the centres of patches lie (default %(default)s)",
     )  # fmt: skip
+    add_results(parser)
+
+
+def add_results(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--results",
+        type=Path,
+        default=Path(__file__).parent / "results",
+        help="folder for raw numbers and charts (default benchmarks/results)",
+    )
+
+
+def printable(options: argparse.Namespace) -> dict:
+    """The options of a run without paths: results may be published."""
+    return {
+        name: value
+        for name, value in vars(options).items()
+        if not name.startswith(("documented", "results", "dataset")) and value is not None
+    }
 
 
 def dataset_of(options: argparse.Namespace) -> Path:
@@ -41,6 +60,4 @@ def dataset_of(options: argparse.Namespace) -> Path:
 
 def pick_days(options: argparse.Namespace, days: list[str]) -> list[str]:
     """Those between the first and the last that were asked for."""
-    return [
-        day for day in days if (options.first or "") <= day and day <= (options.last or "9999")
-    ]
+    return [day for day in days if (options.first or "") <= day and day <= (options.last or "9999")]

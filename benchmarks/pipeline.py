@@ -1,7 +1,7 @@
 """How long a trainer waits for data.
 
-The trainer's step is a small CNN's forward and backward pass on one CPU thread, and then sleep until
-the step has taken 1.2 times as long as the loader takes for a batch when nobody asks for anything
+The trainer's step is a small CNN's forward and backward pass on one CPU thread, then sleep until it
+has taken 1.2 times as long as the loader takes for a batch when nobody asks for anything
 else: what a GPU does in a step leaves the CPU to the loader. The loader's time a batch is measured
 in the same run, over an epoch of dense queries in its own order. Waiting is the time spent in
 asking for the next batch; the first batch, for which nothing can be ready, is listed by itself.
@@ -22,8 +22,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from options import add_common, dataset_of, pick_days
-from report import footnote, write_json
+from options import add_common, dataset_of, pick_days, printable
+from report import footnote, turns_of, write_json
 from tasks import Skipped, Task
 from turns import Progress, Rows, fill_page_cache, median
 from workloads import WORKLOADS, make_task
@@ -154,7 +154,9 @@ def main() -> None:
         bbox=tuple(options.bbox),
         days=lambda days: pick_days(options, days),
     )
-    fill_page_cache(file for query in task.queries for files in query.files.values() for file in files)
+    fill_page_cache(
+        file for query in task.queries for files in query.files.values() for file in files
+    )
     progress = Progress()
     results: dict[str, Rows] = {name: [] for name in LABELS}
     for turn in range(options.repetitions):
@@ -171,8 +173,8 @@ def main() -> None:
     print("\n## Waiting for data\n")
     report(results)
     text = f"{len(task.queries)} queries, 48 a day, batches of {task.batch}, {options.cores} cores."
-    print("\n" + footnote(options.repetitions, text))
-    write_json("pipeline", {"options": vars(options), "turns": results})
+    print("\n" + footnote(f"{turns_of(options.repetitions)} {text}"))
+    write_json(options.results / "pipeline.json", {"options": printable(options), "turns": results})
 
 
 if __name__ == "__main__":

@@ -2,12 +2,15 @@
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import machine
 from contenders import CONTENDERS
 from turns import Rows, median
 
-RESULTS = Path(__file__).parent / "results"
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 PACKAGES = (
     "oceanarrow", "numpy", "torch", "xarray", "h5netcdf", "h5py", "dask", "xbatcher", "oceantaco",
     "deflate",
@@ -52,21 +55,23 @@ def _number(value: float) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def footnote(repetitions: int, text: str = "") -> str:
-    described = machine.sentence(machine.describe(*PACKAGES))
-    return f"Medians of {repetitions} turns. {text}\n{described}".replace("\n", "  \n")
+def footnote(text: str) -> str:
+    """What was measured, and on what."""
+    return f"{text}  \n{machine.sentence(machine.describe(*PACKAGES))}"
 
 
-def write_json(name: str, content: dict) -> Path:
+def turns_of(repetitions: int) -> str:
+    return f"Medians of {repetitions} turns." if repetitions > 1 else "A single turn."
+
+
+def write_json(path: Path, content: dict) -> None:
     """The raw numbers of a run, with the machine."""
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
     described = {"machine": machine.describe(*PACKAGES), **content}
     path.write_text(json.dumps(described, indent=1) + "\n")
-    return path
 
 
-def draw(name: str, workloads: dict[str, tuple[str, dict[str, Rows]]], reference: str) -> Path:
+def draw(path: Path, workloads: dict[str, tuple[str, dict[str, Rows]]], reference: str) -> None:
     """A panel a workload: CPU a sample of each contender, in units of the reference's."""
     import matplotlib
 
@@ -97,7 +102,7 @@ def draw(name: str, workloads: dict[str, tuple[str, dict[str, Rows]]], reference
         panel.margins(x=0.15)
     label = f"CPU time of a sample, in units of {CONTENDERS[reference].label} (log scale)"
     figure.supxlabel(label, fontsize=9)
-    return save(figure, name)
+    save(figure, path)
 
 
 def _colour(name: str) -> str:
@@ -106,9 +111,7 @@ def _colour(name: str) -> str:
     return OURS if CONTENDERS[name].label.startswith("oceanarrow") else OTHERS
 
 
-def save(figure, name: str) -> Path:
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.png"
+def save(figure: "Figure", path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     figure.tight_layout()
     figure.savefig(path, dpi=110)
-    return path

@@ -19,8 +19,8 @@ import argparse
 import sys
 from dataclasses import asdict
 
-from options import add_common, dataset_of, pick_days
-from report import draw, footnote, table, write_json
+from options import add_common, dataset_of, pick_days, printable
+from report import draw, footnote, table, turns_of, write_json
 from turns import Progress, Rows, measure
 from workloads import WORKLOADS, make_task
 
@@ -90,11 +90,12 @@ def main() -> None:
     progress = Progress()
     print("## Samples, side by side")
     everything = {name: run(options, name, progress) for name in options.workloads}
-    print("\n" + footnote(options.repetitions))
+    print("\n" + footnote(turns_of(options.repetitions)))
     raw = {name: asdict(WORKLOADS[name]) | {"turns": everything[name]} for name in everything}
-    path = write_json("samples", {"options": vars(options), "workloads": raw})
+    content = {"options": printable(options), "workloads": raw}
+    write_json(options.results / "samples.json", content)
     panels = {name: (WORKLOADS[name].title, rows) for name, rows in everything.items()}
-    print(f"\n{draw('samples', panels, REFERENCE).name} and {path.name} lie in {path.parent}.")
+    draw(options.results / "samples.png", panels, REFERENCE)
 
 
 if __name__ == "__main__":

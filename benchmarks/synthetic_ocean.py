@@ -91,9 +91,7 @@ def _link(original: Path, target: Path) -> None:
     os.link(original, target)
 
 
-def _write_catalog(
-    path: Path, n_days: int, sources: Sequence[str], regions: Sequence[str]
-) -> None:
+def _write_catalog(path: Path, n_days: int, sources: Sequence[str], regions: Sequence[str]) -> None:
     """A TACO folder with an empty file for every granule."""
     with tempfile.NamedTemporaryFile() as empty:
         granules = [

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 
-class Skipped(Exception):
+class Skipped(Exception):  # noqa: N818 -- no error: the others go on
     """Says why a contender cannot do a task."""
 
 
@@ -80,10 +80,12 @@ class Task:
         return sorted(self.queries, key=lambda query: query.first)
 
     def write(self, path: Path) -> None:
+        """As JSON."""
         path.write_text(json.dumps(asdict(self)))
 
     @staticmethod
     def read(path: Path) -> Task:
+        """What `write` wrote."""
         fields = json.loads(path.read_text())
         fields["queries"] = [Where(**query) for query in fields["queries"]]
         fields["first_of_all"] = Where(**fields["first_of_all"])

@@ -45,7 +45,7 @@ class Tile:
     single_depth: bool = False
 
     def shrunk(self, factor: int) -> "Tile":
-        """The same region in `factor` times fewer rows and columns; chunks stay at most as large."""
+        """The same region in `factor` times fewer rows and columns."""
         shape = tuple(-(-side // factor) for side in self.shape)
         chunk = tuple(min(pair) for pair in zip(self.chunk, shape, strict=True))
         return replace(self, shape=shape, chunk=chunk)

@@ -19,6 +19,7 @@ class Progress:
     """One line on a terminal, nothing in a pipe."""
 
     def __call__(self, text: str) -> None:
+        """Replaces the line; an empty text removes it."""
         if sys.stderr.isatty():
             print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
@@ -43,7 +44,9 @@ def measure(
 
     `python` names the interpreter of a contender where it is not this one.
     """
-    fill_page_cache(file for query in task.queries for files in query.files.values() for file in files)
+    fill_page_cache(
+        file for query in task.queries for files in query.files.values() for file in files
+    )
     results: dict[str, Rows] = {name: [] for name in names}
     skipped: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as scratch:
@@ -84,7 +87,9 @@ def _contend(name: str, task: Path, python: str) -> dict[str, float | str]:
 
 def _reason(stderr: str) -> str:
     """The line of a traceback that names the error."""
-    named = [line for line in stderr.splitlines() if line and not line.startswith((" ", "Traceback"))]
+    named = [
+        line for line in stderr.splitlines() if line and not line.startswith((" ", "Traceback"))
+    ]
     return named[-1][:300] if named else "it said nothing"
 
 

@@ -17,8 +17,8 @@ import time
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
-from options import add_common, dataset_of, pick_days
-from report import footnote, write_json
+from options import add_common, dataset_of, pick_days, printable
+from report import footnote, turns_of, write_json
 from tasks import Task
 from turns import Progress, fill_page_cache, median
 from workloads import WORKLOADS, make_task
@@ -144,9 +144,11 @@ def main() -> None:
     for part, (label, *_) in PARTS.items():
         gain = median(rows[part, 1], "wall") / median(rows[part, options.threads], "wall")
         print(f"| {label} | {gain:.2f} |")
-    print("\n" + footnote(options.repetitions))
+    print("\n" + footnote(turns_of(options.repetitions)))
     turns = {f"{part}, {threads} threads": rows[part, threads] for part, threads in rows}
-    write_json("two_threads", {"options": vars(options), "turns": turns})
+    write_json(
+        options.results / "two_threads.json", {"options": printable(options), "turns": turns}
+    )
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ class Contender:
     share: float = 1.0
 
     def prepare(self, task: Task) -> Work:
+        """The work of a task; raises `Skipped` if this contender cannot do it."""
         function: Callable[[Task], Work] = getattr(import_module(self.module), self.function)
         return function(task)
 

@@ -1,8 +1,9 @@
 """What no reader can avoid for a cold sample: read, inflate and convert each chunk that it touches.
 
-One thread; finding out which chunks these are does not count, nor is anything rendered. A chunk is
-read together with its neighbours where they lie together. Inflating makes a new buffer for each
-chunk, as the package offers nothing else; the values go to memory that is used again.
+In an epoch, where samples may share chunks, each chunk counts once. One thread; finding out which
+chunks these are does not count, nor is anything rendered. A chunk is read together with its
+neighbours where they lie together. Inflating makes a new buffer for each chunk, as the package
+offers nothing else; the values go to memory that is used again.
 """
 
 import os
@@ -12,13 +13,16 @@ from dataclasses import dataclass
 
 import h5py
 import numpy as np
-from contenders import Result, Work
 from tasks import Task, Where
+
+from contenders import Result, Work
 
 #: Chunks with no more than this between them are read at once.
 GAP = 4 << 10
 
 Inflate = Callable[[memoryview, int], bytes | bytearray]
+#: Files, and of each the chunks to read, those that lie together together.
+Reads = list[tuple[str, list[list["Chunk"]]]]
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,9 @@ def inflater() -> tuple[Inflate, str]:
 
 def prepare(task: Task) -> Work:
     inflate, _ = inflater()
-    reads = [read for query in task.queries for read in plan(task, query)]
+    reads: Reads = [read for query in task.queries for read in plan(task, query)]
+    if task.any_order:
+        reads = each_once(reads)
 
     def work() -> Result:
         decode(reads, inflate)
@@ -57,8 +63,8 @@ def prepare(task: Task) -> Work:
     return work
 
 
-def plan(task: Task, query: Where) -> list[tuple[str, list[list[Chunk]]]]:
-    """Files, and of each the chunks to read, those that lie together together."""
+def plan(task: Task, query: Where) -> Reads:
+    """What a query touches."""
     found: dict[str, dict[int, Chunk]] = {}
     for variable in task.variables:
         for file in query.files[variable]:
@@ -70,7 +76,15 @@ def plan(task: Task, query: Where) -> list[tuple[str, list[list[Chunk]]]]:
     return [(file, _runs(chunks)) for file, chunks in found.items() if chunks]
 
 
-def decode(reads: list[tuple[str, list[list[Chunk]]]], inflate: Inflate) -> None:
+def each_once(reads: Reads) -> Reads:
+    """The same chunks, none of them twice."""
+    found: dict[str, dict[int, Chunk]] = {}
+    for file, runs in reads:
+        found.setdefault(file, {}).update({c.address: c for run in runs for c in run})
+    return [(file, _runs(chunks)) for file, chunks in found.items()]
+
+
+def decode(reads: Reads, inflate: Inflate) -> None:
     """The work; lean, because whatever Python adds here makes the floor look higher than it is."""
     size = max(chunk.raw for _, runs in reads for run in runs for chunk in run)
     values = np.empty(size, np.float32)

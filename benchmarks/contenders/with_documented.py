@@ -6,8 +6,9 @@ from importlib.util import find_spec
 from types import ModuleType
 from unittest.mock import MagicMock
 
-from contenders import Result, Work
 from tasks import Skipped, Task
+
+from contenders import Result, Work
 
 #: Imported by its modules, but only used to draw, to download and to make masks of land.
 NOT_NEEDED = ("cartopy", "shapely", "requests", "rasterio", "geopandas")
@@ -27,10 +28,7 @@ def prepare(task: Task) -> Work:
         raise Skipped(f"the documented library does not import: {error}") from error
     patches = OceanTACODataset(
         task.dataset,
-        [
-            Query(q.lon_min, q.lon_max, q.lat_min, q.lat_max, q.first, q.last)
-            for q in task.by_day()
-        ],
+        [Query(q.lon_min, q.lon_max, q.lat_min, q.lat_max, q.first, q.last) for q in task.by_day()],
         task.inputs,
         task.targets,
         temporal_agg="stack" if task.stack else "mean",

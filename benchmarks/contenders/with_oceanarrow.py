@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from contenders import Result, Work
 from tasks import Task, Where
 
 import oceanarrow
+from contenders import Result, Work
 from oceanarrow.dataset import OceanTACODataset, Query
 
 

@@ -3,8 +3,9 @@
 It has no choice of variables by file: a glorys current is the pair of both components.
 """
 
-from contenders import Result, Work
 from tasks import Skipped, Task, Where
+
+from contenders import Result, Work
 
 try:
     from ocean_taco import CatalogConfig, PatchSize, PatchSpec

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 
 import xarray as xr
-from contenders import Result, Work
-from contenders.patches import Patch, collate, empty, resized
 from tasks import Task, Where
 from torch.utils.data import DataLoader, Dataset
+
+from contenders import Result, Work
+from contenders.patches import Patch, collate, empty, resized
 
 
 class Patches(Dataset):

@@ -11,9 +11,10 @@ documentation does; dask's chunks are of the patches' size, with which it reads 
 
 from collections.abc import Callable
 
+from tasks import Skipped, Task, Where, chosen
+
 from contenders import Result, Work
 from contenders.patches import Patch, collate, resized
-from tasks import Skipped, Task, Where, chosen
 
 try:
     import dask
@@ -46,6 +47,7 @@ class Lattice:
         self._patches = MapDataset(generator, transform=lambda patch: _as_one(patch, size))
 
     def patch(self, query: Where, step: int = 0) -> Patch:
+        """The patch next to the box, at a step of the time axis."""
         wanted = (query.lat_min + query.lat_max) / 2, (query.lon_min + query.lon_max) / 2
         row, column = (
             int(np.abs(axis - x).argmin()) for axis, x in zip(self._centres, wanted, strict=True)
@@ -75,6 +77,7 @@ class Days:
         self._lattices: dict[str, Lattice] = {}
 
     def patches(self, query: Where) -> list[Patch]:
+        """One a day."""
         return [self._lattice(file, query).patch(query) for file in query.files[self._variable]]
 
     def _lattice(self, file: str, query: Where) -> Lattice:
@@ -113,6 +116,7 @@ class ManyFiles:
         self._steps = {str(day)[:10]: step for step, day in enumerate(field["time"].values)}
 
     def patches(self, query: Where) -> list[Patch]:
+        """One a day."""
         return [self._lattice.patch(query, self._steps[day]) for day in query.days]
 
 
