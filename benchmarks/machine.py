@@ -8,28 +8,28 @@ from importlib import metadata
 from pathlib import Path
 
 
-def describe(*packages: str) -> dict[str, str]:
-    """Processor, load, system, versions of what is installed of `packages`, commit, date."""
+def describe(*packages: str) -> str:
+    """Processor, system, versions of what is installed of `packages`, commit, date: a sentence."""
+    facts = details(*packages)
+    versions = ", ".join(f"{key} {value}" for key, value in facts.items() if key not in _OTHERS)
+    return (
+        f"{facts['processor']}, {facts['cores']} cores (load {facts['load']}), {facts['system']}; "
+        f"{versions}; commit {facts['commit']}, {facts['date']}."
+    )
+
+
+def details(*packages: str) -> dict[str, str]:
+    """The same one by one."""
     return {
         "processor": _processor(),
         "cores": str(os.cpu_count()),
         "load": f"{os.getloadavg()[0]:.1f}",
         "system": f"{platform.system()} {platform.release()}",
-        "python": platform.python_version(),
+        "Python": platform.python_version(),
         **{name: version for name in packages if (version := _version(name))},
         "commit": _commit(),
         "date": time.strftime("%Y-%m-%d"),
     }
-
-
-def sentence(machine: dict[str, str]) -> str:
-    """The same for people."""
-    named = {"python", "oceanarrow"} | (machine.keys() - _OTHERS)
-    versions = ", ".join(f"{key} {value}" for key, value in machine.items() if key in named)
-    return (
-        f"{machine['processor']}, {machine['cores']} cores (load {machine['load']}), "
-        f"{machine['system']}; {versions}; commit {machine['commit']}, {machine['date']}."
-    )
 
 
 _OTHERS = {"processor", "cores", "load", "system", "commit", "date"}

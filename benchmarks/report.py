@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import machine
 from contenders import CONTENDERS
+from machine import describe, details
 from turns import Rows, median
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def _number(value: float) -> str:
 
 def footnote(text: str) -> str:
     """What was measured, and on what."""
-    return f"{text}  \n{machine.sentence(machine.describe(*PACKAGES))}"
+    return f"{text}  \n{describe(*PACKAGES)}"
 
 
 def turns_of(repetitions: int) -> str:
@@ -67,7 +67,7 @@ def turns_of(repetitions: int) -> str:
 def write_json(path: Path, content: dict) -> None:
     """The raw numbers of a run, with the machine."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    described = {"machine": machine.describe(*PACKAGES), **content}
+    described = {"machine": details(*PACKAGES), **content}
     path.write_text(json.dumps(described, indent=1) + "\n")
 
 

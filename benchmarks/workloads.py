@@ -29,7 +29,6 @@ SIDE_BY_SIDE = [
     "oceantaco",
     "xarray",
     "xbatcher",
-    "xbatcher-many",
     "floor",
 ]
 
@@ -58,7 +57,7 @@ WORKLOADS = {
         "Random queries, cold",
         f"{_SAMPLE}; each query on a day of its own, in random order, one process and one engine: "
         "nothing that a query needs was opened or decoded for another",
-        contenders=(*SIDE_BY_SIDE, "documented"),
+        contenders=(*SIDE_BY_SIDE, "xbatcher-many", "documented"),
     ),
     "epoch": Workload(
         "An epoch of dense queries",
@@ -66,6 +65,7 @@ WORKLOADS = {
         "with its default lanes and window, the dataset takes them at random, the others sort "
         "them by day; the floor decodes each chunk of the epoch once",
         a_day=48,
+        contenders=(*SIDE_BY_SIDE, "xbatcher-many"),
     ),
     "one": Workload("One variable, cold", "l4_ssh alone, else as the first", inputs=(), sizes={}),
     "currents": Workload(

@@ -34,11 +34,11 @@ CONTENDERS = {
     "dataset": Contender("oceanarrow, dataset", "contenders.with_oceanarrow", "dataset"),
     "loader": Contender("oceanarrow, Loader", "contenders.with_oceanarrow", "loader"),
     "crop": Contender("oceanarrow, Loader, crop", "contenders.with_oceanarrow", "loader_crop"),
-    "oceantaco": Contender("oceantaco 0.1.0", "contenders.with_oceantaco", "prepare", 0.25),
-    "xarray": Contender("xarray + torch loop", "contenders.with_xarray", "prepare", 0.25),
-    "xbatcher": Contender("xbatcher, a file each", "contenders.with_xbatcher", "by_file", 0.25),
+    "oceantaco": Contender("oceantaco 0.1.0", "contenders.with_oceantaco", "prepare", 0.2),
+    "xarray": Contender("xarray + torch loop", "contenders.with_xarray", "prepare", 0.2),
+    "xbatcher": Contender("xbatcher, a file each", "contenders.with_xbatcher", "by_file", 0.2),
     "xbatcher-many": Contender(
-        "xbatcher, open_mfdataset", "contenders.with_xbatcher", "multi_file", 0.25
+        "xbatcher, open_mfdataset", "contenders.with_xbatcher", "multi_file", 0.2
     ),
     "documented": Contender("documented library", "contenders.with_documented", "prepare", 0.05),
     "floor": Contender("floor: inflate and convert", "contenders.floor", "prepare"),
