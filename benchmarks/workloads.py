@@ -151,26 +151,27 @@ def make_task(
 ) -> Task:
     """The queries of a workload: `samples` of them, or as many as there are days for.
 
-    `days` may leave out some of the days. The first day is kept for the query that does not count.
+    `days` may leave out some of the days. The first window is for the query that does not count.
     """
     variables = [*workload.inputs, *workload.targets]
     survey = Survey(str(dataset), variables)
     rng = np.random.default_rng(seed)
-    present = days(survey.days)
-    starts = _windows(present[1:], workload.window)
-    if not starts:
+    starts = _windows(days(survey.days), workload.window)
+    if len(starts) < 2:
         raise SystemExit(f"{dataset} has too few days with {', '.join(variables)}")
-    chosen = rng.permutation(starts)[: -(-samples // workload.a_day)]
-    queries = [
-        survey.where(_box(rng, bbox), str(day), _later(str(day), workload.window - 1))
-        for day in rng.permutation(np.repeat(chosen, workload.a_day))
-    ][:samples]
-    first = _windows(present[:1] * workload.window, 1)[0]
+    first, *others = starts
+    chosen = rng.permutation(others)[: -(-samples // workload.a_day)]
+
+    def where(day: str) -> Where:
+        return survey.where(_box(rng, bbox), day, _later(day, workload.window - 1))
+
+    order = rng.permutation(np.repeat(chosen, workload.a_day))[:samples]
+    queries = [where(str(day)) for day in order]
     sizes = {name: workload.sizes.get(name, workload.size) for name in variables}
     return Task(
         dataset=str(dataset),
         queries=queries,
-        first_of_all=survey.where(_box(rng, bbox), first, _later(first, workload.window - 1)),
+        first_of_all=where(first),
         inputs=list(workload.inputs),
         targets=list(workload.targets),
         sizes=sizes,
