@@ -88,7 +88,6 @@ def run(name: str, task: Task, seconds: float) -> dict[str, float | str]:
     if name == "oceanarrow":
         from contenders.with_oceanarrow import stream
 
-        stream(task.practice())
         start = time.perf_counter()
         batches = sum(1 for batch in stream(task) if batch.to_torch())
         a_batch = (time.perf_counter() - start) / batches

@@ -9,6 +9,7 @@ from machine import describe, details
 from turns import Rows, median
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 PACKAGES = (
@@ -78,31 +79,36 @@ def draw(path: Path, workloads: dict[str, tuple[str, dict[str, Rows]]], referenc
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    shown = {key: value for key, value in workloads.items() if reference in value[1]}
+    shown = [panel for panel in workloads.values() if reference in panel[1]]
+    columns = min(2, len(shown))
+    lines = -(-len(shown) // columns)
+    bars = max(len(results) for _, results in shown)
     figure, panels = plt.subplots(
-        -(-len(shown) // 2), 2, figsize=(11, 2.3 * -(-len(shown) // 2)), squeeze=False, sharex=True
+        lines, columns, figsize=(6 * columns, lines * (0.8 + 0.22 * bars)), squeeze=False
     )
     for panel in panels.flat[len(shown) :]:
         panel.set_visible(False)
-    for panel, (title, results) in zip(panels.flat, shown.values(), strict=False):
-        base = median(results[reference], "cpu")
-        names = list(results)[::-1]
-        ratios = [median(results[key], "cpu") / base for key in names]
-        bars = panel.barh(
-            [CONTENDERS[key].label for key in names],
-            ratios,
-            color=[_colour(key) for key in names],
-        )
-        panel.bar_label(bars, [f"{_number(ratio)}x" for ratio in ratios], padding=3, fontsize=8)
-        panel.set_xscale("log")
-        panel.axvline(1, color=OURS, linewidth=0.8)
-        panel.set_title(f"{title} ({1e3 * base:.2g} ms)", fontsize=10, loc="left")
-        panel.tick_params(labelsize=8)
-        panel.spines[["top", "right"]].set_visible(False)
-        panel.margins(x=0.15)
+    for panel, (title, results) in zip(panels.flat, shown, strict=False):
+        _draw_panel(panel, title, results, reference)
     label = f"CPU time of a sample, in units of {CONTENDERS[reference].label} (log scale)"
     figure.supxlabel(label, fontsize=9)
     save(figure, path)
+
+
+def _draw_panel(panel: "Axes", title: str, results: dict[str, Rows], reference: str) -> None:
+    base = median(results[reference], "cpu")
+    names = list(results)[::-1]
+    ratios = [median(results[key], "cpu") / base for key in names]
+    labels = [CONTENDERS[key].label for key in names]
+    bars = panel.barh(labels, ratios, color=[_colour(key) for key in names])
+    panel.bar_label(bars, [f"{_number(ratio)}x" for ratio in ratios], padding=3, fontsize=8)
+    panel.set_xscale("log")
+    panel.set_xlim(min(0.1, *ratios) / 1.5, 3 * max(ratios))
+    panel.xaxis.set_major_formatter("{x:g}")
+    panel.axvline(1, color=OURS, linewidth=0.8)
+    panel.set_title(f"{title} ({1e3 * base:.2g} ms)", fontsize=10, loc="left")
+    panel.tick_params(labelsize=8)
+    panel.spines[["top", "right"]].set_visible(False)
 
 
 def _colour(name: str) -> str:

@@ -65,7 +65,7 @@ def measure(
                 else:
                     results[name].append(row)
     progress("")
-    return {name: rows for name, rows in results.items() if rows}, skipped
+    return {name: results[name] for name in CONTENDERS if results.get(name)}, skipped
 
 
 def _share(task: Task, name: str) -> Task:
