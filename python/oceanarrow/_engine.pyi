@@ -136,6 +136,7 @@ class Engine:
         first_step: int,
         stride: int,
         threads: int | None,
+        local_ranks: int,
         prefetch_bytes: int,
     ) -> Stream: ...
     def cost(

@@ -17,7 +17,7 @@ from oceanarrow.dataset.query import Query
 from oceanarrow.exceptions import InvalidInputError
 from oceanarrow.explanation import Explanation
 from oceanarrow.normalization import Statistics
-from oceanarrow.ranks import RankSource, find_place
+from oceanarrow.ranks import RankSource, find_place, local_ranks
 from oceanarrow.request import (
     Grid,
     OnError,
@@ -79,7 +79,9 @@ class Loader:
             Ranks take contiguous rows of each global batch: together they are the batches of
             one rank, whatever their number.
         world_size: the number of ranks.
-        threads: threads of the engine; by default one a core.
+        threads: threads of the engine; by default one a core, at most 32, where the ranks that the
+            launcher started on this machine (LOCAL_WORLD_SIZE) share its cores. Workers of a
+            DataLoader share their rank's.
         cache_bytes: budget of the cache of decoded chunks; by default 512 MiB.
         prefetch_bytes: budget of batches made ahead; by default 256 MiB.
         on_error: `"raise"`, or `"mask"` to keep the row of an unreadable file, masked, and list
@@ -206,9 +208,6 @@ class Loader:
                 self.set_epoch(epoch + 1)
 
     def _stream(self, first_step: int = 0, stride: int = 1) -> _engine.Stream:
-        threads = self._threads
-        if stride > 1:
-            threads = max(1, (threads or len(os.sched_getaffinity(0))) // stride)
         return self._engine.stream(
             self._order,
             self._fields,
@@ -218,7 +217,8 @@ class Loader:
             world_size=self.place.world_size,
             first_step=first_step,
             stride=stride,
-            threads=threads,
+            threads=self._threads,
+            local_ranks=local_ranks(),
             prefetch_bytes=self._prefetch_bytes,
         )
 
@@ -303,9 +303,10 @@ class Loader:
             `samples` rendered, `bytes_read`, `chunks_decoded` of gridded variables, and
             `chunks_distinct` among them, `chunk_hits` (chunks that the cache had),
             `files_opened`, `masked` (cells of unreadable files), `unreadable`, {file: reason},
-            and `amplification`: decodes a distinct chunk in this process, 1.0 at first. It grows
-            with every epoch of which the cache cannot hold all chunks; `explain` predicts it for
-            one epoch.
+            `seconds`, {variable: time spent opening, decoding and rendering it, summed over the
+            threads}, and `amplification`: decodes a distinct chunk in this process, 1.0 at first.
+            It grows with every epoch of which the cache cannot hold all chunks; `explain`
+            predicts it for one epoch.
         """
         stats = self._engine.stats()
         decoded, distinct = stats["chunks_decoded"], stats["chunks_distinct"]

@@ -55,6 +55,15 @@ def find_place(rank: RankSource = None, world_size: int | None = None) -> Place:
     return _from_environment("RANK", "WORLD_SIZE") or Place(0, 1, "default")
 
 
+def local_ranks() -> int:
+    """Ranks that share this machine's cores, as torchrun, accelerate or Open MPI tell; else 1."""
+    for name in ("LOCAL_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_SIZE"):
+        value = os.environ.get(name, "")
+        if value.isdecimal() and int(value) > 0:
+            return int(value)
+    return 1
+
+
 def _from_environment(rank: str, world_size: str, *, required: bool = False) -> Place | None:
     values = [os.environ.get(name) for name in (rank, world_size)]
     if values == [None, None] and not required:

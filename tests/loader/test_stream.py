@@ -148,6 +148,8 @@ def test_stats_count(ocean):
     assert stats["bytes_read"] > 0
     assert stats["chunks_decoded"] > 0
     assert stats["masked"] == 0
+    assert set(stats["seconds"]) == set(INPUTS + TARGETS)
+    assert all(0 < seconds < 600 for seconds in stats["seconds"].values())
     decoded = stats["chunks_decoded"]
     for _ in loader:
         pass

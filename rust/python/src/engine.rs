@@ -138,7 +138,7 @@ impl Engine {
 
     /// Starts a stream: steps `first_step`, `first_step + stride`, ... counted from `lane_offset`.
     #[pyo3(signature = (order, fields, *, epoch, lane_offset, rank, world_size, first_step, stride,
-                        threads, prefetch_bytes))]
+                        threads, local_ranks, prefetch_bytes))]
     #[allow(clippy::too_many_arguments)]
     fn stream(
         &self,
@@ -152,6 +152,7 @@ impl Engine {
         first_step: u64,
         stride: u64,
         threads: Option<usize>,
+        local_ranks: u64,
         prefetch_bytes: usize,
     ) -> PyResult<Stream> {
         let engine = self.engine();
@@ -165,6 +166,7 @@ impl Engine {
             first_step,
             stride,
             threads,
+            local_ranks,
             prefetch_bytes,
         };
         run(py, || loader::Stream::new(engine, options)).map(Stream::new)
@@ -215,7 +217,8 @@ impl Engine {
 
     /// What the engine has done in this process.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let stats = self.engine().stats();
+        let engine = self.engine();
+        let stats = engine.stats();
         let dict = PyDict::new(py);
         dict.set_item("samples", stats.samples)?;
         dict.set_item("bytes_read", stats.granule.bytes_read)?;
@@ -223,6 +226,10 @@ impl Engine {
         dict.set_item("chunks_distinct", stats.granule.chunks_distinct)?;
         dict.set_item("chunk_hits", stats.granule.chunk_hits)?;
         dict.set_item("files_opened", stats.granule.files_opened)?;
+        let requests = &engine.plan().requests;
+        let names = requests.iter().map(|request| request.variable.name.clone());
+        let seconds: BTreeMap<String, f64> = names.zip(stats.seconds).collect();
+        dict.set_item("seconds", seconds)?;
         dict.set_item("masked", stats.masked)?;
         dict.set_item("unreadable", stats.unreadable)?;
         Ok(dict)

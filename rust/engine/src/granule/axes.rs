@@ -29,6 +29,9 @@ fn ascending(name: &str, stored: Vec<f64>, unwrap: impl Fn(&mut [f64])) -> Resul
     if let Some(at) = stored.iter().position(|value| !value.is_finite()) {
         return Err(Error::corrupt(format!("the {name} axis has no valid value at index {at}")));
     }
+    if rises(&stored) {
+        return Ok(Axis { values: stored, reversed: false });
+    }
     let mut descending = stored.clone();
     descending.reverse();
     let mut culprit = None;
@@ -45,6 +48,13 @@ fn ascending(name: &str, stored: Vec<f64>, unwrap: impl Fn(&mut [f64])) -> Resul
         "the {name} axis is neither strictly ascending nor strictly descending: {pair:?} from \
          index {at}"
     )))
+}
+
+/// Whether every value is greater than the one before, without a branch a value: axes are long, and
+/// most are sound.
+fn rises(values: &[f64]) -> bool {
+    let after = values.iter().skip(1);
+    values.iter().zip(after).fold(true, |rising, (a, b)| rising & (a < b))
 }
 
 /// The first index whose successor is not greater.

@@ -3,12 +3,8 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 
-use libdeflater::Decompressor;
-
+use super::inflate::Inflater;
 use crate::error::{Error, Result};
-
-/// Deflate cannot expand further than this (a run of 258-byte matches of one bit each).
-const MAX_DEFLATE_RATIO: usize = 1032;
 
 /// Scratch of the inflate step kept by each thread; larger ones are given back.
 const MAX_SCRATCH: usize = 64 << 20;
@@ -28,8 +24,8 @@ pub(super) enum Filter {
 }
 
 thread_local! {
-    static INFLATE: RefCell<(Decompressor, Vec<u8>)> =
-        RefCell::new((Decompressor::new(), Vec::new()));
+    static INFLATE: RefCell<(Option<Inflater>, Vec<u8>)> =
+        RefCell::new((Inflater::new(), Vec::new()));
 }
 
 /// Undoes `filters` (in the order they were applied) on a stored chunk. Bit i of `skipped` says
@@ -77,28 +73,15 @@ fn decode_stepwise(applied: &[Filter], stored: &[u8], size: usize) -> Result<Vec
     Ok(bytes.into_owned())
 }
 
-fn check_ratio(stored: &[u8], size: usize) -> Result<()> {
-    if size / MAX_DEFLATE_RATIO > stored.len() {
-        return Err(Error::corrupt(format!(
-            "{} compressed bytes cannot hold a chunk of {size}",
-            stored.len()
-        )));
-    }
-    Ok(())
-}
-
 fn inflate(stored: &[u8], size: usize) -> Result<Vec<u8>> {
-    check_ratio(stored, size)?;
-    let mut out = vec![0; size];
-    INFLATE.with_borrow_mut(|(inflater, _)| inflate_into(inflater, stored, &mut out))?;
+    let mut out = Vec::new();
+    INFLATE.with_borrow_mut(|(inflater, _)| inflate_into(inflater, stored, size, &mut out))?;
     Ok(out)
 }
 
 fn inflate_then(stored: &[u8], size: usize, then: impl Fn(&[u8]) -> Vec<u8>) -> Result<Vec<u8>> {
-    check_ratio(stored, size)?;
     INFLATE.with_borrow_mut(|(inflater, scratch)| {
-        scratch.resize(size, 0);
-        let result = inflate_into(inflater, stored, scratch).map(|()| then(scratch));
+        let result = inflate_into(inflater, stored, size, scratch).map(|()| then(scratch));
         if scratch.capacity() > MAX_SCRATCH {
             *scratch = Vec::new();
         }
@@ -106,14 +89,15 @@ fn inflate_then(stored: &[u8], size: usize, then: impl Fn(&[u8]) -> Vec<u8>) -> 
     })
 }
 
-fn inflate_into(inflater: &mut Decompressor, stored: &[u8], out: &mut [u8]) -> Result<()> {
-    match inflater.zlib_decompress(stored, out) {
-        Ok(n) if n == out.len() => Ok(()),
-        Ok(n) => Err(Error::corrupt(format!(
-            "a chunk inflates to {n} bytes where {} are due",
-            out.len()
-        ))),
-        Err(e) => Err(Error::corrupt(format!("a chunk does not inflate: {e}"))),
+fn inflate_into(
+    inflater: &mut Option<Inflater>,
+    stored: &[u8],
+    size: usize,
+    out: &mut Vec<u8>,
+) -> Result<()> {
+    match inflater {
+        Some(inflater) => inflater.inflate(stored, size, out),
+        None => Err(Error::io("no memory to inflate with")),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod attribute;
 mod blocks;
+mod chunk_tree;
 mod layout;
 
 use std::hash::{DefaultHasher, Hash, Hasher};

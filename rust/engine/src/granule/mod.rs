@@ -21,6 +21,7 @@ mod coordinates;
 mod filters;
 mod grid;
 mod hdf5;
+mod inflate;
 mod points;
 mod time;
 mod window;

@@ -213,15 +213,9 @@ impl Engine {
             plan.requests.iter().map(|r| Selector::new(&plan.catalog, &r.variable)).collect();
         let reader = GranuleReader::new(source.clone(), plan.options.cache_bytes);
         let checked = plan.catalog.granules().iter().map(|_| AtomicBool::new(false)).collect();
-        Self {
-            plan,
-            selectors,
-            reader,
-            source,
-            checked,
-            slabs: SlabPool::new(IDLE_SLAB_BYTES),
-            telemetry: Telemetry::default(),
-        }
+        let telemetry = Telemetry::new(plan.requests.len());
+        let slabs = SlabPool::new(IDLE_SLAB_BYTES);
+        Self { plan, selectors, reader, source, checked, slabs, telemetry }
     }
 
     /// The plan.
@@ -245,6 +239,10 @@ impl Engine {
 
     /// Renders one (query, variable) into its place in a batch.
     pub(super) fn fill(&self, query: usize, request: usize, cell: CellMut<'_>) -> Result<Outcome> {
+        self.telemetry.timed(request, || self.fill_cell(query, request, cell))
+    }
+
+    fn fill_cell(&self, query: usize, request: usize, cell: CellMut<'_>) -> Result<Outcome> {
         let (query, wanted) = (&self.plan.queries[query], &self.plan.requests[request]);
         match cell {
             CellMut::Points(row) => self.fill_points(query, request, row),
@@ -272,9 +270,10 @@ impl Engine {
             let days = self.candidates(query, request);
             if wanted.variable.geometry == Geometry::Grid && !days.is_empty() {
                 let shape = wanted.shape.unwrap_or_default();
-                let _ = self
-                    .open_days(&days, request)
-                    .and_then(|days| prefetch(&self.reader, &days, query, shape, &wanted.rules));
+                let _ = self.telemetry.timed(request, || {
+                    self.open_days(&days, request)
+                        .and_then(|days| prefetch(&self.reader, &days, query, shape, &wanted.rules))
+                });
             }
         }
     }

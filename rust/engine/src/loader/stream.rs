@@ -1,10 +1,12 @@
 //! Batches ahead of their consumer: each step is a task on the pool, handed out in order.
 
+use std::cmp::Reverse;
 use std::collections::{HashSet, VecDeque};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use arrow_array::RecordBatch;
@@ -37,10 +39,27 @@ pub struct StreamOptions {
     pub first_step: u64,
     /// Every how many steps one is made; several workers share the steps of a rank.
     pub stride: u64,
-    /// Threads; `None` is one a core.
+    /// Threads of this process and of the workers that share the steps with it; `None` is one for
+    /// each core of this rank's share.
     pub threads: Option<usize>,
+    /// Ranks on this machine, which share its cores.
+    pub local_ranks: u64,
     /// Batches made ahead hold at most about this many bytes; one is always made ahead.
     pub prefetch_bytes: usize,
+}
+
+/// Threads of a stream at most, unless it is told: enough for thousands of samples a second.
+const MAX_THREADS: usize = 32;
+
+impl StreamOptions {
+    /// Threads of this process. Cores count as far as affinity and quotas leave them to it.
+    fn pool_threads(&self) -> usize {
+        let all = self.threads.unwrap_or_else(|| {
+            let cores = available_parallelism().map_or(1, usize::from);
+            (cores / (self.local_ranks as usize).max(1)).min(MAX_THREADS)
+        });
+        (all / (self.stride as usize).max(1)).max(1)
+    }
 }
 
 /// What [`Stream::poll`] saw.
@@ -97,7 +116,7 @@ impl Stream {
         let metadata = [("oceanarrow.plan_id".to_owned(), options.digests.plan_id())];
         let schema = Arc::new(engine.schema(metadata)?);
         let pool = ThreadPoolBuilder::new()
-            .num_threads(options.threads.unwrap_or(0))
+            .num_threads(options.pool_threads())
             .thread_name(|i| format!("oceanarrow-{i}"))
             .build()
             .map_err(|e| Error::io(format!("cannot start the loader's threads: {e}")))?;
@@ -235,14 +254,19 @@ impl Shared {
             })
             .collect();
         let mut collated = Collated::new(&self.kinds, rows, self.engine.slabs())?;
-        collated.cells().into_par_iter().try_for_each(|(row, variable, cell, outcome)| {
+        let telemetry = self.engine.telemetry();
+        let mut cells = collated.cells();
+        // The dearest first: a swath begun last would leave the other threads idle at the end.
+        let costs: Vec<u64> = (0..self.kinds.len()).map(|v| telemetry.worked(v)).collect();
+        cells.sort_by_key(|&(_, variable, ..)| Reverse(costs[variable]));
+        cells.into_par_iter().with_max_len(1).try_for_each(|(row, variable, cell, outcome)| {
             if self.cancelled.load(Ordering::Relaxed) {
                 return Err(Error::cancelled("the loader was closed"));
             }
             *outcome = self.engine.fill(slots[row].query, variable, cell)?;
             Ok(())
         })?;
-        self.engine.telemetry().count_samples(slots.len());
+        telemetry.count_samples(slots.len());
         let masked: Vec<&str> =
             collated.outcomes.iter().filter_map(|o| o.unreadable.as_deref()).collect();
         let (epoch_after, offset_after) = order.advance(self.epoch, lane_offset);

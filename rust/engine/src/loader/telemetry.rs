@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use crate::granule::GranuleStats;
 
@@ -18,19 +19,47 @@ pub struct Stats {
     pub masked: u64,
     /// Unreadable granules, each with its reason.
     pub unreadable: BTreeMap<String, String>,
+    /// Seconds that threads worked on each requested variable: opening, decoding, rendering.
+    pub seconds: Vec<f64>,
     /// What the granule stage has done.
     pub granule: GranuleStats,
 }
 
 /// The live counters.
-#[derive(Default)]
 pub(super) struct Telemetry {
     samples: AtomicU64,
     masked: AtomicU64,
     unreadable: Mutex<BTreeMap<String, String>>,
+    /// Nanoseconds a requested variable.
+    worked: Vec<AtomicU64>,
 }
 
 impl Telemetry {
+    /// Counters at 0, for so many requested variables.
+    pub(super) fn new(requests: usize) -> Self {
+        Self {
+            samples: AtomicU64::new(0),
+            masked: AtomicU64::new(0),
+            unreadable: Mutex::default(),
+            worked: (0..requests).map(|_| AtomicU64::new(0)).collect(),
+        }
+    }
+
+    /// Does `work` on the account of a requested variable.
+    pub(super) fn timed<T>(&self, request: usize, work: impl FnOnce() -> T) -> T {
+        let start = Instant::now();
+        let done = work();
+        if let Some(worked) = self.worked.get(request) {
+            worked.fetch_add(start.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        }
+        done
+    }
+
+    /// The nanoseconds that a requested variable has taken so far.
+    pub(super) fn worked(&self, request: usize) -> u64 {
+        self.worked.get(request).map_or(0, |worked| worked.load(Ordering::Relaxed))
+    }
+
     pub(super) fn count_samples(&self, n: usize) {
         self.samples.fetch_add(n as u64, Ordering::Relaxed);
     }
@@ -48,6 +77,7 @@ impl Telemetry {
             samples: self.samples.load(Ordering::Relaxed),
             masked: self.masked.load(Ordering::Relaxed),
             unreadable: self.unreadable.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            seconds: (0..self.worked.len()).map(|i| self.worked(i) as f64 / 1e9).collect(),
             granule,
         }
     }

@@ -4,11 +4,12 @@ use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::num::NonZeroUsize;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use lru::LruCache;
+use rustix::buffer::spare_capacity;
+use rustix::io::{Errno, pread};
 
 use super::{ByteSource, Location};
 use crate::error::{Error, Result};
@@ -67,17 +68,30 @@ impl ByteSource for LocalFiles {
         let length = usize::try_from(range.end - range.start).map_err(|_| {
             Error::corrupt("a byte range exceeds the address space").asset(location)
         })?;
-        let mut buffer = vec![0; length];
-        file.file
-            .read_exact_at(&mut buffer, base + range.start)
-            .map_err(|e| read_error(&e, location))?;
-        Ok(buffer.into())
+        read_exact(&file.file, base + range.start, length)
+            .map(Bytes::from)
+            .map_err(|e| read_error(&e, location))
     }
 
     fn size(&self, location: &Location) -> Result<u64> {
         let file = self.open(location)?;
         Ok(extent(&file, location)?.1)
     }
+}
+
+fn read_exact(file: &File, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+    let mut buffer = Vec::with_capacity(length);
+    while buffer.len() < length {
+        // Capacity may exceed what was asked for; what comes too much is cut off.
+        let at = offset + buffer.len() as u64;
+        match pread(file, spare_capacity(&mut buffer), at) {
+            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    buffer.truncate(length);
+    Ok(buffer)
 }
 
 /// Offset and size of the asset within its file.

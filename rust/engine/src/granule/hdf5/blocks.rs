@@ -13,10 +13,10 @@ use crate::error::{Error, Result};
 use crate::store::{ByteSource, Location};
 
 /// Object headers, and all the index of few-chunk files, lie within the first bytes.
-const PREFIX: u64 = 64 << 10;
+const PREFIX: u64 = 16 << 10;
 
 /// Nodes of a chunk index lie scattered among the chunks.
-const BLOCK: u64 = 16 << 10;
+const BLOCK: u64 = 4 << 10;
 
 /// A file's metadata bytes.
 pub(in crate::granule) struct Blocks {

@@ -4,9 +4,10 @@ use hdf5_reader::messages::HdfMessage;
 use hdf5_reader::messages::filter_pipeline::FilterPipelineMessage;
 use hdf5_reader::messages::layout::{ChunkIndexing, DataLayout};
 use hdf5_reader::object_header::ObjectHeader;
-use hdf5_reader::{btree_v1, chunk_index, extensible_array, fixed_array};
+use hdf5_reader::{chunk_index, extensible_array, fixed_array};
 
 use super::Variable;
+use super::chunk_tree::{ChunkTree, Entry};
 use crate::error::{Error, Result};
 use crate::granule::array::{Source, Stored, block_shape, decoded_size};
 use crate::granule::filters::Filter;
@@ -80,17 +81,15 @@ impl Variable<'_> {
         let superblock = self.file.file.superblock();
         let (offset, length) = (superblock.offset_size, superblock.length_size);
         let rank = u32::try_from(shape.len()).unwrap_or(u32::MAX);
+        let mut placed = Placed::new(shape, dims, size);
         let entries = match indexing {
-            None => btree_v1::collect_btree_v1_leaves_storage(
-                storage,
-                address,
-                offset,
-                length,
-                Some(rank),
-                dims,
-                None,
-            )
-            .map(|leaves| leaves.into_iter().filter_map(leaf_entry).collect()),
+            None => {
+                let tree = ChunkTree { storage, offset_size: offset, rank: shape.len() };
+                tree.walk(address, |Entry { address, size, skipped, offsets }| {
+                    placed.add(offsets, *address, *size, *skipped);
+                })
+                .map(|()| Vec::new())
+            }
             Some(ChunkIndexing::SingleChunk { filtered_size, filters }) => {
                 let rank = shape.len();
                 Ok(vec![chunk_index::single_chunk_entry(address, *filtered_size, *filters, rank)])
@@ -101,11 +100,10 @@ impl Variable<'_> {
             Some(ordered) => self.ordered_entries(ordered, address, dims, size),
         }
         .map_err(|e| self.file.explain(&e))?;
-        let mut chunks = place(&entries, shape, dims, size)?;
-        for chunk in &mut chunks {
-            chunk.address = chunk.address.saturating_add(superblock.base_address);
+        for entry in entries {
+            placed.add(&entry.offsets, entry.address, entry.size, entry.filter_mask);
         }
-        Ok(chunks)
+        placed.finish(superblock.base_address)
     }
 
     /// The indexes that know a chunk by its number alone.
@@ -148,51 +146,55 @@ impl Variable<'_> {
     }
 }
 
-fn leaf_entry((key, address): (btree_v1::BTreeV1Key, u64)) -> Option<chunk_index::ChunkEntry> {
-    match key {
-        btree_v1::BTreeV1Key::RawData { chunk_size, filter_mask, offsets } => {
-            let size = u64::from(chunk_size);
-            Some(chunk_index::ChunkEntry { address, size, filter_mask, offsets })
-        }
-        btree_v1::BTreeV1Key::Group { .. } => None,
-    }
+/// Chunks within the shape. A dataset that shrank keeps chunks outside; they are dropped.
+struct Placed<'a> {
+    shape: &'a [u64],
+    dims: &'a [u32],
+    /// The decoded size of a chunk.
+    size: usize,
+    chunks: Vec<Stored>,
+    fault: Option<Error>,
 }
 
-/// Chunks within the shape, sorted by their place in the grid. A dataset that shrank keeps chunks
-/// outside; they are dropped.
-fn place(
-    entries: &[chunk_index::ChunkEntry],
-    shape: &[u64],
-    dims: &[u32],
-    size: usize,
-) -> Result<Vec<Stored>> {
-    let mut placed = Vec::with_capacity(entries.len());
-    for entry in entries {
+impl<'a> Placed<'a> {
+    fn new(shape: &'a [u64], dims: &'a [u32], size: usize) -> Self {
+        Self { shape, dims, size, chunks: Vec::new(), fault: None }
+    }
+
+    fn add(&mut self, offsets: &[u64], address: u64, size: u64, skipped: u32) {
         let mut linear = Some(0u64);
-        let mut inside = entry.offsets.len() >= shape.len();
-        for ((&offset, &n), &c) in entry.offsets.iter().zip(shape).zip(dims) {
+        let mut inside = offsets.len() >= self.shape.len();
+        for ((&offset, &n), &c) in offsets.iter().zip(self.shape).zip(self.dims) {
             let c = u64::from(c.max(1));
             if offset % c != 0 {
-                return Err(Error::corrupt(format!(
-                    "a chunk at {:?} is off the grid of {dims:?}",
-                    entry.offsets
-                )));
+                let message = format!("a chunk at {offsets:?} is off the grid of {:?}", self.dims);
+                self.fault = Some(Error::corrupt(message));
             }
             inside &= offset < n;
             linear = linear.and_then(|l| l.checked_mul(n.div_ceil(c))?.checked_add(offset / c));
         }
         if let (true, Some(linear)) = (inside, linear) {
             // Indexes of unfiltered chunks give no size.
-            let size = if entry.size == 0 { size as u64 } else { entry.size };
-            let (address, skipped) = (entry.address, entry.filter_mask);
-            placed.push(Stored { linear, address, size, skipped });
+            let size = if size == 0 { self.size as u64 } else { size };
+            self.chunks.push(Stored { linear, address, size, skipped });
         }
     }
-    placed.sort_unstable_by_key(|chunk| chunk.linear);
-    if placed.windows(2).any(|pair| matches!(pair, [a, b] if a.linear == b.linear)) {
-        return Err(Error::corrupt("the chunk index lists a chunk twice"));
+
+    /// The chunks sorted by their place in the grid, at addresses counted from the file's start.
+    fn finish(self, base_address: u64) -> Result<Vec<Stored>> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        let mut chunks = self.chunks;
+        chunks.sort_unstable_by_key(|chunk| chunk.linear);
+        if chunks.windows(2).any(|pair| matches!(pair, [a, b] if a.linear == b.linear)) {
+            return Err(Error::corrupt("the chunk index lists a chunk twice"));
+        }
+        for chunk in &mut chunks {
+            chunk.address = chunk.address.saturating_add(base_address);
+        }
+        Ok(chunks)
     }
-    Ok(placed)
 }
 
 pub(super) fn filters(header: &ObjectHeader) -> Result<Vec<Filter>> {

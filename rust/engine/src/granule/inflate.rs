@@ -1,0 +1,64 @@
+//! zlib streams into fresh memory that nobody zeroes first.
+
+use std::ptr::{self, NonNull};
+
+use libdeflate_sys::{
+    libdeflate_alloc_decompressor, libdeflate_decompressor, libdeflate_free_decompressor,
+    libdeflate_result_LIBDEFLATE_SUCCESS, libdeflate_zlib_decompress,
+};
+
+use crate::error::{Error, Result};
+
+/// Deflate cannot expand further than this (a run of 258-byte matches of one bit each).
+const MAX_RATIO: usize = 1032;
+
+/// A decompressor; making one costs more than inflating a small chunk.
+pub(super) struct Inflater(NonNull<libdeflate_decompressor>);
+
+impl Inflater {
+    /// `None` if there is no memory for it.
+    pub(super) fn new() -> Option<Self> {
+        // SAFETY: takes nothing; null is handled.
+        NonNull::new(unsafe { libdeflate_alloc_decompressor() }).map(Self)
+    }
+
+    /// Makes `out` the `size` bytes that the zlib stream `stored` holds. Its checksum is verified.
+    pub(super) fn inflate(&mut self, stored: &[u8], size: usize, out: &mut Vec<u8>) -> Result<()> {
+        if size / MAX_RATIO > stored.len() {
+            return Err(Error::corrupt(format!(
+                "{} compressed bytes cannot hold a chunk of {size}",
+                stored.len()
+            )));
+        }
+        out.clear();
+        out.reserve_exact(size);
+        // SAFETY: the decompressor is ours alone (`&mut`), reads `stored` within its length and
+        // writes at most `size` bytes, which `out` has room for. Without a place for the actual
+        // size, success means that all `size` bytes were written.
+        let result = unsafe {
+            libdeflate_zlib_decompress(
+                self.0.as_ptr(),
+                stored.as_ptr().cast(),
+                stored.len(),
+                out.as_mut_ptr().cast(),
+                size,
+                ptr::null_mut(),
+            )
+        };
+        if result != libdeflate_result_LIBDEFLATE_SUCCESS {
+            return Err(Error::corrupt(format!(
+                "a chunk does not inflate to the {size} bytes due"
+            )));
+        }
+        // SAFETY: the bytes were written just now.
+        unsafe { out.set_len(size) };
+        Ok(())
+    }
+}
+
+impl Drop for Inflater {
+    fn drop(&mut self) {
+        // SAFETY: it came from `libdeflate_alloc_decompressor` and is freed only here.
+        unsafe { libdeflate_free_decompressor(self.0.as_ptr()) };
+    }
+}
