@@ -18,6 +18,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,8 @@ def run(name: str, task: Task, seconds: float) -> dict[str, float | str]:
             from contenders import with_xarray as peer
     except Skipped as why:
         return {"skipped": str(why)}
-    theirs = peer.batches(task.limited(FEW * task.batch), workers=task.cores)
+    few = replace(task, queries=task.queries[: FEW * task.batch])
+    theirs = peer.batches(few, workers=task.cores)
     return {"step": seconds, **train(islice(theirs, FEW), step, seconds)}
 
 

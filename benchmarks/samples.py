@@ -11,7 +11,7 @@ else the machine does. A first query, on a day that no other has, is not counted
   files and its cache of a batch; the documented library, from a checkout.
 - The floor: read, inflate and convert the chunks that a sample touches, on one thread, and no more.
 
-Slow contenders do a part of the queries where all samples cost the same; numbers are per sample.
+Slow contenders do part of the queries, in an epoch all those of some days; numbers are per sample.
 What a library does before the first sample (catalog, plan) is not counted; opening files is.
 """
 

@@ -65,10 +65,6 @@ class Task:
         """Inputs, then targets."""
         return [*self.inputs, *self.targets]
 
-    def limited(self, samples: int) -> Task:
-        """With the first queries only."""
-        return replace(self, queries=self.queries[:samples])
-
     def practice(self) -> Task:
         """With nothing but the query that does not count."""
         return replace(self, queries=[self.first_of_all], any_order=False, warm=False)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from contenders import CONTENDERS
@@ -69,11 +70,15 @@ def measure(
 
 
 def _share(task: Task, name: str) -> Task:
-    """In an epoch of its own order a sample gains from the others: then everybody does all."""
+    """The part of a task that a slow contender does: some queries, or all queries of some days."""
     share = CONTENDERS[name].share
-    if share == 1 or (task.any_order and share > 0.1):
+    if share == 1:
         return task
-    return task.limited(max(2, round(share * len(task.queries))))
+    if not task.any_order:
+        return replace(task, queries=task.queries[: max(2, round(share * len(task.queries)))])
+    days = sorted({query.first for query in task.queries})
+    kept = days[: max(1, round(share * len(days)))]
+    return replace(task, queries=[query for query in task.queries if query.first in kept])
 
 
 def _contend(name: str, task: Path, python: str) -> dict[str, float | str]:
