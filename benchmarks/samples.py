@@ -95,7 +95,8 @@ def main() -> None:
     content = {"options": printable(options), "workloads": raw}
     write_json(options.results / "samples.json", content)
     panels = {name: (WORKLOADS[name].title, rows) for name, rows in everything.items()}
-    draw(options.results / "samples.png", panels, REFERENCE)
+    if any(REFERENCE in rows for rows in everything.values()):
+        draw(options.results / "samples.png", panels, REFERENCE)
 
 
 if __name__ == "__main__":

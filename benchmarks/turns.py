@@ -84,6 +84,8 @@ def _share(task: Task, name: str) -> Task:
 def _contend(name: str, task: Path, python: str) -> dict[str, float | str]:
     command = [python, str(Path(__file__).with_name("contend.py")), name, str(task)]
     done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode and not CONTENDERS[name].optional:
+        raise SystemExit(f"{CONTENDERS[name].label} failed:\n{done.stderr}")
     if done.returncode:
         return {"skipped": f"it failed: {_reason(done.stderr)}"}
     row: dict[str, float | str] = json.loads(done.stdout.splitlines()[-1])

@@ -16,13 +16,15 @@ Work = Callable[[], Result]
 
 @dataclass(frozen=True)
 class Contender:
-    """`label` is for tables; `share` is the part of the queries that it does where each sample
-    costs the same, because it is slow."""
+    """Where a contender is found; `label` is for tables."""
 
     label: str
     module: str
     function: str
+    #: The part of the queries that it does, because it is slow.
     share: float = 1.0
+    #: The others go on if it fails: its library is not ours.
+    optional: bool = False
 
     def prepare(self, task: Task) -> Work:
         """The work of a task; raises `Skipped` if this contender cannot do it."""
@@ -30,16 +32,18 @@ class Contender:
         return function(task)
 
 
+def _peer(label: str, module: str, function: str = "prepare", share: float = 0.2) -> Contender:
+    return Contender(label, f"contenders.{module}", function, share, optional=True)
+
+
 CONTENDERS = {
     "dataset": Contender("oceanarrow, dataset", "contenders.with_oceanarrow", "dataset"),
     "loader": Contender("oceanarrow, Loader", "contenders.with_oceanarrow", "loader"),
     "crop": Contender("oceanarrow, Loader, crop", "contenders.with_oceanarrow", "loader_crop"),
-    "oceantaco": Contender("oceantaco 0.1.0", "contenders.with_oceantaco", "prepare", 0.2),
-    "xarray": Contender("xarray + torch loop", "contenders.with_xarray", "prepare", 0.2),
-    "xbatcher": Contender("xbatcher, a file each", "contenders.with_xbatcher", "by_file", 0.2),
-    "xbatcher-many": Contender(
-        "xbatcher, open_mfdataset", "contenders.with_xbatcher", "multi_file", 0.2
-    ),
-    "documented": Contender("documented library", "contenders.with_documented", "prepare", 0.05),
+    "oceantaco": _peer("oceantaco 0.1.0", "with_oceantaco"),
+    "xarray": _peer("xarray + torch loop", "with_xarray"),
+    "xbatcher": _peer("xbatcher, a file each", "with_xbatcher", "by_file"),
+    "xbatcher-many": _peer("xbatcher, open_mfdataset", "with_xbatcher", "multi_file"),
+    "documented": _peer("documented library", "with_documented", share=0.05),
     "floor": Contender("floor: inflate and convert", "contenders.floor", "prepare"),
 }
