@@ -48,12 +48,11 @@ test-python: $(EXTENSION) ## Tests of the package
 test-full: $(EXTENSION) peers ## Also the slow tests and the comparisons with other libraries
 	python -m pytest $(PYTEST_ARGS) -m "" --hypothesis-profile=full
 
-peers: $(PEERS_INSTALLED) ## Install the libraries that test-full compares with
+peers: $(PEERS_INSTALLED) ## Install the libraries that test-full and bench compare with
 
-bench: $(ENVIRONMENT) ## Measure samples a second, and the stream, with the release engine
+bench: $(ENVIRONMENT) peers ## Measure, side by side with other libraries; ARGS=--quick for a small run
 	maturin develop --locked --release
-	python benchmarks/samples.py
-	python benchmarks/stream.py
+	python benchmarks $(ARGS)
 	rm -f $(EXTENSION) # so that the next target takes the development build again
 
 wheel: $(ENVIRONMENT) ## A release wheel in dist/

@@ -1,7 +1,8 @@
 """How long it takes, and how much memory, to open the catalog of a dataset of the published size.
 
-Writes the level tables of 856 days x 8 regions x 11 files (75,328 granules) with the options
-of the published dataset, then opens them in fresh processes. Beside it stands pyarrow reading the
+Writes the level tables of up to 856 days x 8 regions x 11 files (75,328 granules) with the options
+of the published dataset, then opens them in fresh processes: the time a granule should not grow
+with their number. Beside it stands pyarrow reading the
 same columns of level 2 alone, which is less work: no joining, checking or sorting. The peak counts
 all that the process maps on its way, libraries loaded on first use included.
 """
@@ -10,8 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import random
 import statistics
 import struct
@@ -19,13 +18,14 @@ import subprocess
 import sys
 import tempfile
 from datetime import date, datetime, timedelta
-from importlib import metadata
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from options import add_results, printable
+from report import footnote, write_json
 
-EXAMPLE = "example: python benchmarks/catalog_open.py --days 856 --processes 5 --opens 7"
+EXAMPLE = "example: python benchmarks/catalog_open.py --days 856 2000 --processes 9 --opens 7"
 
 REGIONS = {
     f"{ns}_{name}": (lon, lon + 90.0, lat, lat + 90.0)
@@ -197,52 +197,49 @@ def measure(
     return first, later or first, rows, statistics.median(grown)
 
 
-def machine() -> str:
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = [
-            line.split(":", 1)[1].strip()
-            for line in cpuinfo.read_text().splitlines()
-            if "model name" in line
-        ]
-        model = names[0] if names else model
-    return f"{model}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, epilog=EXAMPLE)
-    parser.add_argument(
-        "--days", type=int, default=856, help="days of 8 regions x 11 files (default 856)"
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument(
+        "--days", type=int, nargs="+", default=[107, 428, 856],
+        help="days of 8 regions x 11 files (default 107 428 856)",
+    )  # fmt: skip
     parser.add_argument(
         "--processes", type=int, default=5, help="fresh processes for each reader (default 5)"
     )
     parser.add_argument("--opens", type=int, default=7, help="openings in each process (default 7)")
-    chosen = parser.parse_args()
+    add_results(parser)
+    return parser.parse_args()
 
+
+def main() -> None:
+    chosen = parse()
+    readers = {
+        "oceanarrow: all levels, joined, checked, sorted": (ENGINE, []),
+        "pyarrow: 6 columns of level 2": (PYARROW, COLUMNS),
+    }
+    print("\n## Opening the catalog\n")
+    print(
+        "| reader | granules | first, ms | later, ms | later, us a granule | growth of peak, MB |"
+    )
+    print("|---|---:|---:|---:|---:|---:|")
+    raw = {}
     with tempfile.TemporaryDirectory() as scratch:
-        root = Path(scratch) / "ocean"
-        write_levels(root, chosen.days)
-        sizes = {path.name: path.stat().st_size for path in sorted((root / "METADATA").iterdir())}
-        arguments = (str(root), str(chosen.opens))
-        engine = measure(ENGINE, chosen.processes, *arguments)
-        peer = measure(PYARROW, chosen.processes, *arguments, *COLUMNS)
-
-    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("oceanarrow", "pyarrow"))
-    print(f"{machine()}; Python {platform.python_version()}, {versions}")
-    listed = ", ".join(f"{name} {size:,}" for name, size in sizes.items())
-    print(f"{engine[2]:,} granules; bytes: {listed}; times are medians\n")
-    print("| reader | first open, ms | later opens, ms | best, ms | growth of peak memory, MB |")
-    print("|---|---|---|---|---|")
-    labels = ("oceanarrow: all levels, joined, checked, sorted", "pyarrow: 6 columns of level 2")
-    for label, (first, later, _, grown) in zip(labels, (engine, peer), strict=True):
-        print(
-            f"| {label} | {statistics.median(first):.1f} | {statistics.median(later):.1f} "
-            f"| {min(first + later):.1f} | {grown:.1f} |"
-        )
-    ratio = statistics.median(engine[1]) / statistics.median(peer[1])
-    print(f"\noceanarrow takes {ratio:.2f} times as long as pyarrow (later opens).")
+        for days in chosen.days:
+            root = Path(scratch) / str(days)
+            write_levels(root, days)
+            for label, (script, columns) in readers.items():
+                arguments = (str(root), str(chosen.opens), *columns)
+                first, later, rows, grown = measure(script, chosen.processes, *arguments)
+                warm = statistics.median(later)
+                print(
+                    f"| {label} | {rows:,} | {statistics.median(first):.1f} | {warm:.1f} "
+                    f"| {1e3 * warm / rows:.3f} | {grown:.1f} |"
+                )
+                raw[f"{label}, {days} days"] = {"first": first, "later": later, "grown": grown}
+    print("\n" + footnote(f"Medians of {chosen.processes} processes."))
+    write_json(chosen.results / "catalog_open.json", {"options": printable(chosen), "turns": raw})
 
 
 if __name__ == "__main__":

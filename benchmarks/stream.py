@@ -22,9 +22,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from machine import describe
-from samples import DEFAULT, GENERATED, INPUTS, SIZES, TARGETS
-from tiles import write_dataset
+from options import DAYS, add_results, printable
+from report import footnote, turns_of, write_json
+from synthetic_ocean import ocean
+from workloads import INPUTS, SIZE, SIZES, TARGETS
 
 from oceanarrow.dataset import PatchSize, Query, QueryGenerator
 
@@ -39,7 +40,7 @@ def overhead(options: argparse.Namespace) -> dict[str, float]:
 
     asked = [Query(-60.0, -50.0, 20.0, 30.0, "2001-01-01", "2001-01-01")] * options.steps * BATCH
     stream = oceanarrow.Loader(
-        str(GENERATED), asked, INPUTS, TARGETS, batch_size=BATCH, default_patch_size=(1, 1)
+        str(ocean(DAYS)), asked, INPUTS, TARGETS, batch_size=BATCH, default_patch_size=(1, 1)
     )
     next(iter(stream))
     results = {}
@@ -115,12 +116,12 @@ def _patches(options: argparse.Namespace, *, threads: int):
         verbose=False,
     )
     return OceanTACOIterableDataset(
-        str(GENERATED),
+        str(ocean(DAYS)),
         asked,
         INPUTS,
         TARGETS,
         batch_size=BATCH,
-        default_patch_size=DEFAULT,
+        default_patch_size=SIZE,
         patch_sizes=SIZES,
         threads=threads,
     )
@@ -166,6 +167,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--repetitions", type=int, default=5, help="turns")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), metavar="NAME")
     parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
+    add_results(parser)
     return parser.parse_args()
 
 
@@ -174,20 +176,20 @@ def main() -> None:
     if options.part:
         print(json.dumps(PARTS[options.part](options)))
         return
-    if not GENERATED.exists():
-        print(f"Writing synthetic tiles to {GENERATED}", file=sys.stderr)
-        write_dataset(GENERATED)
+    ocean(DAYS)
     results = measure(options)
-    print("\n| | median | least | most |")
+    print("\n## The stream itself\n")
+    print("| | median | least | most |")
     print("|---|---:|---:|---:|")
     for name, values in results.items():
         cells = (statistics.median(values), min(values), max(values))
         print(f"| {name} | " + " | ".join(f"{value:.1f}" for value in cells) + " |")
-    print(
-        f"\n{options.repetitions} turns; batches of {BATCH}, {len(INPUTS + TARGETS)} variables; "
-        f"order of {options.queries:,} queries; {options.samples} patches; "
-        f"{len(os.sched_getaffinity(0))} cores.  \n{describe('oceanarrow', 'numpy', 'torch')}"
+    text = (
+        f"batches of {BATCH}, {len(INPUTS + TARGETS)} variables; order of {options.queries:,} "
+        f"queries; {options.samples} patches; {len(os.sched_getaffinity(0))} cores."
     )
+    print("\n" + footnote(f"{turns_of(options.repetitions)} {text}"))
+    write_json(options.results / "stream.json", {"options": printable(options), "turns": results})
 
 
 if __name__ == "__main__":
