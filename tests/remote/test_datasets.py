@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import resource
 import signal
 import subprocess
 import sys
@@ -190,12 +191,18 @@ def check_random_faults(containers: Path, rounds: int) -> None:
         before = None
         for _ in range(rounds):
             assert_equal(batches(made), expected)
-            before = before or (_entries("fd"), _entries("task"))
+            before = before or (_entries("fd"), _entries("task"), _resident())
         assert faults.fired > 2 * rounds
         assert made.stats()["retries"] > 0
         time.sleep(0.1)
         assert _entries("fd") <= before[0] + 40
         assert _entries("task") <= before[1] + 4
+        assert _resident() <= before[2] + (64 << 20)
+
+
+def _resident() -> int:
+    """Bytes of memory in use."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 def _entries(kind: str) -> int:
