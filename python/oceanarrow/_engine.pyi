@@ -53,7 +53,7 @@ class Catalog:
     Args:
         paths: path or address of one FOLDER, `.tacozip` or `.tacocat` directory, or of all parts of
             a split dataset.
-        storage_options: a JSON object.
+        storage_options: {name: value} for a remote dataset; see `docs/remote.md`.
 
     Raises:
         NotFoundError: there is no dataset (`oceanarrow.exceptions`; also a FileNotFoundError).
@@ -63,7 +63,8 @@ class Catalog:
     def __new__(
         cls,
         paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
-        storage_options: str = "{}",
+        *,
+        storage_options: Mapping[str, Any] | None = None,
     ) -> Catalog: ...
     def __len__(self) -> int: ...
     @property
@@ -118,8 +119,8 @@ class Engine:
         on_error: str,
         support: bool,
         cache_bytes: int,
-        disk_cache: tuple[str, int] | None,
-        storage_options: str,
+        disk_cache: tuple[str, int] | None = None,
+        storage_options: Mapping[str, Any] | None = None,
     ) -> Engine: ...
     @staticmethod
     def _restore(plan: bytes) -> Engine: ...
@@ -226,11 +227,13 @@ class Store:
     """Bytes of local and remote objects by their kept names, for tests of the transport.
 
     Args:
-        storage_options: a JSON object.
+        storage_options: {name: value}, as of a `Loader`.
         roots: addresses of datasets, which may name a hub.
     """
 
-    def __new__(cls, storage_options: str = "{}", roots: Sequence[str] = ...) -> Store: ...
+    def __new__(
+        cls, storage_options: Mapping[str, Any] | None = None, roots: Sequence[str] = ...
+    ) -> Store: ...
     def read(self, name: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]: ...
     def read_start(self, name: str, most: int) -> tuple[bytes, int]:
         """The first bytes of an object, and its size."""

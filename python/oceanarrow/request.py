@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -119,7 +118,7 @@ def open_engine(
         support=support,
         cache_bytes=cache_bytes,
         disk_cache=None if path is None else (path, disk_cache_bytes),
-        storage_options=_storage_json(storage_options),
+        storage_options=storage_options,
     )
 
 
@@ -219,21 +218,6 @@ def _roots(taco_path: TacoPath) -> list[str]:
     if not roots:
         raise InvalidInputError("taco_path is an empty list")
     return [root if "://" in root else str(Path(root).absolute()) for root in roots]
-
-
-def _storage_json(options: StorageOptions | None) -> str:
-    """The options for the engine, which checks them. No message shows a value: it may be secret."""
-    if options is not None and not isinstance(options, Mapping):
-        raise InvalidInputError("storage_options must be a mapping of names to values")
-    entries = {}
-    for name, value in (options or {}).items():
-        try:
-            entries[str(name)] = json.loads(json.dumps(value, default=dict))
-        except (TypeError, ValueError):
-            raise InvalidInputError(
-                f"storage_options[{name!r}] holds no text, number or mapping of texts"
-            ) from None
-    return json.dumps(entries)
 
 
 def query_arrays(queries: Iterable[Query]) -> QueryArrays:

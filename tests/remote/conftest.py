@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,10 +30,10 @@ CONTENT = bytes(i * i % 251 for i in range(300_000))
 @pytest.fixture(autouse=True)
 def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The user's own settings stay out of the tests."""
-    for name in ("HF_ENDPOINT", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_OFFLINE"):
-        monkeypatch.delenv(name, raising=False)
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
+    own = ("HF_", "HUGGING_FACE_", "AWS_", "AZURE_", "GOOGLE_", "SSL_CERT_")
+    for name in list(os.environ):
+        if name.startswith(own) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf_home"))
 
 
@@ -50,4 +50,4 @@ def server(tmp_path: Path) -> Iterator[FaultServer]:
 
 def store(roots: list[str] | None = None, **options: Any) -> Store:
     """A store with quick options."""
-    return Store(json.dumps(QUICK | options), roots or [])
+    return Store(QUICK | options, roots or [])

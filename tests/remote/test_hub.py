@@ -165,7 +165,7 @@ def test_the_users_token_is_for_the_users_hub_alone(
     _engine.Catalog(hub.root)
     assert "hunter2" not in str(hub.requests)
     monkeypatch.delenv("HF_HUB_DISABLE_IMPLICIT_TOKEN")
-    _engine.Catalog(hub.root, '{"anonymous": true}')
+    _engine.Catalog(hub.root, storage_options={"anonymous": True})
     assert "hunter2" not in str(hub.requests)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import socket
 import subprocess
@@ -122,11 +121,11 @@ def test_nginx_refuses(nginx: str, ocean: Path) -> None:
 
 
 SECURE = """
-import json, sys
+import sys
 from oceanarrow._engine import Catalog
 from oceanarrow.exceptions import TransientIoError
 try:
-    print(len(Catalog(sys.argv[1], '{"tries": 1}')))
+    print(len(Catalog(sys.argv[1], storage_options={"tries": 1})))
 except TransientIoError as error:
     print(error)
 """
@@ -203,7 +202,7 @@ def test_s3_serves_the_local_batches(s3: str, ocean: Path, place: str) -> None:
 
 def test_s3_says_what_is_wrong(s3: str) -> None:
     options = QUICK | KEYS | {"endpoint": s3, "read_timeout": 5, "timeout": 30}
-    reader = _engine.Store(json.dumps(options))
+    reader = _engine.Store(options)
     with pytest.raises(NotFoundError, match="no such file"):
         reader.read("s3://oceans/folder/nothing", [(0, 10)])
     with pytest.raises(NotFoundError, match="no TACO dataset here"):
@@ -227,7 +226,7 @@ def test_signed_requests_go_through_the_same_policy(s3: str, ocean: Path, tmp_pa
 
     content = (ocean / "METADATA/level2.parquet").read_bytes()
     with Bucket(tmp_path) as server:
-        reader = _engine.Store(json.dumps(QUICK | KEYS | {"endpoint": server.home}))
+        reader = _engine.Store(QUICK | KEYS | {"endpoint": server.home})
         name = "s3://oceans/METADATA/level2.parquet"
         for fault in (
             answers(500),
@@ -252,7 +251,7 @@ def test_signed_requests_go_through_the_same_policy(s3: str, ocean: Path, tmp_pa
         server.rule(answers(301, {"Location": "/x", "x-amz-bucket-region": "eu-west-3"}))
         with pytest.raises(InvalidInputError, match="eu-west-3"):
             reader.read(name, [(0, 10)])
-        anonymous = _engine.Store(json.dumps(QUICK | {"endpoint": server.home, "anonymous": True}))
+        anonymous = _engine.Store(QUICK | {"endpoint": server.home, "anonymous": True})
         server.clear()
         assert anonymous.read(name, [(0, 4)]) == [b"PAR1"]
         assert "authorization" not in server.requests[0].headers

@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::error::{raise, run};
+use crate::options;
 
 /// The granules of a TACO dataset, sorted by day, region, source and file.
 ///
@@ -44,13 +45,17 @@ impl Paths {
 
 #[pymethods]
 impl Catalog {
-    /// `storage_options` is a JSON object.
     #[new]
-    #[pyo3(signature = (paths, storage_options = "{}"))]
-    fn new(py: Python<'_>, paths: Paths, storage_options: &str) -> PyResult<Self> {
+    #[pyo3(signature = (paths, *, storage_options = None))]
+    fn new(
+        py: Python<'_>,
+        paths: Paths,
+        storage_options: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
         let paths = paths.into_strings()?;
+        let storage = options::storage_options(storage_options.as_ref())?;
         run(py, || {
-            let storage = StorageOptions::from_json(storage_options)?.resolve(&paths)?;
+            let storage = storage.resolve(&paths)?;
             let inner = engine::Catalog::open(&Store::new(&storage), &paths)?;
             Ok(Self { inner, storage })
         })

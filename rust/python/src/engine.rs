@@ -7,13 +7,14 @@ use numpy::{PyArray1, PyArrayMethods, PyReadonlyArray2};
 use oceanarrow_engine::error::Error;
 use oceanarrow_engine::loader::{self, OnError, Options, Plan, SampleColumn, StreamOptions};
 use oceanarrow_engine::render::{NativePatch, PointRow};
-use oceanarrow_engine::store::{DiskCacheOptions, StorageOptions, Store};
+use oceanarrow_engine::store::{DiskCacheOptions, Store};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCapsule, PyDict, PyTuple};
 use pyo3_arrow::error::PyArrowResult;
 use pyo3_arrow::ffi::to_schema_pycapsule;
 
 use crate::error::{raise, run};
+use crate::options;
 use crate::order::Order;
 use crate::query::queries;
 use crate::request::{Request, choice};
@@ -49,11 +50,11 @@ impl Engine {
 #[pymethods]
 impl Engine {
     /// Opens the catalog and plans: `boxes` (N, 4) float64 lon_min, lon_max, lat_min, lat_max;
-    /// `days` (N, 2) int32 first and last day since 1970-01-01; `storage_options` a JSON object.
+    /// `days` (N, 2) int32 first and last day since 1970-01-01.
+    /// `disk_cache`: directory and budget of a disk cache.
     #[staticmethod]
-    /// `disk_cache`: directory and budget of a disk cache of decoded chunks.
     #[pyo3(signature = (roots, boxes, days, requests, *, on_error, support, cache_bytes,
-                        disk_cache, storage_options))]
+                        disk_cache = None, storage_options = None))]
     #[allow(clippy::too_many_arguments)]
     fn open(
         py: Python<'_>,
@@ -65,7 +66,7 @@ impl Engine {
         support: bool,
         cache_bytes: usize,
         disk_cache: Option<(String, u64)>,
-        storage_options: &str,
+        storage_options: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let on_error =
             choice("on_error", on_error, &[("raise", OnError::Raise), ("mask", OnError::Mask)])?;
@@ -73,8 +74,9 @@ impl Engine {
         let requests = requests.iter().map(|r| r.inner.clone()).collect();
         let disk_cache = disk_cache.map(|(path, budget)| DiskCacheOptions { path, budget });
         let options = Options { on_error, support, cache_bytes, disk_cache };
+        let storage = options::storage_options(storage_options.as_ref())?;
         let opened = run(py, || {
-            let storage = StorageOptions::from_json(storage_options)?.resolve(&roots)?;
+            let storage = storage.resolve(&roots)?;
             let store = Arc::new(Store::new(&storage));
             let plan = Plan::open(&store, storage, &roots, queries, requests, options)?;
             Ok(loader::Engine::with_store(plan, store))

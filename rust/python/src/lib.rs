@@ -5,6 +5,7 @@ mod catalog;
 mod engine;
 mod error;
 mod granule;
+mod options;
 mod order;
 mod query;
 mod request;

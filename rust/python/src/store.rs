@@ -5,8 +5,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
 use crate::error::run;
+use crate::options;
 
-/// Reads bytes of objects by their kept names; `storage_options` is a JSON object.
+/// Reads bytes of objects by their kept names.
 #[pyclass(frozen, module = "oceanarrow._engine")]
 pub struct Store {
     inner: engine::Store,
@@ -15,12 +16,14 @@ pub struct Store {
 #[pymethods]
 impl Store {
     #[new]
-    #[pyo3(signature = (storage_options = "{}", roots = Vec::new()))]
-    fn new(py: Python<'_>, storage_options: &str, roots: Vec<String>) -> PyResult<Self> {
-        run(py, || {
-            let options = engine::StorageOptions::from_json(storage_options)?.resolve(&roots)?;
-            Ok(Self { inner: engine::Store::new(&options) })
-        })
+    #[pyo3(signature = (storage_options = None, roots = Vec::new()))]
+    fn new(
+        py: Python<'_>,
+        storage_options: Option<Bound<'_, PyAny>>,
+        roots: Vec<String>,
+    ) -> PyResult<Self> {
+        let options = options::storage_options(storage_options.as_ref())?;
+        run(py, || Ok(Self { inner: engine::Store::new(&options.resolve(&roots)?) }))
     }
 
     /// The bytes of each range `(start, end)`.

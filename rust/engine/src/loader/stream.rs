@@ -215,12 +215,14 @@ impl Stream {
             // A panic would end the process; the batch that needs the same data reports it.
             let _ = catch_unwind(AssertUnwindSafe(|| {
                 let make = |range| shared.window_queries(range, (step, stride), steps);
-                for &query in share.take(make) {
-                    if shared.cancelled.load(Ordering::Relaxed) {
-                        return;
+                shared.unless_cancelled(|| {
+                    for &query in share.take(make) {
+                        if shared.cancelled.load(Ordering::Relaxed) {
+                            return;
+                        }
+                        shared.engine.decode_ahead(query);
                     }
-                    shared.unless_cancelled(|| shared.engine.decode_ahead(query));
-                }
+                });
             }));
         });
     }

@@ -56,7 +56,8 @@ pub(super) struct Target {
 pub(super) struct Answer {
     pub(super) bytes: Bytes,
     pub(super) size: Option<u64>,
-    /// Headers of the last answer.
+    /// Headers of the last answer, which clients of clouds look into.
+    #[cfg_attr(not(feature = "cloud"), allow(dead_code))]
     pub(super) headers: HeaderMap,
     /// The commit that the dataset's own server says the file is of.
     pub(super) commit: Option<String>,
