@@ -52,7 +52,10 @@ impl Engine {
     pub(super) fn pieces(&self, query: usize) -> Result<PieceGroups> {
         let query = &self.plan().queries[query];
         let mut groups = Vec::new();
-        for (request, wanted) in self.plan().requests.iter().enumerate() {
+        let mut requests: Vec<usize> = (0..self.ranks().len()).collect();
+        requests.sort_by_key(|&request| self.ranks()[request]);
+        for request in requests {
+            let wanted = &self.plan().requests[request];
             let days = self.candidates(query, request);
             if wanted.variable.geometry == Geometry::Points || days.is_empty() {
                 continue;

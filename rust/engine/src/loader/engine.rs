@@ -211,6 +211,8 @@ pub struct Engine {
     telemetry: Telemetry,
     /// Why there is no disk cache although there should be one.
     no_disk_cache: Option<String>,
+    /// When each request's turn is within a row.
+    ranks: Vec<usize>,
     /// Of remote datasets: the threads that wait for them, started by the first read.
     downloads: OnceLock<Result<Downloads>>,
 }
@@ -230,7 +232,7 @@ impl Engine {
 
     /// An engine with empty caches that reads through the store its plan was made with.
     pub fn with_store(plan: Plan, store: Arc<Store>) -> Self {
-        let selectors =
+        let selectors: Vec<Option<Selector>> =
             plan.requests.iter().map(|r| Selector::new(&plan.catalog, &r.variable)).collect();
         let reader = GranuleReader::new(store.clone(), plan.options.cache_bytes);
         let (reader, no_disk_cache) =
@@ -242,8 +244,24 @@ impl Engine {
         let checked = plan.catalog.granules().iter().map(|_| AtomicBool::new(false)).collect();
         let telemetry = Telemetry::new(plan.requests.len());
         let slabs = SlabPool::new(IDLE_SLAB_BYTES);
-        let downloads = OnceLock::new();
-        Self { plan, selectors, reader, store, checked, slabs, telemetry, no_disk_cache, downloads }
+        let ranks = ranks(&plan.catalog, &selectors);
+        Self {
+            plan,
+            selectors,
+            reader,
+            store,
+            checked,
+            slabs,
+            telemetry,
+            no_disk_cache,
+            ranks,
+            downloads: OnceLock::new(),
+        }
+    }
+
+    /// When each request's turn is within a row: the finer its cells, the more work it is.
+    pub(super) fn ranks(&self) -> &[usize] {
+        &self.ranks
     }
 
     /// The plan.
@@ -474,4 +492,18 @@ impl Engine {
             }
         }
     }
+}
+
+/// The place of each selector by the size of its cells, the finest first; profiles have none.
+fn ranks(catalog: &Catalog, selectors: &[Option<Selector>]) -> Vec<usize> {
+    let finest = |selector: &Option<Selector>| {
+        let matching = catalog.granules().iter().filter(|g| selector.is_some_and(|s| s.matches(g)));
+        matching.map(|granule| granule.res_deg_lat).fold(f32::INFINITY, f32::min)
+    };
+    let cells: Vec<f32> = selectors.iter().map(finest).collect();
+    let mut order: Vec<usize> = (0..cells.len()).collect();
+    order.sort_by(|&a, &b| cells[a].total_cmp(&cells[b]));
+    let mut ranks = vec![0; order.len()];
+    order.into_iter().enumerate().for_each(|(rank, request)| ranks[request] = rank);
+    ranks
 }

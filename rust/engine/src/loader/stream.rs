@@ -1,6 +1,5 @@
 //! Batches ahead of their consumer: each step is a task on the pool, handed out in order.
 
-use std::cmp::Reverse;
 use std::collections::{HashSet, VecDeque};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -305,9 +304,10 @@ impl Shared {
         let mut collated = Collated::new(&self.kinds, rows, self.engine.slabs())?;
         let telemetry = self.engine.telemetry();
         let mut cells = collated.cells();
-        // The dearest first: a swath begun last would leave the other threads idle at the end.
-        let costs: Vec<u64> = (0..self.kinds.len()).map(|v| telemetry.worked(v)).collect();
-        cells.sort_by_key(|&(_, variable, ..)| Reverse(costs[variable]));
+        // Row by row, the dearest variable first: a swath begun last would leave the other threads
+        // idle at the end.
+        let ranks = self.engine.ranks();
+        cells.sort_by_key(|&(row, variable, ..)| (row, ranks[variable]));
         cells.into_par_iter().with_max_len(1).try_for_each(|(row, variable, cell, outcome)| {
             if self.cancelled.load(Ordering::Relaxed) {
                 return Err(Error::cancelled("the loader was closed"));

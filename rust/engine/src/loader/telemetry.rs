@@ -60,11 +60,6 @@ impl Telemetry {
         done
     }
 
-    /// The nanoseconds that a requested variable has taken so far.
-    pub(super) fn worked(&self, request: usize) -> u64 {
-        self.worked.get(request).map_or(0, |worked| worked.load(Ordering::Relaxed))
-    }
-
     pub(super) fn count_samples(&self, n: usize) {
         self.samples.fetch_add(n as u64, Ordering::Relaxed);
     }
@@ -83,11 +78,12 @@ impl Telemetry {
         disk_cache: DiskCacheStats,
         traffic: Traffic,
     ) -> Stats {
+        let seconds = self.worked.iter().map(|ns| ns.load(Ordering::Relaxed) as f64 / 1e9);
         Stats {
             samples: self.samples.load(Ordering::Relaxed),
             masked: self.masked.load(Ordering::Relaxed),
             unreadable: self.unreadable.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-            seconds: (0..self.worked.len()).map(|i| self.worked(i) as f64 / 1e9).collect(),
+            seconds: seconds.collect(),
             granule,
             disk_cache,
             traffic,
