@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use super::array::Array;
 use super::axes::{self, Axis};
 use super::block::Window;
@@ -25,25 +27,27 @@ pub struct Grid {
     pub lon: Vec<f64>,
     /// The unit the file states; `None` if it states none.
     pub unit: Option<String>,
-    lat_dim: Direction,
-    lon_dim: Direction,
-    steps: Steps,
-    array: Array,
-    packing: Packing,
+    pub(super) lat_dim: Direction,
+    pub(super) lon_dim: Direction,
+    pub(super) steps: Steps,
+    pub(super) array: Array,
+    pub(super) packing: Packing,
     /// `None`: stored numbers must be unpacked one by one.
-    summation: Option<Summation>,
+    pub(super) summation: Option<Summation>,
+    /// It comes from an index, not from the file itself.
+    pub(super) restored: bool,
 }
 
 /// A stored dimension and the way it runs.
-#[derive(Clone, Copy, Debug)]
-struct Direction {
-    dim: usize,
-    reversed: bool,
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct Direction {
+    pub dim: usize,
+    pub reversed: bool,
 }
 
 /// The time steps of a variable.
-#[derive(Debug)]
-enum Steps {
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) enum Steps {
     /// None, or one: it stands for whatever day is asked for.
     One,
     /// The day of each step along this dimension; `None` where the time is invalid.
@@ -89,6 +93,7 @@ impl Grid {
             array,
             summation: Summation::new(&packing),
             packing,
+            restored: false,
         })
     }
 

@@ -103,6 +103,9 @@ pub trait ByteSource: Send + Sync {
         Ok(None)
     }
 
+    /// What an earlier process knew of the object; an answer that disagrees is an error.
+    fn assume(&self, _: &Location, _size: u64, _version: Option<&str>) {}
+
     /// Several parts of any assets, in the order asked for; those of remote ones come together.
     fn fetch(&self, wants: &[Want]) -> Vec<Result<Part>> {
         wants.iter().map(|want| self.fetch_one(want)).collect()
