@@ -20,8 +20,8 @@ use super::grid::Grid;
 use crate::error::Result;
 use crate::store::{BlockFile, ByteSource, DiskCache, Location, Shape, is_remote};
 
-pub use file::{Index, IndexRow, IndexWriter};
 use file::Record;
+pub use file::{Index, IndexRow, IndexWriter};
 
 /// A block file of one entry; it takes no more disk than the entry does.
 const SHAPE: Shape = Shape { slots: 1, slot_bytes: entry::MAX_BYTES as u64 + (1 << 20) };
@@ -115,12 +115,7 @@ impl Known {
     }
 
     /// Forgets what the entry of a restored grid said.
-    pub(super) fn distrust(
-        &self,
-        source: &dyn ByteSource,
-        cache: Option<&DiskCache>,
-        grid: &Grid,
-    ) {
+    pub(super) fn distrust(&self, source: &dyn ByteSource, cache: Option<&DiskCache>, grid: &Grid) {
         let (location, variable) = (&grid.array.location, grid.array.name.as_str());
         let new = self.lock().insert((location.clone(), variable.to_owned()));
         if let Some(cache) = cache.filter(|_| new)
@@ -153,7 +148,9 @@ fn restore(
     }
     let same_size = source.size(location).ok()? == record.size;
     // Copies of a file have another time.
-    let same = || record.version.is_some() && source.version(location).ok() == Some(record.version.clone());
+    let same = || {
+        record.version.is_some() && source.version(location).ok() == Some(record.version.clone())
+    };
     (same_size && (shows_damage(&grid) || same())).then_some(grid)
 }
 

@@ -34,7 +34,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::store::{ByteSource, DiskCache, DiskCacheStats, Location};
 
 use cache::ByteCache;
@@ -156,15 +156,16 @@ impl GranuleReader {
         })
     }
 
-    /// To be called when reading `grid` failed: whether another try with a new one may succeed,
-    /// because this one came from an index, which is not asked again.
-    pub fn distrust(&self, grid: &Grid) -> bool {
-        if !grid.restored {
+    /// Whether `error`, which came of reading `grid`, may be the fault of the index that the grid
+    /// is from. That is not asked again for it, so that another try opens the file.
+    pub fn distrust(&self, grid: &Grid, error: &Error) -> bool {
+        let array = &grid.array;
+        let concerned = error.asset.as_ref() == Some(&array.location.to_string());
+        if !grid.restored || !concerned || error.kind != Kind::CorruptGranule {
             return false;
         }
         let cache = self.chunks.spill().map(Spill::cache);
         self.known.distrust(&*self.source, cache, grid);
-        let array = &grid.array;
         self.grids.forget(|(location, name, _), kept| {
             kept.restored && *location == array.location && *name == array.name
         });

@@ -3,10 +3,12 @@
 mod cost;
 mod decode_ahead;
 mod engine;
+mod indexing;
 mod stream;
 mod telemetry;
 
 pub use cost::Cost;
 pub use engine::{Engine, OnError, Options, Plan, Request, Sample, SampleColumn};
+pub use indexing::{Indexed, write_index};
 pub use stream::{Poll, Stream, StreamOptions};
 pub use telemetry::Stats;

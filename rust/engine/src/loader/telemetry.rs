@@ -28,6 +28,8 @@ pub struct Stats {
     pub disk_cache: DiskCacheStats,
     /// What has gone over the network.
     pub traffic: Traffic,
+    /// Why the index could not be read although there should be one.
+    pub index_failure: Option<String>,
 }
 
 /// The live counters.
@@ -82,6 +84,7 @@ impl Telemetry {
         granule: GranuleStats,
         disk_cache: DiskCacheStats,
         traffic: Traffic,
+        index_failure: Option<String>,
     ) -> Stats {
         Stats {
             samples: self.samples.load(Ordering::Relaxed),
@@ -91,6 +94,7 @@ impl Telemetry {
             granule,
             disk_cache,
             traffic,
+            index_failure,
         }
     }
 }

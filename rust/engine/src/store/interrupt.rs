@@ -26,7 +26,7 @@ pub fn scope<T>(check: impl Fn() -> bool + 'static, work: impl FnOnce() -> T) ->
 }
 
 /// Whether any enclosing scope wants this thread's reads to end.
-pub(super) fn requested() -> bool {
+pub fn requested() -> bool {
     let checks: Vec<Check> = CHECKS.with_borrow(Clone::clone);
     checks.iter().any(|check| check())
 }

@@ -208,7 +208,8 @@ mod tests {
 
     #[test]
     fn odd_axes_come_back_too() {
-        let mercator: Vec<f64> = (-500..500).map(|i| (f64::from(i) / 300.0).sinh().atan()).collect();
+        let mercator: Vec<f64> =
+            (-500..500).map(|i| (f64::from(i) / 300.0).sinh().atan()).collect();
         assert_returns(&mercator);
         assert_returns(&[-0.0]);
         assert_returns(&[-1.0, -0.0, 5e-324, 1e308]);

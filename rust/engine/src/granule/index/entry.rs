@@ -16,9 +16,7 @@ use twox_hash::XxHash3_64;
 use super::axis::{put_axis, take_axis};
 use super::varint::{put, take, unzigzag, zigzag};
 use crate::error::{Error, Result};
-use crate::granule::array::{
-    Array, Dtype, MAX_RANK, Source, Stored, block_shape, decoded_size,
-};
+use crate::granule::array::{Array, Dtype, MAX_RANK, Source, Stored, block_shape, decoded_size};
 use crate::granule::cf::Packing;
 use crate::granule::filters::Filter;
 use crate::granule::grid::{Direction, Grid, Steps};
@@ -122,7 +120,8 @@ pub(super) fn decode(
     let (lat, lon) = (take_axis(&mut rest)?, take_axis(&mut rest)?);
     check_dimensions(&small, lat.len(), lon.len())?;
     let packing = packing(&small)?.in_unit(small.unit.as_deref(), unit)?;
-    let array = array(small.dtype, small.swapped, small.shape, small.layout, small.fill, &mut rest)?;
+    let array =
+        array(small.dtype, small.swapped, small.shape, small.layout, small.fill, &mut rest)?;
     if !rest.is_empty() {
         return Err(damaged("its end"));
     }
@@ -167,8 +166,7 @@ fn check_dimensions(small: &Small, lat: usize, lon: usize) -> Result<()> {
     let mut distinct: Vec<usize> = named.iter().map(|(dim, _)| *dim).collect();
     distinct.sort_unstable();
     distinct.dedup();
-    let others =
-        small.shape.iter().enumerate().all(|(dim, &n)| n == 1 || distinct.contains(&dim));
+    let others = small.shape.iter().enumerate().all(|(dim, &n)| n == 1 || distinct.contains(&dim));
     if rank <= MAX_RANK && named.iter().all(fits) && distinct.len() == named.len() && others {
         return Ok(());
     }

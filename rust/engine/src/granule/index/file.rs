@@ -17,7 +17,9 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt64Type;
-use arrow_array::{Array, ArrayRef, BinaryArray, BooleanArray, RecordBatch, StringArray, UInt64Array};
+use arrow_array::{
+    Array, ArrayRef, BinaryArray, BooleanArray, RecordBatch, StringArray, UInt64Array,
+};
 use arrow_buffer::Buffer;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
@@ -207,9 +209,11 @@ impl IndexFile {
         granules: &HashMap<String, Location>,
         records: &mut HashMap<Location, Vec<(String, Record)>>,
     ) {
-        let (paths, names) = (batch.column(0).as_string::<i32>(), batch.column(1).as_string::<i32>());
+        let (paths, names) =
+            (batch.column(0).as_string::<i32>(), batch.column(1).as_string::<i32>());
         let sizes = batch.column(2).as_primitive::<UInt64Type>();
-        let (versions, entries) = (batch.column(3).as_string::<i32>(), batch.column(4).as_binary::<i32>());
+        let (versions, entries) =
+            (batch.column(3).as_string::<i32>(), batch.column(4).as_binary::<i32>());
         for row in 0..batch.num_rows() {
             let Some(location) = granules.get(paths.value(row)) else { continue };
             let version = (versions.is_valid(row) && self.is_origin(location))
@@ -239,7 +243,10 @@ impl IndexFile {
 }
 
 type Predicate = ArrowPredicateFn<
-    Box<dyn FnMut(RecordBatch) -> std::result::Result<BooleanArray, arrow_schema::ArrowError> + Send>,
+    Box<
+        dyn FnMut(RecordBatch) -> std::result::Result<BooleanArray, arrow_schema::ArrowError>
+            + Send,
+    >,
 >;
 
 fn schema() -> SchemaRef {

@@ -5,7 +5,10 @@ use proptest::prelude::*;
 use super::*;
 
 fn number() -> impl Strategy<Value = Number> {
-    prop_oneof![any::<i64>().prop_map(|n| Number::Int(n.into())), any::<f64>().prop_map(Number::Float)]
+    prop_oneof![
+        any::<i64>().prop_map(|n| Number::Int(n.into())),
+        any::<f64>().prop_map(Number::Float)
+    ]
 }
 
 fn dtype() -> impl Strategy<Value = Dtype> {
@@ -15,11 +18,16 @@ fn dtype() -> impl Strategy<Value = Dtype> {
 
 /// Ascending axis of so many values.
 fn axis(n: usize) -> impl Strategy<Value = Vec<f64>> {
-    let regular = (-180.0f64..0.0, 0.001f64..2.0).prop_map(move |(start, step)| {
-        (0..n).map(|i| start + i as f64 * step).collect::<Vec<_>>()
-    });
+    let regular = (-180.0f64..0.0, 0.001f64..2.0)
+        .prop_map(move |(start, step)| (0..n).map(|i| start + i as f64 * step).collect::<Vec<_>>());
     let odd = prop::collection::vec(0.001f64..3.0, n).prop_map(|steps| {
-        steps.iter().scan(-90.0, |at, step| { *at += step; Some(*at) }).collect()
+        steps
+            .iter()
+            .scan(-90.0, |at, step| {
+                *at += step;
+                Some(*at)
+            })
+            .collect()
     });
     prop_oneof![regular, odd]
 }
@@ -27,51 +35,90 @@ fn axis(n: usize) -> impl Strategy<Value = Vec<f64>> {
 /// A grid of dimensions time (if there are steps), lat, lon, and one of length 1.
 pub(in crate::granule::index) fn grid() -> impl Strategy<Value = Grid> {
     let extents = (1usize..40, 1usize..40, 0usize..4);
-    (extents, dtype(), any::<[bool; 4]>(), 0u8..3).prop_flat_map(|((rows, columns, steps), dtype, flags, kind)| {
-        let chunk = prop::collection::vec(1u64..12, 4);
-        let stored = prop::collection::vec((any::<bool>(), 0u64..1 << 40, 1u64..70_000, 0u32..8), 200);
-        let days = prop::collection::vec(any::<Option<i32>>(), steps);
-        let small = (prop::option::of("[a-z ]{1,9}"), number(), any::<f32>(), -1e3f64..1e3, any::<[u8; 8]>());
-        (axis(rows), axis(columns), days, chunk, stored, small).prop_map(
-            move |(lat, lon, days, chunk, stored, (unit, invalid, scale, offset, fill))| {
-                let scale = if scale.is_finite() { f64::from(scale) } else { 1.0 };
-                let many = days.len() != 1;
-                let shape = vec![days.len() as u64, rows as u64, columns as u64, 1];
-                let packing = Packing {
-                    scale, offset, invalid: vec![invalid], low: Some(invalid), ..Packing::none(dtype.unsigned())
-                };
-                let width = dtype.size();
-                let (source, chunk, filters) = match kind {
-                    0 => {
-                        let size = decoded_size(&shape, width).unwrap();
-                        (Source::Compact(vec![7; size]), shape.clone(), Vec::new())
+    (extents, dtype(), any::<[bool; 4]>(), 0u8..3).prop_flat_map(
+        |((rows, columns, steps), dtype, flags, kind)| {
+            let chunk = prop::collection::vec(1u64..12, 4);
+            let stored =
+                prop::collection::vec((any::<bool>(), 0u64..1 << 40, 1u64..70_000, 0u32..8), 200);
+            let days = prop::collection::vec(any::<Option<i32>>(), steps);
+            let small = (
+                prop::option::of("[a-z ]{1,9}"),
+                number(),
+                any::<f32>(),
+                -1e3f64..1e3,
+                any::<[u8; 8]>(),
+            );
+            (axis(rows), axis(columns), days, chunk, stored, small).prop_map(
+                move |(lat, lon, days, chunk, stored, (unit, invalid, scale, offset, fill))| {
+                    let scale = if scale.is_finite() { f64::from(scale) } else { 1.0 };
+                    let many = days.len() != 1;
+                    let shape = vec![days.len() as u64, rows as u64, columns as u64, 1];
+                    let packing = Packing {
+                        scale,
+                        offset,
+                        invalid: vec![invalid],
+                        low: Some(invalid),
+                        ..Packing::none(dtype.unsigned())
+                    };
+                    let width = dtype.size();
+                    let (source, chunk, filters) = match kind {
+                        0 => {
+                            let size = decoded_size(&shape, width).unwrap();
+                            (Source::Compact(vec![7; size]), shape.clone(), Vec::new())
+                        }
+                        1 => (
+                            Source::Contiguous(flags[3].then_some(4096)),
+                            block_shape(&shape, width),
+                            Vec::new(),
+                        ),
+                        _ => {
+                            let places: u64 =
+                                shape.iter().zip(&chunk).map(|(n, c)| n.div_ceil(*c)).product();
+                            let chunks = (0..places)
+                                .zip(stored)
+                                .filter(|(_, stored)| stored.0)
+                                .map(|(linear, (_, address, size, skipped))| Stored {
+                                    linear,
+                                    address,
+                                    size,
+                                    skipped,
+                                })
+                                .collect();
+                            (
+                                Source::Chunks(chunks),
+                                chunk,
+                                vec![Filter::Shuffle(width), Filter::Deflate],
+                            )
+                        }
+                    };
+                    let array = Array {
+                        location: Location::whole("/data/x.nc"),
+                        name: "v".into(),
+                        dtype,
+                        swapped: flags[0],
+                        shape,
+                        chunk,
+                        source,
+                        filters,
+                        fill: fill[..width].to_vec(),
+                        key: 0,
+                    };
+                    Grid {
+                        lat,
+                        lon,
+                        unit,
+                        lat_dim: Direction { dim: 1, reversed: flags[1] },
+                        lon_dim: Direction { dim: 2, reversed: flags[2] },
+                        steps: if many { Steps::Many { dim: 0, days } } else { Steps::One },
+                        array: array.keyed(),
+                        summation: Summation::new(&packing),
+                        packing,
+                        restored: true,
                     }
-                    1 => (Source::Contiguous(flags[3].then_some(4096)), block_shape(&shape, width), Vec::new()),
-                    _ => {
-                        let places: u64 = shape.iter().zip(&chunk).map(|(n, c)| n.div_ceil(*c)).product();
-                        let chunks = (0..places).zip(stored).filter(|(_, stored)| stored.0)
-                            .map(|(linear, (_, address, size, skipped))| Stored { linear, address, size, skipped })
-                            .collect();
-                        (Source::Chunks(chunks), chunk, vec![Filter::Shuffle(width), Filter::Deflate])
-                    }
-                };
-                let array = Array {
-                    location: Location::whole("/data/x.nc"), name: "v".into(), dtype, swapped: flags[0],
-                    shape, chunk, source, filters, fill: fill[..width].to_vec(), key: 0,
-                };
-                Grid {
-                    lat, lon, unit,
-                    lat_dim: Direction { dim: 1, reversed: flags[1] },
-                    lon_dim: Direction { dim: 2, reversed: flags[2] },
-                    steps: if many { Steps::Many { dim: 0, days } } else { Steps::One },
-                    array: array.keyed(),
-                    summation: Summation::new(&packing),
-                    packing,
-                    restored: true,
-                }
-            },
-        )
-    })
+                },
+            )
+        },
+    )
 }
 
 fn returned(grid: &Grid) -> Grid {
