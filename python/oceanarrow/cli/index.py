@@ -33,7 +33,9 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("taco", nargs="+", help="path or address of the dataset, or of its parts")
     parser.add_argument("-o", "--output", required=True, type=Path, help="such as index.parquet")
-    parser.add_argument("--variables", nargs="+", metavar="NAME", help="by default all gridded ones")
+    parser.add_argument(
+        "--variables", nargs="+", metavar="NAME", help="by default all gridded ones"
+    )
     parser.add_argument("--start-date", metavar="YYYY-MM-DD", help="first day; by default all")
     parser.add_argument("--end-date", metavar="YYYY-MM-DD", help="last day; by default all")
     parser.add_argument(

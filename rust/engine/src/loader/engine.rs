@@ -1,6 +1,5 @@
 //! The engine: a plan, and what it takes to render any of its queries.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -264,6 +263,10 @@ impl Engine {
         &self.slabs
     }
 
+    pub(super) fn reader(&self) -> &GranuleReader {
+        &self.reader
+    }
+
     pub(super) fn telemetry(&self) -> &Telemetry {
         &self.telemetry
     }
@@ -403,35 +406,6 @@ impl Engine {
             days = wanted.rules.temporal.select(&days).to_vec();
         }
         days
-    }
-
-    /// Renders the candidates' grids; once more with those opened anew of which an index told
-    /// something that proved wrong.
-    fn with_days<T>(
-        &self,
-        days: &[DayCandidates],
-        request: usize,
-        mut render: impl FnMut(&[Day]) -> Result<T>,
-    ) -> Result<T> {
-        let opened = self.open_days(days, request)?;
-        render(&opened).or_else(|error| {
-            let tiles = opened.iter().flat_map(|day| &day.tiles);
-            let doubtful = tiles.filter(|tile| self.reader.distrust(&tile.grid, &error)).count();
-            if doubtful == 0 {
-                return Err(error);
-            }
-            render(&self.open_days(days, request)?)
-        })
-    }
-
-    /// Reads the index, before the first grid is opened.
-    fn read_index(&self) {
-        let Some(path) = &self.plan.options.index else { return };
-        let catalog = &self.plan.catalog;
-        self.reader.know(|| {
-            let known = catalog.granules().iter().map(|g| (catalog.path(g), catalog.location(g)));
-            Index::read(Path::new(path), known.collect::<HashMap<_, _>>())
-        });
     }
 
     /// Opens the candidates' grids. The cropping convention knows no neighbours.

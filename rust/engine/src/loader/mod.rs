@@ -4,6 +4,7 @@ mod cost;
 mod decode_ahead;
 mod engine;
 mod indexing;
+mod known;
 mod stream;
 mod telemetry;
 

@@ -276,4 +276,4 @@ fn damaged(what: &str) -> Error {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

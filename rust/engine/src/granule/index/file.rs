@@ -6,6 +6,7 @@
 //!  size      uint64   bytes of the granule when it was indexed
 //!  version   string   which state of it that was; null where nothing told
 //!  entry     binary   see `entry`
+//!  checksum  uint64   of the other columns, so that none is taken for another row's
 //! ```
 
 use std::collections::{HashMap, HashSet};
@@ -21,7 +22,7 @@ use arrow_array::{
     Array, ArrayRef, BinaryArray, BooleanArray, RecordBatch, StringArray, UInt64Array,
 };
 use arrow_buffer::Buffer;
-use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::arrow::arrow_reader::{
     ArrowPredicateFn, ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
@@ -31,6 +32,7 @@ use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
+use twox_hash::XxHash3_64;
 
 use crate::error::{Error, Kind, Result};
 use crate::store::Location;
@@ -167,12 +169,12 @@ impl IndexFile {
         let mut reader = guarded(|| {
             let file = self.file.try_clone()?;
             let paths = ProjectionMask::roots(self.footer.parquet_schema(), [0]);
-            let is_wanted = move |batch: RecordBatch| {
-                let paths = batch.column(0).as_string::<i32>();
-                Ok(paths.iter().map(|path| path.map(|path| wanted.contains(path))).collect())
-            };
-            let is_wanted: Box<dyn FnMut(RecordBatch) -> _ + Send> = Box::new(is_wanted);
-            let filter: Predicate = ArrowPredicateFn::new(paths, is_wanted);
+            let is_wanted =
+                move |batch: RecordBatch| -> std::result::Result<BooleanArray, ArrowError> {
+                    let paths = batch.column(0).as_string::<i32>();
+                    Ok(paths.iter().map(|path| path.map(|path| wanted.contains(path))).collect())
+                };
+            let filter = ArrowPredicateFn::new(paths, is_wanted);
             ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.footer.clone())
                 .with_row_groups(groups)
                 .with_row_filter(RowFilter::new(vec![Box::new(filter)]))
@@ -214,16 +216,20 @@ impl IndexFile {
         let sizes = batch.column(2).as_primitive::<UInt64Type>();
         let (versions, entries) =
             (batch.column(3).as_string::<i32>(), batch.column(4).as_binary::<i32>());
+        let checksums = batch.column(5).as_primitive::<UInt64Type>();
         for row in 0..batch.num_rows() {
             let Some(location) = granules.get(paths.value(row)) else { continue };
-            let version = (versions.is_valid(row) && self.is_origin(location))
-                .then(|| versions.value(row).to_owned());
-            let (offsets, bytes) = (entries.value_offsets(), entries.values());
-            let from = offsets.get(row).copied().unwrap_or_default() as usize;
-            let entry = bytes.slice_with_length(from, entries.value(row).len());
-            let record = Record { size: sizes.value(row), version, entry };
+            let (name, size) = (names.value(row), sizes.value(row));
+            let version = versions.is_valid(row).then(|| versions.value(row));
+            let bytes = entries.value(row);
+            if checksum(paths.value(row), name, size, version, bytes) != checksums.value(row) {
+                continue;
+            }
+            let from = entries.value_offsets().get(row).copied().unwrap_or_default() as usize;
+            let entry = entries.values().slice_with_length(from, bytes.len());
+            let version = version.filter(|_| self.is_origin(location)).map(str::to_owned);
             let of_granule = records.entry(location.clone()).or_default();
-            of_granule.push((names.value(row).to_owned(), record));
+            of_granule.push((name.to_owned(), Record { size, version, entry }));
         }
     }
 
@@ -242,12 +248,10 @@ impl IndexFile {
     }
 }
 
-type Predicate = ArrowPredicateFn<
-    Box<
-        dyn FnMut(RecordBatch) -> std::result::Result<BooleanArray, arrow_schema::ArrowError>
-            + Send,
-    >,
->;
+fn checksum(path: &str, variable: &str, size: u64, version: Option<&str>, entry: &[u8]) -> u64 {
+    let keys = format!("{path}\n{variable}\n{size}\n{version:?}");
+    XxHash3_64::oneshot_with_seed(XxHash3_64::oneshot(keys.as_bytes()), entry)
+}
 
 fn schema() -> SchemaRef {
     Arc::new(Schema::new(vec![
@@ -256,6 +260,7 @@ fn schema() -> SchemaRef {
         Field::new("size", DataType::UInt64, false),
         Field::new("version", DataType::Utf8, true),
         Field::new("entry", DataType::Binary, false),
+        Field::new("checksum", DataType::UInt64, false),
     ]))
 }
 
@@ -316,12 +321,16 @@ impl<W: Write + Send> IndexWriter<W> {
 
     fn flush(&mut self) -> Result<()> {
         let rows = std::mem::take(&mut self.rows);
-        let columns: [ArrayRef; 5] = [
+        let checksums = rows.iter().map(|row| {
+            checksum(&row.path, &row.variable, row.size, row.version.as_deref(), &row.entry)
+        });
+        let columns: [ArrayRef; 6] = [
             Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.path))),
             Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.variable))),
             Arc::new(UInt64Array::from_iter_values(rows.iter().map(|row| row.size))),
             Arc::new(StringArray::from_iter(rows.iter().map(|row| row.version.as_deref()))),
             Arc::new(BinaryArray::from_iter_values(rows.iter().map(|row| &row.entry))),
+            Arc::new(UInt64Array::from_iter_values(checksums)),
         ];
         let batch = RecordBatch::try_new(schema(), columns.to_vec())
             .map_err(|e| Error::internal(format!("cannot make a batch of the index: {e}")))?;
