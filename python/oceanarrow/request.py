@@ -83,7 +83,7 @@ def open_engine(
     """Opens the catalog and plans.
 
     Raises:
-        InvalidInputError: a query or option is wrong, or `cache_dir` or `index` holds something else.
+        InvalidInputError: a query or option is wrong, or `cache_dir` or `index` is something else.
         NotFoundError, InvalidDatasetError: there is no sound dataset at `taco_path`.
         AccessDeniedError, TransientIoError: its server refuses, or cannot be reached.
     """

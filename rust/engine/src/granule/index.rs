@@ -23,8 +23,9 @@ use crate::store::{BlockFile, ByteSource, DiskCache, Location, Shape, is_remote}
 use file::Record;
 pub use file::{Index, IndexRow, IndexWriter};
 
-/// A block file of one entry; it takes no more disk than the entry does.
-const SHAPE: Shape = Shape { slots: 1, slot_bytes: entry::MAX_BYTES as u64 + (1 << 20) };
+/// A block file of one entry; it takes no more disk than the entry does. Entries of hundreds of
+/// thousands of chunks do not fit, and are not kept.
+const SHAPE: Shape = Shape { slots: 1, slot_bytes: 1 << 20 };
 
 /// In the place of an entry that proved wrong.
 const WITHDRAWN: &[u8] = &[0];

@@ -7,9 +7,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::{RecvTimeoutError, Sender, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use tempfile::NamedTempFile;
 
 use crate::catalog::{Catalog, Granule};
@@ -70,8 +70,11 @@ pub fn write_index(
     let origin: Vec<String> =
         catalog.objects().filter(|object| is_remote(object)).map(str::to_owned).collect();
     let mut writer = IndexWriter::new(file, &origin)?;
-    let mut indexed = describe_all(store, catalog, &tasks, threads, &mut writer, progress)?;
-    let file = writer.finish()?;
+    // What fails without naming a file is the writing.
+    let named = |e: Error| if e.kind == Kind::Io { e.asset(path.display()) } else { e };
+    let mut indexed =
+        describe_all(store, catalog, &tasks, threads, &mut writer, progress).map_err(named)?;
+    let file = writer.finish().map_err(named)?;
     let keep = || -> io::Result<u64> {
         file.as_file().sync_all()?;
         let bytes = file.as_file().metadata()?.len();
@@ -119,37 +122,47 @@ fn describe_all(
     let (done, results) = unbounded();
     std::thread::scope(|scope| {
         for _ in 0..threads.clamp(1, tasks.len()) {
-            let (done, stop, next, reader) = (done.clone(), stop.clone(), &next, &reader);
-            let work = move || describe_some(store, catalog, reader, tasks, next, &stop, &done);
-            std::thread::Builder::new()
-                .name("oceanarrow-index".to_owned())
-                .spawn_scoped(scope, work)
-                .map_err(|e| Error::io(format!("cannot start threads: {e}")))?;
-        }
-        drop(done);
-        let mut outcome = Ok(Indexed::default());
-        let mut waiting = BTreeMap::new();
-        let mut written = 0;
-        while let Ok(indexed) = &mut outcome {
-            let step = match results.recv_timeout(TICK) {
-                Ok((task, result)) => {
-                    waiting.insert(task, result);
-                    in_order(&mut waiting, &mut written, tasks, writer, indexed)
-                        .and_then(|()| progress(written as u64, tasks.len() as u64))
-                }
-                Err(RecvTimeoutError::Timeout) if interrupt::requested() => {
-                    Err(Error::cancelled("interrupted"))
-                }
-                Err(RecvTimeoutError::Timeout) => Ok(()),
-                Err(RecvTimeoutError::Disconnected) => break,
-            };
-            if let Err(error) = step {
-                outcome = Err(error);
+            let (done, ended, next, reader) = (done.clone(), stop.clone(), &next, &reader);
+            let work = move || describe_some(store, catalog, reader, tasks, next, &ended, &done);
+            let named = std::thread::Builder::new().name("oceanarrow-index".to_owned());
+            if let Err(e) = named.spawn_scoped(scope, work) {
+                stop.store(true, Ordering::Relaxed);
+                return Err(Error::io(format!("cannot start threads: {e}")));
             }
         }
+        drop(done);
+        let mut indexed = Indexed::default();
+        let (mut waiting, mut written) = (BTreeMap::new(), 0);
+        let mut step = |result| {
+            if let Some((task, described)) = result {
+                waiting.insert(task, described);
+                in_order(&mut waiting, &mut written, tasks, writer, &mut indexed)?;
+            }
+            progress(written as u64, tasks.len() as u64)
+        };
+        let outcome = receive(&results, &mut step);
         stop.store(true, Ordering::Relaxed);
-        outcome
+        outcome.map(|()| indexed)
     })
+}
+
+/// Hands each result to `step`, which is also called now and then without; looks every tick whether
+/// to stop.
+fn receive<T>(results: &Receiver<T>, mut step: impl FnMut(Option<T>) -> Result<()>) -> Result<()> {
+    let mut looked = Instant::now();
+    loop {
+        match results.recv_timeout(TICK) {
+            Ok(result) => step(Some(result))?,
+            Err(RecvTimeoutError::Timeout) => step(None)?,
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+        }
+        if looked.elapsed() >= TICK {
+            looked = Instant::now();
+            if interrupt::requested() {
+                return Err(Error::cancelled("interrupted"));
+            }
+        }
+    }
 }
 
 /// One thread's share.

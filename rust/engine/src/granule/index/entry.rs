@@ -28,7 +28,7 @@ use crate::store::Location;
 pub(super) const FORMAT: u8 = 1;
 
 /// The largest entry, packed or not. That of a swath takes a few KiB.
-pub(super) const MAX_BYTES: usize = 64 << 20;
+const MAX_BYTES: usize = 64 << 20;
 
 /// Beyond, zstd takes longer and saves little.
 const LEVEL: i32 = 9;
