@@ -1,7 +1,7 @@
 """The native engine. `oceanarrow` wraps it; its classes are not made by users, but `Catalog`."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, final
 
 import numpy as np
@@ -23,6 +23,7 @@ __all__ = [
     "order_permute",
     "read_points",
     "read_window",
+    "write_index",
 ]
 
 __version__: str
@@ -38,6 +39,21 @@ def read_window(
     cache_bytes: int = 0,
 ) -> dict[str, Any]: ...
 def read_points(path: str, variable: str, unit: str | None = None) -> dict[str, Any]: ...
+def write_index(
+    roots: Sequence[str],
+    path: str | os.PathLike[str],
+    variables: Sequence[tuple[str, str, str]],
+    *,
+    days: tuple[int, int] | None,
+    storage_options: Mapping[str, Any] | None,
+    progress: Callable[[int, int], object],
+) -> dict[str, Any]:
+    """Writes an index of gridded variables, each its source, file and name in the file.
+
+    `days` are the first and the last, since 1970-01-01. `progress` is called with how many of how
+    many are done. Returns `entries`, `bytes` and `unreadable`, a list of reasons.
+    """
+
 def order_key(tag: str, numbers: Sequence[int]) -> int:
     """The 64-bit key of a tag and numbers: BLAKE2b over length-prefixed fields."""
 
@@ -120,6 +136,7 @@ class Engine:
         support: bool,
         cache_bytes: int,
         disk_cache: tuple[str, int] | None = None,
+        index: str | None = None,
         storage_options: Mapping[str, Any] | None = None,
     ) -> Engine: ...
     @staticmethod

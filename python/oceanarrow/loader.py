@@ -89,6 +89,8 @@ class Loader:
         cache_dir: a directory on a local disk where decoded chunks are kept for later epochs, runs
             and other processes; missing, empty, or such a cache. By default there is none.
         disk_cache_bytes: its budget, for all processes together; by default 32 GiB.
+        index: a file made by `oceanarrow index`: the granules in it need not be opened before their
+            data are read. It serves any copy of the dataset.
         prefetch_bytes: budget of batches made ahead; by default 256 MiB.
         on_error: `"raise"`, or `"mask"` to keep the row of an unreadable file, masked, and list
             the file in the batch's metadata and in `stats()`.
@@ -136,6 +138,7 @@ class Loader:
         cache_bytes: int | None = None,
         cache_dir: str | os.PathLike[str] | None = None,
         disk_cache_bytes: int | None = None,
+        index: str | os.PathLike[str] | None = None,
         prefetch_bytes: int | None = None,
         on_error: OnError = "raise",
         support: bool = False,
@@ -170,6 +173,7 @@ class Loader:
             cache_bytes=cache_bytes,
             cache_dir=cache_dir,
             disk_cache_bytes=disk_cache_bytes,
+            index=index,
             support=support,
             storage_options=storage_options,
         )
@@ -318,9 +322,11 @@ class Loader:
         Returns:
             `samples` rendered, `bytes_read`, `chunks_decoded` of gridded variables, and
             `chunks_distinct` among them, `chunk_hits` (chunks that the cache had),
-            `files_opened`, `requests` over the network, `retries` among them, `network_bytes`,
-            `disk_blocks_read` (chunks found in `cache_dir`), `disk_blocks_damaged`,
-            `disk_bytes_written`, `disk_cache_failure` (why nothing more is written, or None),
+            `files_opened`, `index_hits` (files that an index or `cache_dir` spared opening),
+            `index_failure` (why `index` could not be read, or None), `requests` over the network,
+            `retries` among them, `network_bytes`, `disk_blocks_read` (chunks found in
+            `cache_dir`), `disk_blocks_damaged`, `disk_bytes_written`, `disk_cache_failure` (why
+            nothing more is written, or None),
             `masked` (cells of unreadable files), `unreadable`, {file: reason}, `seconds`,
             {variable: time spent opening, decoding and rendering it, summed over the threads},
             and `amplification`: decodes a distinct chunk in this process, 1.0 at first. It grows

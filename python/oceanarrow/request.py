@@ -75,13 +75,14 @@ def open_engine(
     cache_bytes: int | None,
     cache_dir: str | os.PathLike[str] | None,
     disk_cache_bytes: int | None,
+    index: str | os.PathLike[str] | None = None,
     support: bool = False,
     storage_options: StorageOptions | None = None,
 ) -> _engine.Engine:
     """Opens the catalog and plans.
 
     Raises:
-        InvalidInputError: a query or option is wrong, or `cache_dir` holds something else.
+        InvalidInputError: a query or option is wrong, or `cache_dir` or `index` is something else.
         NotFoundError, InvalidDatasetError: there is no sound dataset at `taco_path`.
         AccessDeniedError, TransientIoError: its server refuses, or cannot be reached.
     """
@@ -111,13 +112,14 @@ def open_engine(
     # Workers may have another working directory.
     path = None if cache_dir is None else str(Path(cache_dir).absolute())
     return _engine.Engine.open(
-        _roots(taco_path),
+        roots(taco_path),
         *queries,
         requests,
         on_error=on_error,
         support=support,
         cache_bytes=cache_bytes,
         disk_cache=None if path is None else (path, disk_cache_bytes),
+        index=None if index is None else str(_local_path("index", index)),
         storage_options=storage_options,
     )
 
@@ -212,12 +214,23 @@ def _patch_shape(argument: str, size: object) -> PatchShape:
     return int(size[0]), int(size[1])
 
 
-def _roots(taco_path: TacoPath) -> list[str]:
+def roots(taco_path: TacoPath) -> list[str]:
+    """The dataset's addresses, or absolute paths.
+
+    Raises:
+        InvalidInputError: there is none.
+    """
     paths = [taco_path] if isinstance(taco_path, (str, os.PathLike)) else list(taco_path)
-    roots = [os.fspath(path) for path in paths]
-    if not roots:
+    given = [os.fspath(path) for path in paths]
+    if not given:
         raise InvalidInputError("taco_path is an empty list")
-    return [root if "://" in root else str(Path(root).absolute()) for root in roots]
+    return [root if "://" in root else str(Path(root).absolute()) for root in given]
+
+
+def _local_path(argument: str, path: str | os.PathLike[str]) -> Path:
+    if "://" in os.fspath(path):
+        raise InvalidInputError(f"{argument} must be a local file: download it first")
+    return Path(path).absolute()
 
 
 def query_arrays(queries: Iterable[Query]) -> QueryArrays:

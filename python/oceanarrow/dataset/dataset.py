@@ -59,7 +59,7 @@ class OceanTACODataset(Dataset[dict[str, Any]]):
             inside the box, with their own axes.
         patch_sizes: {variable: (H, W)}, where it differs.
         resample, grid, min_support, fill_value, normalize, on_error, cache_bytes, cache_dir,
-            disk_cache_bytes, storage_options: as in `oceanarrow.Loader`.
+            disk_cache_bytes, index, storage_options: as in `oceanarrow.Loader`.
 
     Raises:
         InvalidInputError: an argument is wrong (it is also a ValueError); of variables that are
@@ -90,6 +90,7 @@ class OceanTACODataset(Dataset[dict[str, Any]]):
         cache_bytes: int | None = None,
         cache_dir: str | os.PathLike[str] | None = None,
         disk_cache_bytes: int | None = None,
+        index: str | os.PathLike[str] | None = None,
         storage_options: StorageOptions | None = None,
     ) -> None:
         inputs, targets = choose_variables(input_variables, target_variables)
@@ -117,6 +118,7 @@ class OceanTACODataset(Dataset[dict[str, Any]]):
             cache_bytes=cache_bytes,
             cache_dir=cache_dir,
             disk_cache_bytes=disk_cache_bytes,
+            index=index,
             storage_options=storage_options,
         )
         if self.target_resolution is not None:

@@ -51,10 +51,10 @@ impl Engine {
 impl Engine {
     /// Opens the catalog and plans: `boxes` (N, 4) float64 lon_min, lon_max, lat_min, lat_max;
     /// `days` (N, 2) int32 first and last day since 1970-01-01.
-    /// `disk_cache`: directory and budget of a disk cache.
+    /// `disk_cache`: directory and budget of a disk cache; `index`: path of an index of the dataset.
     #[staticmethod]
     #[pyo3(signature = (roots, boxes, days, requests, *, on_error, support, cache_bytes,
-                        disk_cache = None, storage_options = None))]
+                        disk_cache = None, index = None, storage_options = None))]
     #[allow(clippy::too_many_arguments)]
     fn open(
         py: Python<'_>,
@@ -66,6 +66,7 @@ impl Engine {
         support: bool,
         cache_bytes: usize,
         disk_cache: Option<(String, u64)>,
+        index: Option<String>,
         storage_options: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let on_error =
@@ -73,7 +74,7 @@ impl Engine {
         let queries = queries(boxes.as_array(), days.as_array())?;
         let requests = requests.iter().map(|r| r.inner.clone()).collect();
         let disk_cache = disk_cache.map(|(path, budget)| DiskCacheOptions { path, budget });
-        let options = Options { on_error, support, cache_bytes, disk_cache };
+        let options = Options { on_error, support, cache_bytes, disk_cache, index };
         let storage = options::storage_options(storage_options.as_ref())?;
         let opened = run(py, || {
             let storage = storage.resolve(&roots)?;
@@ -239,6 +240,8 @@ impl Engine {
         dict.set_item("chunks_distinct", stats.granule.chunks_distinct)?;
         dict.set_item("chunk_hits", stats.granule.chunk_hits)?;
         dict.set_item("files_opened", stats.granule.files_opened)?;
+        dict.set_item("index_hits", stats.granule.index_hits)?;
+        dict.set_item("index_failure", stats.index_failure)?;
         let requests = &engine.plan().requests;
         let names = requests.iter().map(|request| request.variable.name.clone());
         let seconds: BTreeMap<String, f64> = names.zip(stats.seconds).collect();

@@ -5,6 +5,7 @@ mod catalog;
 mod engine;
 mod error;
 mod granule;
+mod indexing;
 mod options;
 mod order;
 mod query;
@@ -30,6 +31,7 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(error::error_kinds, module)?)?;
     module.add_function(wrap_pyfunction!(granule::read_points, module)?)?;
     module.add_function(wrap_pyfunction!(granule::read_window, module)?)?;
+    module.add_function(wrap_pyfunction!(indexing::write_index, module)?)?;
     module.add_function(wrap_pyfunction!(order::order_key, module)?)?;
     module.add_function(wrap_pyfunction!(order::order_permute, module)?)?;
     module.add_function(wrap_pyfunction!(request::built_in_variables, module)?)?;

@@ -129,13 +129,16 @@ impl Catalog {
         &self.files
     }
 
+    /// The folder or the archives that hold the granules.
+    pub fn objects(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().map(|part| &*part.object)
+    }
+
     /// Where the bytes of one of this catalog's granules lie.
     pub fn location(&self, granule: &Granule) -> Location {
         let part = &self.parts[usize::from(granule.part)];
         match part.size {
-            None => {
-                Location::whole(format!("{}/DATA/{}", part.object, self.relative_path(granule)))
-            }
+            None => Location::whole(format!("{}/DATA/{}", part.object, self.path(granule))),
             Some(_) => Location {
                 object: part.object.clone(),
                 slice: Some((granule.offset, granule.size)),
@@ -151,7 +154,7 @@ impl Catalog {
         if part.size.is_none() || is_remote(&part.object) {
             return Ok(());
         }
-        let name = format!("DATA/{}", self.relative_path(granule));
+        let name = format!("DATA/{}", self.path(granule));
         zip::check_entry(source, &part.object, &name, (granule.offset, granule.size))
     }
 

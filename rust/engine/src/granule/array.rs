@@ -1,5 +1,8 @@
 //! One stored array: its element type, its shape, and where its chunks lie.
 
+use serde::{Deserialize, Serialize};
+use twox_hash::XxHash3_64;
+
 use super::filters::Filter;
 use crate::error::{Error, Result};
 use crate::store::Location;
@@ -7,11 +10,14 @@ use crate::store::Location;
 /// The largest decoded chunk the engine reads.
 const MAX_CHUNK_BYTES: usize = 512 << 20;
 
+/// Dimensions a NetCDF variable may have here; HDF5 itself stops at 32.
+pub(super) const MAX_RANK: usize = 32;
+
 /// Contiguous data are read in blocks of about this size, as if they were chunks.
 const CONTIGUOUS_BLOCK: usize = 64 << 10;
 
 /// The numeric types of HDF5 that the engine reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)] // The names say it.
 pub enum Dtype {
     I8,
@@ -94,7 +100,8 @@ pub(super) struct Array {
     pub filters: Vec<Filter>,
     /// The element of chunks never written, in this machine's byte order.
     pub fill: Vec<u8>,
-    /// Tells this array's chunks from all others.
+    /// Tells this array's chunks from all others, also from those that another index of the same
+    /// file names.
     pub key: u128,
 }
 
@@ -109,6 +116,32 @@ pub(super) enum Piece<'a> {
 }
 
 impl Array {
+    /// The array with the key that all its chunks depend on: 128 bits of hash, which two arrays
+    /// never share in practice.
+    #[must_use]
+    pub(super) fn keyed(mut self) -> Self {
+        let layout = (self.dtype, self.swapped, &self.shape, &self.chunk, &self.filters);
+        // What postcard writes to a vector it can always write.
+        let mut bytes =
+            postcard::to_stdvec(&(&self.location, &self.name, layout)).unwrap_or_default();
+        match &self.source {
+            Source::Compact(inline) => bytes.extend(inline),
+            Source::Contiguous(address) => bytes.extend(address.unwrap_or(u64::MAX).to_le_bytes()),
+            Source::Chunks(chunks) => {
+                bytes.reserve(28 * chunks.len());
+                for &Stored { linear, address, size, skipped } in chunks {
+                    bytes.extend(linear.to_le_bytes());
+                    bytes.extend(address.to_le_bytes());
+                    bytes.extend(size.to_le_bytes());
+                    bytes.extend(skipped.to_le_bytes());
+                }
+            }
+        }
+        let half = |seed| u128::from(XxHash3_64::oneshot_with_seed(seed, &bytes));
+        self.key = half(0) << 64 | half(1);
+        self
+    }
+
     /// Chunks along each dimension.
     pub(super) fn grid(&self) -> impl Iterator<Item = u64> {
         self.shape.iter().zip(&self.chunk).map(|(&n, &c)| n.div_ceil(c.max(1)))

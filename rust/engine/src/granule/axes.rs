@@ -50,6 +50,11 @@ fn ascending(name: &str, stored: Vec<f64>, unwrap: impl Fn(&mut [f64])) -> Resul
     )))
 }
 
+/// Whether these may be an [`Axis`]'s values.
+pub(super) fn is_sound(values: &[f64]) -> bool {
+    !values.is_empty() && values.iter().all(|value| value.is_finite()) && rises(values)
+}
+
 /// Whether every value is greater than the one before, without a branch a value: axes are long, and
 /// most are sound.
 fn rises(values: &[f64]) -> bool {

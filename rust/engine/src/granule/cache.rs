@@ -113,6 +113,18 @@ impl<K: Hash + Eq + Clone, V: Weigh> ByteCache<K, V> {
         lock(&self.state).kept.contains(key)
     }
 
+    /// Drops the values for which `doomed` is true.
+    pub(super) fn forget(&self, doomed: impl Fn(&K, &V) -> bool) {
+        let mut state = lock(&self.state);
+        let found = state.kept.iter().filter(|(key, value)| doomed(key, value));
+        let keys: Vec<K> = found.map(|(key, _)| key.clone()).collect();
+        for key in keys {
+            if let Some(value) = state.kept.pop(&key) {
+                state.bytes -= value.bytes();
+            }
+        }
+    }
+
     #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
         lock(&self.state).bytes

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 
+use serde::{Deserialize, Serialize};
+
 use super::inflate::Inflater;
 use crate::error::{Error, Result};
 
@@ -13,7 +15,7 @@ const MAX_SCRATCH: usize = 64 << 20;
 const CHECKSUM_BYTES: usize = 4;
 
 /// A filter that the engine undoes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Filter {
     /// zlib-wrapped deflate.
     Deflate,

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use super::Ahead;
 use super::array::Array;
 use super::axes::{self, Axis};
@@ -33,17 +35,19 @@ pub struct Grid {
     pub(super) packing: Packing,
     /// `None`: stored numbers must be unpacked one by one.
     pub(super) summation: Option<Summation>,
+    /// It comes from an index, not from the file itself.
+    pub(super) restored: bool,
 }
 
 /// A stored dimension and the way it runs.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Direction {
     pub dim: usize,
     pub reversed: bool,
 }
 
 /// The time steps of a variable.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum Steps {
     /// None, or one: it stands for whatever day is asked for.
     One,
@@ -90,6 +94,7 @@ impl Grid {
             array,
             summation: Summation::new(&packing),
             packing,
+            restored: false,
         })
     }
 

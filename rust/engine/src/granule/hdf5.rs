@@ -5,14 +5,13 @@ mod blocks;
 mod chunk_tree;
 mod layout;
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use hdf5_reader::error::Error as Hdf5Error;
 use hdf5_reader::group::Group;
 use hdf5_reader::{ByteOrder, Dataset, Datatype, Hdf5File, OpenOptions};
 
-use super::array::{Array, Dtype, Source, decoded_size, swap_bytes};
+use super::array::{Array, Dtype, MAX_RANK, Source, decoded_size, swap_bytes};
 use crate::error::{Error, Result};
 use crate::store::Location;
 
@@ -21,9 +20,6 @@ pub(super) use blocks::Blocks;
 
 /// Far above the object headers of real files, which take a few KiB.
 const MAX_HEADER_BYTES: usize = 4 << 20;
-
-/// Dimensions a NetCDF variable may have here; HDF5 itself stops at 32.
-const MAX_RANK: usize = 32;
 
 /// An open file: metadata only.
 pub(super) struct File {
@@ -191,9 +187,11 @@ impl Variable<'_> {
             _ => Vec::new(),
         };
         let location = self.file.location().clone();
-        let key = array_key(&location, &self.name);
         let name = self.name.clone();
-        Ok(Array { location, name, dtype, swapped, shape, chunk, source, filters, fill, key })
+        let key = 0;
+        let array =
+            Array { location, name, dtype, swapped, shape, chunk, source, filters, fill, key };
+        Ok(array.keyed())
     }
 
     fn dtype(&self) -> Result<(Dtype, bool)> {
@@ -278,14 +276,4 @@ fn is_absent(error: &Hdf5Error) -> bool {
 
 fn little_endian(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, |value, &byte| value << 8 | u64::from(byte))
-}
-
-/// 128 bits of hash: two arrays never share it in practice.
-fn array_key(location: &Location, name: &str) -> u128 {
-    let half = |seed: u8| {
-        let mut hasher = DefaultHasher::new();
-        (seed, location, name).hash(&mut hasher);
-        u128::from(hasher.finish())
-    };
-    half(0) << 64 | half(1)
 }

@@ -22,6 +22,7 @@ mod coordinates;
 mod filters;
 mod grid;
 mod hdf5;
+mod index;
 mod inflate;
 mod points;
 mod raw;
@@ -35,18 +36,20 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::store::{ByteSource, DiskCache, DiskCacheStats, Location};
 
 use cache::ByteCache;
 use chunks::Chunks;
 use hdf5::{Blocks, File, Variable};
+use index::Known;
 use spill::Spill;
 
 pub use array::Dtype;
 pub use block::Window;
 pub use chunks::StoredChunk;
 pub use grid::Grid;
+pub use index::{Described, Index, IndexRow, IndexWriter};
 pub use points::Points;
 pub use raw::RawGrid;
 pub use sums::Unpack;
@@ -85,6 +88,8 @@ pub struct GranuleStats {
     pub chunk_hits: u64,
     /// Times a file was opened for one of its variables.
     pub files_opened: u64,
+    /// Times that was not needed, because an index or the disk cache told what it would yield.
+    pub index_hits: u64,
 }
 
 /// Reads windows and points of granules; one is shared by all threads.
@@ -96,6 +101,7 @@ pub struct GranuleReader {
     opening: Chunks,
     grids: ByteCache<Key, Grid>,
     points: ByteCache<Key, Points>,
+    known: Known,
     bytes_read: Arc<AtomicU64>,
     files_opened: AtomicU64,
 }
@@ -110,6 +116,7 @@ impl GranuleReader {
             source,
             grids: ByteCache::new(GRID_BYTES),
             points: ByteCache::new(POINT_BYTES),
+            known: Known::default(),
             bytes_read,
             files_opened: AtomicU64::new(0),
         }
@@ -119,6 +126,17 @@ impl GranuleReader {
     #[must_use]
     pub fn with_disk_cache(self, cache: DiskCache) -> Self {
         Self { chunks: self.chunks.with_spill(Spill::new(cache)), ..self }
+    }
+
+    /// Looks for grids in an index before opening files. The first one given counts, and `read` is
+    /// called only for that.
+    pub fn know(&self, read: impl FnOnce() -> Index) {
+        self.known.ship(read);
+    }
+
+    /// Why the index could not be read; `None` without one, and if it could.
+    pub fn index_failure(&self) -> Option<String> {
+        self.known.failure()
     }
 
     /// What the disk cache has done so far; `None` without one.
@@ -139,10 +157,44 @@ impl GranuleReader {
         unit: Option<&str>,
     ) -> Result<Arc<Grid>> {
         self.grids.get_or_make(&key(location, variable, unit), || {
-            self.open(location, variable, |file, found| {
-                Grid::open(file, &self.opening, found, unit)
-            })
+            let cache = self.chunks.spill().map(Spill::cache);
+            if let Some(grid) = self.known.find(&*self.source, cache, location, variable, unit) {
+                return Ok(grid);
+            }
+            let grid = self.open_grid(location, variable, unit)?;
+            if let Some(cache) = cache {
+                self.known.keep(&*self.source, cache, &grid);
+            }
+            Ok(grid)
         })
+    }
+
+    /// Whether `error`, which came of reading `grid`, may be the fault of the index that the grid
+    /// is from. That is not asked again for it, so that another try opens the file.
+    pub fn distrust(&self, grid: &Grid, error: &Error) -> bool {
+        let array = &grid.array;
+        let concerned = error.asset.as_ref() == Some(&array.location.to_string());
+        if !grid.restored || !concerned || error.kind != Kind::CorruptGranule {
+            return false;
+        }
+        let cache = self.chunks.spill().map(Spill::cache);
+        self.known.distrust(&*self.source, cache, grid);
+        self.grids.forget(|(location, name, _), kept| {
+            kept.restored && *location == array.location && *name == array.name
+        });
+        true
+    }
+
+    /// Opens a file for an index of a gridded variable.
+    ///
+    /// # Errors
+    /// As [`GranuleReader::grid`].
+    pub fn describe(&self, location: &Location, variable: &str) -> Result<Described> {
+        Described::new(&self.open_grid(location, variable, None)?, &*self.source)
+    }
+
+    fn open_grid(&self, location: &Location, variable: &str, unit: Option<&str>) -> Result<Grid> {
+        self.open(location, variable, |file, found| Grid::open(file, &self.opening, found, unit))
     }
 
     /// The cells of `rows` x `cols`, indices on `grid.lat` and `grid.lon`, as they are stored. Of
@@ -219,6 +271,7 @@ impl GranuleReader {
             chunks_distinct: self.chunks.distinct(),
             chunk_hits: self.chunks.hits.load(Ordering::Relaxed),
             files_opened: self.files_opened.load(Ordering::Relaxed),
+            index_hits: self.known.hits.load(Ordering::Relaxed),
         }
     }
 

@@ -69,6 +69,7 @@ impl From<RawGrid> for Grid {
             array,
             summation: Summation::new(&packing),
             packing,
+            restored: false,
         }
     }
 }

@@ -46,6 +46,11 @@ impl Spill {
         Self { cache, open: Mutex::new(LruCache::new(MAX_OPEN_FILES)) }
     }
 
+    /// The cache itself, for what else is kept there.
+    pub(super) fn cache(&self) -> &DiskCache {
+        &self.cache
+    }
+
     pub(super) fn stats(&self) -> DiskCacheStats {
         self.cache.stats()
     }
@@ -101,7 +106,7 @@ impl Spilled<'_> {
 fn name(array: &Array, source: &dyn ByteSource, content: Content) -> Option<Vec<u8>> {
     let version = source.version(&array.location).ok()??;
     let endian = if cfg!(target_endian = "little") { "little" } else { "big" };
-    let fields = (&array.location, version, &array.name, DECODING, endian);
+    let fields = (&array.location, version, &array.name, array.key, DECODING, endian);
     postcard::to_stdvec(&(fields, content, array.dtype.size(), &array.shape, &array.chunk)).ok()
 }
 

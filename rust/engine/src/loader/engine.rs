@@ -1,5 +1,6 @@
 //! The engine: a plan, and what it takes to render any of its queries.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -11,7 +12,7 @@ use crate::catalog::Catalog;
 use crate::collate::{CellMut, ColumnKind, GridShape, Outcome, SlabPool};
 use crate::error::{Error, Kind, Result};
 use crate::export::{ColumnField, Role};
-use crate::granule::GranuleReader;
+use crate::granule::{GranuleReader, Index};
 use crate::plan::{DayCandidates, Selector};
 use crate::query::Query;
 use crate::render::{
@@ -54,6 +55,8 @@ pub struct Options {
     pub cache_bytes: usize,
     /// Where decoded chunks are kept on a disk, for later epochs and other processes.
     pub disk_cache: Option<DiskCacheOptions>,
+    /// An index file of the dataset, which each process reads when it first needs a grid.
+    pub index: Option<String>,
 }
 
 /// Everything an engine needs, as plain data: it travels to worker processes, which then never
@@ -91,6 +94,7 @@ impl Plan {
         requests.iter().try_for_each(check_request)?;
         // Engines that are made from the plan go without a cache that they cannot open.
         options.disk_cache.as_ref().map(DiskCache::open).transpose()?;
+        options.index.as_ref().map(|path| Index::check(Path::new(path))).transpose()?;
         let catalog = Catalog::open(store, roots)?;
         let selectors: Vec<Selector> =
             requests.iter().filter_map(|r| Selector::new(&catalog, &r.variable)).collect();
@@ -274,11 +278,9 @@ impl Engine {
         let failure = self.no_disk_cache.clone();
         let disk_cache = self.reader.disk_cache_stats();
         let disk_cache = disk_cache.unwrap_or(DiskCacheStats { failure, ..Default::default() });
-        self.telemetry.snapshot(self.reader.stats(), disk_cache, self.store.traffic())
-    }
-
-    pub(super) fn reader(&self) -> &GranuleReader {
-        &self.reader
+        let index_failure = self.reader.index_failure();
+        let traffic = self.store.traffic();
+        self.telemetry.snapshot(self.reader.stats(), disk_cache, traffic, index_failure)
     }
 
     /// The threads that wait for a remote dataset; `None` for a local one, which needs none.
@@ -294,6 +296,10 @@ impl Engine {
     /// Memory for batches.
     pub(super) fn slabs(&self) -> &Arc<SlabPool> {
         &self.slabs
+    }
+
+    pub(super) fn reader(&self) -> &GranuleReader {
+        &self.reader
     }
 
     pub(super) fn telemetry(&self) -> &Telemetry {
@@ -316,8 +322,8 @@ impl Engine {
                     return Ok(Outcome::default());
                 }
                 let shape = wanted.shape.unwrap_or_default();
-                let rendered = self.open_days(&days, request).and_then(|days| {
-                    render(&self.reader, &days, query, shape, &wanted.rules, &mut patch)
+                let rendered = self.with_days(&days, request, |days| {
+                    render(&self.reader, days, query, shape, &wanted.rules, &mut patch)
                 });
                 self.settle(rendered, query, request, || {
                     patch.clear(query, wanted.rules.fill_value);
@@ -374,12 +380,12 @@ impl Engine {
         // A file that cannot be opened leaves this patch: masked, in the shape asked for.
         let layers = rules.temporal.layers(query);
         let mut patch = NativePatch::sized(layers, shape.unwrap_or_default());
-        let rendered = self.open_days(&days, request).and_then(|days| match shape {
+        let rendered = self.with_days(&days, request, |days| match shape {
             None => {
-                patch = render_native(&self.reader, &days, query, rules)?;
+                patch = render_native(&self.reader, days, query, rules)?;
                 Ok(std::mem::take(&mut patch.files))
             }
-            Some(shape) => render(&self.reader, &days, query, shape, rules, &mut patch.target()),
+            Some(shape) => render(&self.reader, days, query, shape, rules, &mut patch.target()),
         });
         let outcome = self.settle(rendered, query, request, || {
             patch.target().clear(query, rules.fill_value);
@@ -427,6 +433,7 @@ impl Engine {
     pub(super) fn open_days(&self, days: &[DayCandidates], request: usize) -> Result<Vec<Day>> {
         let Request { variable, rules, shape, .. } = &self.plan.requests[request];
         let neighbours = rules.grid == GridRule::Exact && shape.is_some();
+        self.read_index();
         days.iter()
             .map(|day| {
                 let tiles = day

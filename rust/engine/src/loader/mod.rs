@@ -4,11 +4,14 @@ mod cost;
 mod decode_ahead;
 mod download;
 mod engine;
+mod indexing;
+mod known;
 mod prefetch;
 mod stream;
 mod telemetry;
 
 pub use cost::Cost;
 pub use engine::{Engine, OnError, Options, Plan, Request, Sample, SampleColumn};
+pub use indexing::{Indexed, write_index};
 pub use stream::{Poll, Stream, StreamOptions};
 pub use telemetry::Stats;

@@ -28,6 +28,8 @@ pub struct Stats {
     pub disk_cache: DiskCacheStats,
     /// What has gone over the network.
     pub traffic: Traffic,
+    /// Why the index could not be read although there should be one.
+    pub index_failure: Option<String>,
 }
 
 /// The live counters.
@@ -77,6 +79,7 @@ impl Telemetry {
         granule: GranuleStats,
         disk_cache: DiskCacheStats,
         traffic: Traffic,
+        index_failure: Option<String>,
     ) -> Stats {
         let seconds = self.worked.iter().map(|ns| ns.load(Ordering::Relaxed) as f64 / 1e9);
         Stats {
@@ -87,6 +90,7 @@ impl Telemetry {
             granule,
             disk_cache,
             traffic,
+            index_failure,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Attribute values: text or numbers.
 
 use hdf5_reader::{Attribute as RawAttribute, ByteOrder, Datatype, StringSize, VarLenKind};
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::granule::array::Dtype;
@@ -9,7 +10,7 @@ use crate::granule::array::Dtype;
 const MAX_NUMBERS: usize = 4096;
 
 /// A number as stored, before it is compared with or applied to data.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(in crate::granule) enum Number {
     /// Any 64-bit integer, signed or not.
     Int(i128),

@@ -102,6 +102,14 @@ impl DiskCache {
         })
     }
 
+    /// A block, if it is there and sound, that does not count among those read.
+    pub fn read_apart(&self, file: &BlockFile, slot: u64) -> Option<Vec<u8>> {
+        match file.read(slot) {
+            Slot::Sound(block) => Some(block),
+            Slot::Damaged | Slot::Empty => None,
+        }
+    }
+
     /// A block, if it is there and sound.
     pub fn read(&self, file: &BlockFile, slot: u64) -> Option<Vec<u8>> {
         match file.read(slot) {

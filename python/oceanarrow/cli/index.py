@@ -1,0 +1,127 @@
+"""`oceanarrow index`: an index of a dataset, so that nobody has to open its granules."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from oceanarrow import _engine
+from oceanarrow.dataset.days import utc_day
+from oceanarrow.exceptions import InvalidInputError
+from oceanarrow.request import roots
+from oceanarrow.variables import Variable, find_variables, variables
+
+_SHOWN = 5
+"""Unreadable granules that are named."""
+
+_ANY_DAY = (-(2**31), 2**31 - 1)
+
+
+def add_parser(commands: Any) -> None:
+    """Adds the command to those of the parser."""
+    parser = commands.add_parser(
+        "index",
+        help="make an index of a dataset",
+        description="Opens each granule once and writes down what that yields: axes, packing, and "
+        "where each chunk lies. Loader(index=...) then reads data at once. The index serves any "
+        "copy of the dataset. A run that is broken off leaves nothing behind and starts again.",
+    )
+    parser.add_argument("taco", nargs="+", help="path or address of the dataset, or of its parts")
+    parser.add_argument("-o", "--output", required=True, type=Path, help="such as index.parquet")
+    parser.add_argument(
+        "--variables", nargs="+", metavar="NAME", help="by default all gridded ones"
+    )
+    parser.add_argument("--start-date", metavar="YYYY-MM-DD", help="first day; by default all")
+    parser.add_argument("--end-date", metavar="YYYY-MM-DD", help="last day; by default all")
+    parser.add_argument(
+        "--storage-option",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="see docs/remote.md; may be given several times",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Makes the index.
+
+    Returns:
+        The exit status: 0, or 1 if some granules could not be opened and have no entry.
+    """
+    chosen = _chosen(options.variables)
+    with _progress() as bar:
+        made = _engine.write_index(
+            roots(options.taco),
+            options.output,
+            [(variable.source, variable.file, variable.netcdf) for variable in chosen],
+            days=_days(options.start_date, options.end_date),
+            storage_options=_storage_options(options.storage_option),
+            progress=_report(bar),
+        )
+    size = f"{made['bytes'] / 2**20:.1f} MiB" if made["bytes"] > 2**20 else f"{made['bytes']} bytes"
+    sys.stdout.write(f"{options.output}: {made['entries']} entries, {size}\n")
+    unreadable = made["unreadable"]
+    for reason in unreadable[:_SHOWN]:
+        sys.stderr.write(f"not indexed: {reason}\n")
+    if len(unreadable) > _SHOWN:
+        sys.stderr.write(f"not indexed: {len(unreadable) - _SHOWN} more\n")
+    return 1 if unreadable else 0
+
+
+def _chosen(names: list[str] | None) -> list[Variable]:
+    found = list(variables().values()) if names is None else find_variables(names)
+    points = [variable.name for variable in found if variable.geometry == "points"]
+    if names is not None and points:
+        raise InvalidInputError(f"{', '.join(points)}: profiles need no index")
+    return [variable for variable in found if variable.geometry == "grid"]
+
+
+def _days(start: str | None, end: str | None) -> tuple[int, int] | None:
+    if start is None and end is None:
+        return None
+    first = _ANY_DAY[0] if start is None else utc_day(start)
+    last = _ANY_DAY[1] if end is None else utc_day(end)
+    if first > last:
+        raise InvalidInputError(f"--start-date {start} lies after --end-date {end}")
+    return first, last
+
+
+def _storage_options(pairs: list[str]) -> dict[str, Any]:
+    """Numbers, true and false are such; all else is text."""
+    options: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals:
+            raise InvalidInputError(f"--storage-option must be KEY=VALUE, not {name!r}")
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = text
+        options[name] = text if value is None else value
+    return options
+
+
+def _report(bar: Any) -> Any:
+    def report(done: int, total: int) -> None:
+        if bar is not None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+    return report
+
+
+def _progress() -> AbstractContextManager[Any]:
+    """A bar on a terminal, if tqdm is installed; None inside where there is none."""
+    try:
+        tqdm: Any = import_module("tqdm")
+    except ImportError:
+        return nullcontext()
+    # disable=None: silent unless standard error is a terminal.
+    bar: AbstractContextManager[Any] = tqdm.tqdm(unit="granule", disable=None)
+    return bar

@@ -1,0 +1,210 @@
+#![allow(clippy::unwrap_used)]
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::ops::Range;
+use std::path::Path;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+
+use super::entry::tests::grid;
+use super::*;
+use crate::error::Kind;
+use crate::store::DiskCacheOptions;
+
+const PLACES: [&str; 3] = ["2023_04_01/A/x.nc", "2023_04_01/B/x.nc", "2023_04_02/A/x.nc"];
+
+/// Objects of 1,000 bytes in this state; notes what it is told of them.
+struct Stated {
+    version: Option<&'static str>,
+    assumed: Mutex<Vec<(u64, Option<String>)>>,
+}
+
+impl ByteSource for Stated {
+    fn read(&self, _: &Location, _: Range<u64>) -> Result<Bytes> {
+        Err(crate::error::Error::io("nothing is to be read"))
+    }
+
+    fn size(&self, _: &Location) -> Result<u64> {
+        Ok(1000)
+    }
+
+    fn version(&self, _: &Location) -> Result<Option<String>> {
+        Ok(self.version.map(str::to_owned))
+    }
+
+    fn assume(&self, _: &Location, size: u64, version: Option<&str>) {
+        self.assumed.lock().unwrap().push((size, version.map(str::to_owned)));
+    }
+}
+
+fn stated(version: Option<&'static str>) -> Stated {
+    Stated { version, assumed: Mutex::default() }
+}
+
+/// A grid whose damaged chunks show, or do not.
+fn a_grid(shows: bool) -> Grid {
+    let mut runner = TestRunner::deterministic();
+    loop {
+        let grid = grid().new_tree(&mut runner).unwrap().current();
+        if shows_damage(&grid) == shows {
+            return grid;
+        }
+    }
+}
+
+fn write(path: &Path, grid: &Grid, size: u64, version: Option<&str>, origin: &[&str]) {
+    let origin: Vec<String> = origin.iter().map(|object| (*object).to_owned()).collect();
+    let mut writer = IndexWriter::new(std::fs::File::create(path).unwrap(), &origin).unwrap();
+    for place in PLACES {
+        let (path, variable) = (place.to_owned(), "v".to_owned());
+        let entry = entry::encode(grid).unwrap();
+        let version = version.map(str::to_owned);
+        writer.add(IndexRow { path, variable, size, version, entry }).unwrap();
+    }
+    writer.finish().unwrap();
+}
+
+fn known(path: &Path, root: &str) -> Known {
+    let known = Known::default();
+    let at = |place: &&str| (place.to_string(), Location::whole(format!("{root}/{place}")));
+    known.ship(|| Index::read(path, PLACES.iter().skip(1).map(at).collect()));
+    assert_eq!(known.failure(), None);
+    known
+}
+
+/// What is found of the second granule.
+fn found(known: &Known, source: &Stated, root: &str) -> bool {
+    let place = Location::whole(format!("{root}/{}", PLACES[1]));
+    known.find(source, None, &place, "v", None).is_some()
+}
+
+#[test]
+fn an_index_serves_copies_of_local_files_whose_damage_would_show() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("index");
+    for shows in [true, false] {
+        write(&path, &a_grid(shows), 1000, Some("1000 77"), &[]);
+        let known = known(&path, "/copy");
+        assert!(found(&known, &stated(Some("1000 77")), "/copy"));
+        assert_eq!(found(&known, &stated(Some("1000 78")), "/copy"), shows);
+        assert_eq!(found(&known, &stated(None), "/copy"), shows);
+        let elsewhere = Location::whole(format!("/copy/{}", PLACES[0]));
+        assert!(known.find(&stated(None), None, &elsewhere, "v", None).is_none());
+        let second = Location::whole(format!("/copy/{}", PLACES[1]));
+        assert!(known.find(&stated(None), None, &second, "w", None).is_none());
+        write(&path, &a_grid(shows), 1001, Some("1000 77"), &[]);
+        assert!(!found(&super::tests::known(&path, "/copy"), &stated(Some("1000 77")), "/copy"));
+    }
+}
+
+#[test]
+fn what_an_index_says_of_a_remote_object_is_assumed() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("index");
+    let (home, mirror) = ("https://home/ocean", "https://home/ocean2");
+    write(&path, &a_grid(true), 900, Some("etag"), &[home]);
+    for (root, version) in [(home, Some("etag".to_owned())), (mirror, None)] {
+        let source = stated(Some("etag"));
+        assert!(found(&known(&path, root), &source, root));
+        assert_eq!(*source.assumed.lock().unwrap(), [(900, version)]);
+    }
+    write(&path, &a_grid(false), 900, Some("etag"), &[home]);
+    assert!(found(&known(&path, home), &stated(None), home));
+    assert!(!found(&known(&path, mirror), &stated(None), mirror));
+}
+
+#[test]
+fn the_disk_cache_keeps_what_was_opened() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let options = DiskCacheOptions { path: folder.path().display().to_string(), budget: 1 << 30 };
+    for (object, versions) in [("/a.nc", ["1", "2"]), ("https://home/a.nc", ["1", "1"])] {
+        let mut grid = a_grid(true);
+        grid.array.location = Location::whole(object);
+        let location = grid.array.location.clone();
+        let find = |version| {
+            let cache = DiskCache::open(&options).unwrap();
+            let (known, source) = (Known::default(), stated(version));
+            let found = known.find(&source, Some(&cache), &location, "v", None);
+            (found.map(|grid| format!("{:?}", grid.lat)), source.assumed.into_inner().unwrap())
+        };
+        assert!(find(Some("1")).0.is_none());
+        for version in [None, Some("1")] {
+            let cache = DiskCache::open(&options).unwrap();
+            Known::default().keep(&stated(version), &cache, &grid);
+            drop(cache);
+            assert_eq!(find(Some("1")).0.is_some(), version.is_some());
+        }
+        let (found, assumed) = find(Some("1"));
+        assert_eq!(found, Some(format!("{:?}", grid.lat)));
+        let remote = is_remote(object);
+        assert_eq!(assumed.len(), usize::from(remote));
+        // A file of another version has another name; that of a remote object is compared later.
+        assert_eq!(find(Some("2")).0.is_some(), remote, "{versions:?}");
+
+        let cache = DiskCache::open(&options).unwrap();
+        let known = Known::default();
+        known.distrust(&stated(Some("1")), Some(&cache), &grid);
+        assert!(known.find(&stated(Some("1")), Some(&cache), &location, "v", None).is_none());
+        drop(cache);
+        assert!(find(Some("1")).0.is_none(), "an entry that proved wrong is withdrawn");
+    }
+}
+
+#[test]
+fn what_is_no_index_says_how_to_make_one() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("index");
+    let problem = |kind: Kind| {
+        let error = Index::check(&path).unwrap_err();
+        assert_eq!(error.kind, kind);
+        assert!(error.message.contains("oceanarrow index"), "{error}");
+        assert!(Index::read(&path, HashMap::new()).failure().is_some());
+        error.message.into_owned()
+    };
+    assert!(problem(Kind::NotFound).contains("no such file"));
+    std::fs::write(&path, b"").unwrap();
+    assert!(problem(Kind::InvalidInput).contains("no sound Parquet"));
+    write(&path, &a_grid(true), 1, None, &[]);
+    Index::check(&path).unwrap();
+    let sound = std::fs::read(&path).unwrap();
+    for cut in [4, 9, sound.len() / 2, sound.len() - 1] {
+        std::fs::File::create(&path).unwrap().write_all(&sound[..cut]).unwrap();
+        problem(Kind::InvalidInput);
+    }
+    let text = String::from_utf8_lossy(&sound);
+    assert!(text.contains("oceanarrow.index"));
+    let at = sound.windows(16).position(|bytes| bytes == b"oceanarrow.index").unwrap();
+    let mut other = sound.clone();
+    other[at] = b'x';
+    std::fs::write(&path, other).unwrap();
+    assert!(problem(Kind::InvalidInput).contains("no index"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_damaged_index_never_yields_another_grid(
+        at in any::<prop::sample::Index>(), flip in 1u8..,
+    ) {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("index");
+        let grid = a_grid(true);
+        write(&path, &grid, 1000, None, &[]);
+        let mut bytes = std::fs::read(&path).unwrap();
+        let at = at.index(bytes.len());
+        bytes[at] ^= flip;
+        std::fs::write(&path, bytes).unwrap();
+        let place = Location::whole("/x.nc");
+        let known = Known::default();
+        known.ship(|| Index::read(&path, HashMap::from([(PLACES[1].to_owned(), place.clone())])));
+        if let Some(found) = known.find(&stated(None), None, &place, "v", None) {
+            prop_assert_eq!(format!("{:?}", found.lat), format!("{:?}", grid.lat));
+            prop_assert_eq!(format!("{:?}", found.packing), format!("{:?}", grid.packing));
+        }
+    }
+}
