@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
+    "DISK_CACHE_FORMAT",
     "Batch",
     "Catalog",
     "Engine",
@@ -15,17 +16,22 @@ __all__ = [
     "Request",
     "Store",
     "Stream",
+    "Subset",
     "Tensor",
+    "Transfer",
     "__version__",
     "built_in_variables",
     "error_kinds",
+    "measure_disk_cache",
     "order_key",
     "order_permute",
+    "prune_disk_cache",
     "read_points",
     "read_window",
 ]
 
 __version__: str
+DISK_CACHE_FORMAT: str
 
 def error_kinds() -> list[str]: ...
 def read_window(
@@ -38,6 +44,16 @@ def read_window(
     cache_bytes: int = 0,
 ) -> dict[str, Any]: ...
 def read_points(path: str, variable: str, unit: str | None = None) -> dict[str, Any]: ...
+def measure_disk_cache(path: str | os.PathLike[str]) -> tuple[int, int] | None:
+    """Files and bytes on the disk of the cache in a directory; None if there is no cache."""
+
+def prune_disk_cache(path: str | os.PathLike[str], max_bytes: int | None) -> tuple[int, int]:
+    """Removes files, least recently used first, until the rest take at most `max_bytes` (None: all).
+
+    Returns:
+        How many, and their bytes.
+    """
+
 def order_key(tag: str, numbers: Sequence[int]) -> int:
     """The 64-bit key of a tag and numbers: BLAKE2b over length-prefixed fields."""
 
@@ -150,6 +166,8 @@ class Engine:
         self, order: Order, world_size: int, cache_bytes: int | None, most_steps: int
     ) -> dict[str, Any]:
         """The predicted cost of an epoch: the numbers of `oceanarrow.explanation.Explanation`."""
+    def subset(self) -> Subset:
+        """The granules that the engine would open for any of its queries."""
     def __arrow_c_schema__(self) -> object: ...
     def stats(self) -> dict[str, Any]: ...
 
@@ -238,6 +256,34 @@ class Store:
     def size(self, name: str) -> int: ...
     def traffic(self) -> dict[str, int]:
         """`requests`, `retries`, `network_bytes`."""
+
+@final
+class Subset:
+    """The granules that an engine would open for any of its queries."""
+
+    def granules(self) -> list[tuple[str, str, int | None]]:
+        """The granules as (`date/region/file`, source, size in bytes or None if unknown)."""
+    def regions(self) -> list[tuple[str, tuple[float, float, float, float]]]:
+        """Footprint of each region of the dataset: (lon_min, lon_max, lat_min, lat_max), degrees."""
+    def sizes(self, rows: Sequence[int]) -> list[int]:
+        """The sizes in bytes of the granules `rows`, asked for together."""
+    def pinned(self, roots: Sequence[str]) -> list[str]:
+        """The dataset's roots, with a branch pinned to its commit."""
+    def metadata_files(self, roots: Sequence[str]) -> list[tuple[bytes, list[bytes]]]:
+        """`COLLECTION.json` and the level tables, of each container."""
+    def copy(
+        self, directory: str | os.PathLike[str], rows: Sequence[tuple[int, int]], threads: int
+    ) -> Transfer:
+        """Starts to copy granules, given as (row, size in bytes), to `directory/date/region/file`."""
+
+@final
+class Transfer:
+    """Copies under way: an iterator over (files, bytes) that have come since the last item."""
+
+    def __iter__(self) -> Transfer: ...
+    def __next__(self) -> tuple[int, int]: ...
+    def close(self) -> None:
+        """Stops the copies; whole files stay."""
 
 @final
 class Stream:

@@ -141,7 +141,7 @@ fn describe(catalog: &Catalog, part: u16, offset: u64, other: Option<u64>) -> St
 
 impl Catalog {
     /// `{date}/{region}/{file}` of a granule.
-    pub(super) fn relative_path(&self, granule: &Granule) -> String {
+    pub fn relative_path(&self, granule: &Granule) -> String {
         let region = &self.regions[usize::from(granule.region)].name;
         let file = &self.files[usize::from(granule.file)];
         format!("{}/{region}/{file}", date_id(granule.day))

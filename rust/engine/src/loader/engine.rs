@@ -252,6 +252,10 @@ impl Engine {
         self.telemetry.snapshot(self.reader.stats(), disk_cache, self.store.traffic())
     }
 
+    pub(super) fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
     /// Memory for batches.
     pub(super) fn slabs(&self) -> &Arc<SlabPool> {
         &self.slabs
@@ -421,7 +425,7 @@ impl Engine {
     }
 
     /// Where a granule lies. An archive's entry is checked against its local header once.
-    fn locate(&self, granule: u32) -> Result<Location> {
+    pub(super) fn locate(&self, granule: u32) -> Result<Location> {
         let catalog = &self.plan.catalog;
         let entry = &catalog.granules()[granule as usize];
         let checked = &self.checked[granule as usize];

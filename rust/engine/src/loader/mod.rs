@@ -4,9 +4,13 @@ mod cost;
 mod decode_ahead;
 mod engine;
 mod stream;
+mod subset;
 mod telemetry;
+mod transfer;
 
 pub use cost::Cost;
 pub use engine::{Engine, OnError, Options, Plan, Request, Sample, SampleColumn};
 pub use stream::{Poll, Stream, StreamOptions};
+pub use subset::{Subset, SubsetGranule};
 pub use telemetry::Stats;
+pub use transfer::{Progress, Transfer};

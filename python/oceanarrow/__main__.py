@@ -1,0 +1,7 @@
+"""`python -m oceanarrow`."""
+
+import sys
+
+from oceanarrow.cli import main
+
+sys.exit(main())
