@@ -48,7 +48,9 @@ def measure_disk_cache(path: str | os.PathLike[str]) -> tuple[int, int] | None:
     """Files and bytes on the disk of the cache in a directory; None if there is no cache."""
 
 def prune_disk_cache(path: str | os.PathLike[str], max_bytes: int | None) -> tuple[int, int]:
-    """Removes files, least recently used first, until the rest take at most `max_bytes` (None: all).
+    """Removes files, least recently used first, until the rest take at most `max_bytes`.
+
+    None removes all.
 
     Returns:
         How many, and their bytes.
@@ -264,7 +266,7 @@ class Subset:
     def granules(self) -> list[tuple[str, str, int | None]]:
         """The granules as (`date/region/file`, source, size in bytes or None if unknown)."""
     def regions(self) -> list[tuple[str, tuple[float, float, float, float]]]:
-        """Footprint of each region of the dataset: (lon_min, lon_max, lat_min, lat_max), degrees."""
+        """Footprint of each region: (lon_min, lon_max, lat_min, lat_max), degrees."""
     def sizes(self, rows: Sequence[int]) -> list[int]:
         """The sizes in bytes of the granules `rows`, asked for together."""
     def pinned(self, roots: Sequence[str]) -> list[str]:
@@ -274,7 +276,7 @@ class Subset:
     def copy(
         self, directory: str | os.PathLike[str], rows: Sequence[tuple[int, int]], threads: int
     ) -> Transfer:
-        """Starts to copy granules, given as (row, size in bytes), to `directory/date/region/file`."""
+        """Starts to copy granules, given as (row, bytes), to `directory/date/region/file`."""
 
 @final
 class Transfer:

@@ -51,8 +51,12 @@ def choose_cache_directory(cache_dir: CacheDirectory, roots: Iterable[str]) -> s
         chosen.mkdir(parents=True, exist_ok=True)
         writable = os.access(chosen, os.W_OK)
     except (OSError, RuntimeError) as error:  # RuntimeError: there is no home directory.
-        return _without_cache(str(error))
-    return str(chosen) if writable else _without_cache(f"{chosen} is not writable")
+        _warn(str(error))
+        return None
+    if not writable:
+        _warn(f"{chosen} is not writable")
+        return None
+    return str(chosen)
 
 
 def is_remote(root: str) -> bool:
@@ -61,8 +65,8 @@ def is_remote(root: str) -> bool:
     return bool(separator) and scheme.lower() != "file"
 
 
-def _without_cache(reason: str) -> None:
+def _warn(reason: str) -> None:
     warnings.warn(
-        f"no disk cache: {reason}; give cache_dir=, set {VARIABLE}, or cache_dir=None to do without",
+        f"no disk cache: {reason}; give cache_dir= or set {VARIABLE}, or cache_dir=None for none",
         stacklevel=2,
     )

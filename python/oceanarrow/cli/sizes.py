@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 
-_UNITS = {
+_UNITS: dict[str, int] = {
     **{unit: 1000**k for k, unit in enumerate(("b", "kb", "mb", "gb", "tb"))},
     **{unit: 1024**k for k, unit in enumerate(("kib", "mib", "gib", "tib"), 1)},
 }

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from oceanarrow import _engine
 from oceanarrow.atomic_file import replace_file
 from oceanarrow.dataset.query import Query
 from oceanarrow.exceptions import InvalidInputError, TransientIoError

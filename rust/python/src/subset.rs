@@ -1,7 +1,7 @@
 //! `Subset`: the part of a dataset that an engine's queries need; `Transfer`: its copying.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use oceanarrow_engine::catalog;
