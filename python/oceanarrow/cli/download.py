@@ -9,6 +9,7 @@ from typing import Any
 from oceanarrow.cli.sizes import written
 from oceanarrow.cli.storage_options import add_storage_options, storage_options
 from oceanarrow.dataset import query_files
+from oceanarrow.exceptions import TransientIoError
 from oceanarrow.subset.transfer import Amount, Download, DownloadSummary
 
 _EXAMPLES = """
@@ -75,12 +76,11 @@ def run(options: argparse.Namespace) -> None:
         return
     try:
         download.run()
-    except BaseException as error:
-        if isinstance(error, (KeyboardInterrupt, OSError)):
-            print(
-                "oceanarrow: what has come stays; run the same command again to go on",
-                file=sys.stderr,
-            )
+    except (KeyboardInterrupt, TransientIoError):
+        print(
+            "oceanarrow: stopped; what has come stays, run the same command again to go on",
+            file=sys.stderr,
+        )
         raise
     print(f"{options.output} is complete")
 
