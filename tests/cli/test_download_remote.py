@@ -142,14 +142,12 @@ def test_a_server_that_fails_leaves_what_has_come(
         answers(503), lambda r: r.path.endswith(failing) and (r.range or (0, 0))[1] != 0
     )
     with pytest.raises(TransientIoError, match=failing):
-        download(
-            f"{server.home}/{ocean.name}", QUERIES, VARIABLES, target, storage_options=QUICK
-        )
+        download(f"{server.home}/{ocean.name}", QUERIES, VARIABLES, target, storage_options=QUICK)
     server.rules.remove(broken)
     done = download(
         f"{server.home}/{ocean.name}", QUERIES, VARIABLES, target, storage_options=QUICK
     )
-    assert 1 <= done.fetched.granules
+    assert done.fetched.granules >= 1
     assert_equal(batches(target), batches(ocean))
 
 

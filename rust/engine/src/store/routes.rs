@@ -40,6 +40,10 @@ impl ByteSource for Store {
         self.of(location).size(location)
     }
 
+    fn version(&self, location: &Location) -> Result<Option<String>> {
+        self.of(location).version(location)
+    }
+
     fn fetch(&self, wants: &[Want]) -> Vec<Result<Part>> {
         if wants.iter().all(|want| is_remote(&want.location.object)) {
             return self.remote.fetch(wants);
