@@ -25,7 +25,7 @@ fn refusal(dir: &Path) -> Error {
 
 /// Bytes that differ from block to block.
 fn block(seed: u64) -> Vec<u8> {
-    (0..9_000u64).map(|i| (i * (2 * seed + 1) >> 3) as u8).collect()
+    (0..9_000u64).map(|i| ((i * (2 * seed + 1)) >> 3) as u8).collect()
 }
 
 fn fill(cache: &DiskCache, name: &str, slots: std::ops::Range<u64>) {
