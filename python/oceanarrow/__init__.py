@@ -9,16 +9,19 @@ from oceanarrow.batch import Batch
 from oceanarrow.exceptions import OceanArrowError
 from oceanarrow.explanation import Explanation
 from oceanarrow.loader import Loader
+from oceanarrow.subset.transfer import DownloadSummary, download
 from oceanarrow.variables import Variable, register_variable, variables
 
 __all__ = [
     "Batch",
     "Catalog",
+    "DownloadSummary",
     "Explanation",
     "Loader",
     "OceanArrowError",
     "Variable",
     "__version__",
+    "download",
     "register_variable",
     "variables",
 ]

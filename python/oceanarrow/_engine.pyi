@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
+    "DISK_CACHE_FORMAT",
     "Batch",
     "Catalog",
     "Engine",
@@ -15,18 +16,23 @@ __all__ = [
     "Request",
     "Store",
     "Stream",
+    "Subset",
     "Tensor",
+    "Transfer",
     "__version__",
     "built_in_variables",
     "error_kinds",
+    "measure_disk_cache",
     "order_key",
     "order_permute",
+    "prune_disk_cache",
     "read_points",
     "read_window",
     "write_index",
 ]
 
 __version__: str
+DISK_CACHE_FORMAT: str
 
 def error_kinds() -> list[str]: ...
 def read_window(
@@ -52,6 +58,18 @@ def write_index(
 
     `days` are the first and the last, since 1970-01-01. `progress` is called with how many of how
     many are done. Returns `entries`, `bytes` and `unreadable`, a list of reasons.
+    """
+
+def measure_disk_cache(path: str | os.PathLike[str]) -> tuple[int, int] | None:
+    """Files and bytes on the disk of the cache in a directory; None if there is no cache."""
+
+def prune_disk_cache(path: str | os.PathLike[str], max_bytes: int | None) -> tuple[int, int]:
+    """Removes files, least recently used first, until the rest take at most `max_bytes`.
+
+    None removes all.
+
+    Returns:
+        How many, and their bytes.
     """
 
 def order_key(tag: str, numbers: Sequence[int]) -> int:
@@ -168,6 +186,8 @@ class Engine:
         self, order: Order, world_size: int, cache_bytes: int | None, most_steps: int
     ) -> dict[str, Any]:
         """The predicted cost of an epoch: the numbers of `oceanarrow.explanation.Explanation`."""
+    def subset(self) -> Subset:
+        """The granules that the engine would open for any of its queries."""
     def __arrow_c_schema__(self) -> object: ...
     def stats(self) -> dict[str, Any]: ...
 
@@ -258,6 +278,34 @@ class Store:
     def size(self, name: str) -> int: ...
     def traffic(self) -> dict[str, int]:
         """`requests`, `retries`, `network_bytes`."""
+
+@final
+class Subset:
+    """The granules that an engine would open for any of its queries."""
+
+    def granules(self) -> list[tuple[str, str, int | None]]:
+        """The granules as (`date/region/file`, source, size in bytes or None if unknown)."""
+    def regions(self) -> list[tuple[str, tuple[float, float, float, float]]]:
+        """Footprint of each region: (lon_min, lon_max, lat_min, lat_max), degrees."""
+    def sizes(self, rows: Sequence[int]) -> list[int]:
+        """The sizes in bytes of the granules `rows`, asked for together."""
+    def pinned(self, roots: Sequence[str]) -> list[str]:
+        """The dataset's roots, with a branch pinned to its commit."""
+    def metadata_files(self, roots: Sequence[str]) -> list[tuple[bytes, list[bytes]]]:
+        """`COLLECTION.json` and the level tables, of each container."""
+    def copy(
+        self, directory: str | os.PathLike[str], rows: Sequence[tuple[int, int]], threads: int
+    ) -> Transfer:
+        """Starts to copy granules, given as (row, bytes), to `directory/date/region/file`."""
+
+@final
+class Transfer:
+    """Copies under way: an iterator over (files, bytes) that have come since the last item."""
+
+    def __iter__(self) -> Transfer: ...
+    def __next__(self) -> tuple[int, int]: ...
+    def close(self) -> None:
+        """Stops the copies; whole files stay."""
 
 @final
 class Stream:

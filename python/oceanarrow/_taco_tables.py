@@ -162,16 +162,21 @@ def _file_row(leaf: Leaf, day: date) -> dict[str, Any]:
 def _istac(box: Box, day: date, length: timedelta) -> dict[str, Any]:
     west, east, south, north = box
     start = datetime.combine(day, time())
-    ring = [(east, south), (east, north), (west, north), (west, south), (east, south)]
-    polygon = struct.pack("<BIII", 1, 3, 1, 5) + b"".join(struct.pack("<2d", *p) for p in ring)
     return {
         "istac:centroid": struct.pack("<BI2d", 1, 1, (west + east) / 2, (south + north) / 2),
         "istac:crs": "EPSG:4326",
-        "istac:geometry": polygon,
+        "istac:geometry": box_polygon(box),
         "istac:time_end": start + length,
         "istac:time_middle": start + length / 2,
         "istac:time_start": start,
     }
+
+
+def box_polygon(box: Box) -> bytes:
+    """A box as WKB."""
+    west, east, south, north = box
+    ring = [(east, south), (east, north), (west, north), (west, south), (east, south)]
+    return struct.pack("<BIII", 1, 3, 1, 5) + b"".join(struct.pack("<2d", *p) for p in ring)
 
 
 def _schema(level: int, extra: Mapping[str, str]) -> dict[str, str]:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from oceanarrow import _engine
 from oceanarrow.batch import Batch, Schema
+from oceanarrow.cache_directory import CacheDirectory
 from oceanarrow.dataset.query import Query
 from oceanarrow.exceptions import InvalidInputError
 from oceanarrow.explanation import Explanation
@@ -87,7 +88,9 @@ class Loader:
             DataLoader share their rank's.
         cache_bytes: budget of the cache of decoded chunks; by default 512 MiB.
         cache_dir: a directory on a local disk where decoded chunks are kept for later epochs, runs
-            and other processes; missing, empty, or such a cache. By default there is none.
+            and other processes; missing, empty, or such a cache. `"auto"` is the user's cache
+            directory (`~/.cache/oceanarrow`, or OCEANARROW_CACHE_DIR) for remote datasets and none
+            for local ones; None is none for both.
         disk_cache_bytes: its budget, for all processes together; by default 32 GiB.
         index: a file made by `oceanarrow index`: the granules in it need not be opened before their
             data are read. It serves any copy of the dataset.
@@ -136,7 +139,7 @@ class Loader:
         world_size: int | None = None,
         threads: int | None = None,
         cache_bytes: int | None = None,
-        cache_dir: str | os.PathLike[str] | None = None,
+        cache_dir: CacheDirectory = "auto",
         disk_cache_bytes: int | None = None,
         index: str | os.PathLike[str] | None = None,
         prefetch_bytes: int | None = None,

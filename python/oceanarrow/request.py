@@ -12,6 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from oceanarrow import _engine
+from oceanarrow.cache_directory import (
+    DEFAULT_DISK_CACHE_BYTES,
+    CacheDirectory,
+    choose_cache_directory,
+)
 from oceanarrow.dataset.query import Query
 from oceanarrow.exceptions import InvalidInputError
 from oceanarrow.normalization import Statistics, read_statistics
@@ -29,9 +34,6 @@ QueryArrays = tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]
 
 DEFAULT_CACHE_BYTES = 512 * 2**20
 """Budget of the cache of decoded chunks, unless the caller names one."""
-
-DEFAULT_DISK_CACHE_BYTES = 32 * 2**30
-"""Budget of the disk cache, unless the caller names one."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def open_engine(
     *,
     on_error: OnError,
     cache_bytes: int | None,
-    cache_dir: str | os.PathLike[str] | None,
+    cache_dir: CacheDirectory,
     disk_cache_bytes: int | None,
     index: str | os.PathLike[str] | None = None,
     support: bool = False,
@@ -109,10 +111,10 @@ def open_engine(
     if disk_cache_bytes is None:
         disk_cache_bytes = DEFAULT_DISK_CACHE_BYTES
     check_positive("disk_cache_bytes", disk_cache_bytes)
-    # Workers may have another working directory.
-    path = None if cache_dir is None else str(Path(cache_dir).absolute())
+    roots = dataset_roots(taco_path)
+    path = choose_cache_directory(cache_dir, roots)
     return _engine.Engine.open(
-        roots(taco_path),
+        roots,
         *queries,
         requests,
         on_error=on_error,
@@ -214,7 +216,7 @@ def _patch_shape(argument: str, size: object) -> PatchShape:
     return int(size[0]), int(size[1])
 
 
-def roots(taco_path: TacoPath) -> list[str]:
+def dataset_roots(taco_path: TacoPath) -> list[str]:
     """The dataset's addresses, or absolute paths.
 
     Raises:

@@ -1,4 +1,7 @@
-"""The command `oceanarrow`: one module a subcommand."""
+"""The command line: `oceanarrow COMMAND ...`, one module a command.
+
+A command's module has `add_parser(commands)`, which adds its parser, and `run(options)`.
+"""
 
 from __future__ import annotations
 
@@ -6,32 +9,35 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from oceanarrow._engine import __version__
-from oceanarrow.cli import index
+from oceanarrow import __version__
+from oceanarrow.cli import cache, download, index
 from oceanarrow.exceptions import OceanArrowError
 
-
-def parser() -> argparse.ArgumentParser:
-    """The parser of the command line."""
-    made = argparse.ArgumentParser(prog="oceanarrow", description=__doc__)
-    made.add_argument("--version", action="version", version=__version__)
-    commands = made.add_subparsers(title="commands", required=True)
-    index.add_parser(commands)
-    return made
+_COMMANDS = (download, index, cache)
+_INTERRUPTED = 130
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command.
-
-    Returns:
-        The exit status: 0, or 1 after an error, or 130 after Ctrl-C.
-    """
-    options = parser().parse_args(arguments)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command; returns the exit status: 0, 1 for an error, 130 when interrupted."""
+    options = _parser().parse_args(argv)
     try:
-        status: int = options.run(options)
-    except OceanArrowError as error:
-        sys.stderr.write(f"oceanarrow: {error}\n")
-        return 1
+        status: int = options.run(options) or 0
+        # Says here, not while the interpreter ends, if nobody reads what was printed.
+        sys.stdout.flush()
     except KeyboardInterrupt:
-        return 130
+        return _INTERRUPTED
+    except (OceanArrowError, OSError, ImportError) as error:
+        print(f"oceanarrow: error: {error}", file=sys.stderr)
+        return 1
     return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="oceanarrow", description="Feeds ocean data to machine-learning models."
+    )
+    parser.add_argument("--version", action="version", version=f"oceanarrow {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for command in _COMMANDS:
+        command.add_parser(commands)
+    return parser

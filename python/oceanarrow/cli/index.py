@@ -13,7 +13,7 @@ from typing import Any
 from oceanarrow import _engine
 from oceanarrow.dataset.days import utc_day
 from oceanarrow.exceptions import InvalidInputError
-from oceanarrow.request import roots
+from oceanarrow.request import dataset_roots
 from oceanarrow.variables import Variable, find_variables, variables
 
 _SHOWN = 5
@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
     chosen = _chosen(options.variables)
     with _progress() as bar:
         made = _engine.write_index(
-            roots(options.taco),
+            dataset_roots(options.taco),
             options.output,
             [(variable.source, variable.file, variable.netcdf) for variable in chosen],
             days=_days(options.start_date, options.end_date),

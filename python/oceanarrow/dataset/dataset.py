@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from oceanarrow.cache_directory import CacheDirectory
 from oceanarrow.dataset.query import Query
 from oceanarrow.exceptions import InvalidInputError
 from oceanarrow.normalization import Statistics
@@ -88,7 +89,7 @@ class OceanTACODataset(Dataset[dict[str, Any]]):
         normalize: Statistics | str | os.PathLike[str] | None = None,
         on_error: OnError = "raise",
         cache_bytes: int | None = None,
-        cache_dir: str | os.PathLike[str] | None = None,
+        cache_dir: CacheDirectory = "auto",
         disk_cache_bytes: int | None = None,
         index: str | os.PathLike[str] | None = None,
         storage_options: StorageOptions | None = None,

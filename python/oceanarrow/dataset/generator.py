@@ -6,9 +6,7 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -20,6 +18,7 @@ from oceanarrow.dataset.overlap import OverlapIndex
 from oceanarrow.dataset.query import PatchSize, Query
 from oceanarrow.exceptions import InvalidInputError
 from oceanarrow.land import LandMask
+from oceanarrow.progress import progress_bar
 
 BBox = tuple[float, float, float, float]
 """`(lon_min, lon_max, lat_min, lat_max)`, degrees."""
@@ -94,7 +93,7 @@ class QueryGenerator:
         fits = self._acceptance(max_land_fraction, time_window_days, max_spatial_overlap)
         if verbose:
             print(f"Generating {n_queries} training queries...")
-        with _progress(n_queries, verbose) as bar:
+        with progress_bar(n_queries, "query", shown=verbose) as bar:
             limit = 10 * int(n_queries * oversample_factor)
             accepted, tried = _accept(candidates, fits, n_queries, limit, bar)
         queries = [_query(bbox, day, time_window_days) for bbox, day in accepted]
@@ -333,16 +332,3 @@ def _check_count(name: str, value: int, minimum: int) -> None:
 def _check_fraction(name: str, value: float) -> None:
     if not 0.0 <= value <= 1.0:
         raise InvalidInputError(f"{name} must be between 0 and 1, not {value!r}")
-
-
-def _progress(total: int, verbose: bool) -> AbstractContextManager[Any]:
-    """A bar that shows on a terminal once it takes a while; None inside where there is none."""
-    if not verbose:
-        return nullcontext()
-    try:
-        tqdm: Any = import_module("tqdm")
-    except ImportError:
-        return nullcontext()
-    # disable=None: silent unless standard error is a terminal.
-    bar: AbstractContextManager[Any] = tqdm.tqdm(total=total, unit="query", delay=1.0, disable=None)
-    return bar

@@ -19,6 +19,7 @@ use crate::order::Order;
 use crate::query::queries;
 use crate::request::{Request, choice};
 use crate::stream::Stream;
+use crate::subset::Subset;
 
 /// A plan and its caches. Pickles as the plan; a forked child gets caches of its own.
 #[pyclass(frozen, module = "oceanarrow._engine")]
@@ -214,6 +215,12 @@ impl Engine {
         dict.set_item("needed_cache_bytes", locality.needed_cache)?;
         dict.set_item("batch_bytes", cost.batch_bytes)?;
         Ok(dict)
+    }
+
+    /// The granules that the engine would open for any of its queries.
+    fn subset(&self, py: Python<'_>) -> PyResult<Subset> {
+        let engine = self.engine();
+        run(py, || loader::Subset::of(engine)).map(Subset::new)
     }
 
     /// Names of the columns of the batches.

@@ -2,6 +2,7 @@
 
 mod batch;
 mod catalog;
+mod disk_cache;
 mod engine;
 mod error;
 mod granule;
@@ -12,14 +13,17 @@ mod query;
 mod request;
 mod store;
 mod stream;
+mod subset;
 mod tensor;
 
+use oceanarrow_engine::store::DiskCache;
 use pyo3::prelude::*;
 
 /// The native module of oceanarrow; `_engine.pyi` documents it.
 #[pymodule(gil_used = true)]
 fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add("DISK_CACHE_FORMAT", DiskCache::format())?;
     module.add_class::<batch::Batch>()?;
     module.add_class::<catalog::Catalog>()?;
     module.add_class::<engine::Engine>()?;
@@ -27,7 +31,11 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<request::Request>()?;
     module.add_class::<store::Store>()?;
     module.add_class::<stream::Stream>()?;
+    module.add_class::<subset::Subset>()?;
+    module.add_class::<subset::Transfer>()?;
     module.add_class::<tensor::Tensor>()?;
+    module.add_function(wrap_pyfunction!(disk_cache::measure_disk_cache, module)?)?;
+    module.add_function(wrap_pyfunction!(disk_cache::prune_disk_cache, module)?)?;
     module.add_function(wrap_pyfunction!(error::error_kinds, module)?)?;
     module.add_function(wrap_pyfunction!(granule::read_points, module)?)?;
     module.add_function(wrap_pyfunction!(granule::read_window, module)?)?;

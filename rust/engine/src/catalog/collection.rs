@@ -43,8 +43,9 @@ struct Pattern {
 
 impl Collection {
     /// Checks a `COLLECTION.json`.
-    pub(super) fn read(Contents { asset, bytes }: Contents) -> Result<Self> {
-        Self::parse(&bytes?).map_err(|e| e.asset(&asset.location))
+    pub(super) fn read(Contents { asset, bytes }: &Contents) -> Result<Self> {
+        let json = bytes.as_ref().map_err(Clone::clone)?;
+        Self::parse(json).map_err(|e| e.asset(&asset.location))
     }
 
     fn parse(json: &[u8]) -> Result<Self> {

@@ -10,6 +10,8 @@ const CAT: &str = ".tacocat";
 
 /// One set of level tables and where the files they list lie.
 pub(super) struct Container {
+    /// The description as it is, and what the catalog takes of it.
+    pub(super) description: Contents,
     pub(super) collection: Collection,
     /// The level tables, from level 0 on.
     pub(super) levels: Vec<Contents>,
@@ -84,8 +86,8 @@ fn open_root(source: &dyn ByteSource, root: String) -> Result<Container> {
     };
     let (description, levels) =
         read_metadata(source, collection_in(&root), (0..=DEPTH).map(level).collect())?;
-    match Collection::read(description) {
-        Ok(collection) => Ok(open_folder(source, root, collection, levels)),
+    match Collection::read(&description) {
+        Ok(collection) => Ok(open_folder(source, root, (description, collection), levels)),
         Err(e) if e.kind == Kind::NotFound => open_cat(source, &format!("{root}/{CAT}")),
         // A file has no COLLECTION.json below it, which disks report in their own ways.
         Err(_) if !is_remote(&root) && source.size(&Location::whole(root.as_str())).is_ok() => {
@@ -116,7 +118,7 @@ fn read_metadata(
 fn open_folder(
     source: &dyn ByteSource,
     root: String,
-    mut collection: Collection,
+    (description, mut collection): (Contents, Collection),
     levels: Vec<Contents>,
 ) -> Container {
     // Remote roots are spared the probe.
@@ -127,7 +129,7 @@ fn open_folder(
              give {root}/{CAT})"
         ));
     }
-    Container { collection, levels, layout: Layout::Folder { root } }
+    Container { description, collection, levels, layout: Layout::Folder { root } }
 }
 
 fn open_archive(source: &dyn ByteSource, path: String) -> Result<Container> {
@@ -151,7 +153,8 @@ fn open_archives(source: &dyn ByteSource, paths: &[String]) -> Result<Vec<Contai
         .map(|(layout, depth)| {
             let description = read.next().ok_or_else(|| Error::internal("nothing was read"))?;
             let levels = read.by_ref().take(depth).collect();
-            Ok(Container { collection: Collection::read(description)?, levels, layout })
+            let collection = Collection::read(&description)?;
+            Ok(Container { description, collection, levels, layout })
         })
         .collect()
 }
@@ -166,7 +169,7 @@ fn open_cat(source: &dyn ByteSource, cat: &str) -> Result<Container> {
     let (description, levels) =
         read_metadata(source, collection_in(cat), (0..=DEPTH).map(level).collect())?;
     let has_levels = levels.first().is_some_and(|level| level.bytes.is_ok());
-    let collection = Collection::read(description).map_err(|e| {
+    let collection = Collection::read(&description).map_err(|e| {
         if e.kind != Kind::NotFound {
             e
         } else if has_levels {
@@ -184,7 +187,7 @@ fn open_cat(source: &dyn ByteSource, cat: &str) -> Result<Container> {
             .asset(&directory)
         }
     })?;
-    Ok(Container { collection, levels, layout: Layout::Cat { directory } })
+    Ok(Container { description, collection, levels, layout: Layout::Cat { directory } })
 }
 
 fn collection_in(directory: &str) -> Asset {

@@ -86,7 +86,7 @@ fn check_duplicates(catalog: &Catalog) -> Result<()> {
             if let (&[a, b], Some(granule)) = (pair, tile.first())
                 && a == b
             {
-                duplicates.push(catalog.path(&Granule { file: a, ..*granule }));
+                duplicates.push(catalog.relative_path(&Granule { file: a, ..*granule }));
             }
         }
     }
@@ -134,14 +134,14 @@ fn describe(catalog: &Catalog, part: u16, offset: u64, other: Option<u64>) -> St
         catalog.granules.iter().filter(|g| (g.part, g.offset) == (part, offset) && g.size > 0);
     let granule = if other == Some(offset) { found.next_back() } else { found.next() };
     match granule {
-        Some(granule) => format!("{} (at byte {offset})", catalog.path(granule)),
+        Some(granule) => format!("{} (at byte {offset})", catalog.relative_path(granule)),
         None => format!("the archive's own metadata (at byte {offset})"),
     }
 }
 
 impl Catalog {
     /// Where one of this catalog's granules lies within the dataset: `{date}/{region}/{file}`.
-    pub fn path(&self, granule: &Granule) -> String {
+    pub fn relative_path(&self, granule: &Granule) -> String {
         let region = &self.regions[usize::from(granule.region)].name;
         let file = &self.files[usize::from(granule.file)];
         format!("{}/{region}/{file}", date_id(granule.day))

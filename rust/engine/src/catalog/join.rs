@@ -85,7 +85,7 @@ impl PartOf {
 impl Joined {
     /// Adds the rows of one container.
     pub(super) fn add(&mut self, source: &dyn ByteSource, container: Container) -> Result<()> {
-        let Container { mut collection, levels, layout } = container;
+        let Container { mut collection, levels, layout, .. } = container;
         self.warnings.append(&mut collection.warnings);
         let mut parts = self.parts_of(&layout)?;
         let mut opened = Vec::with_capacity(levels.len());

@@ -25,6 +25,7 @@ mod zip;
 use std::ops::Range;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
@@ -68,6 +69,15 @@ struct Part {
     size: Option<u64>,
 }
 
+/// The metadata files of one container, as they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetadataFiles {
+    /// `COLLECTION.json`.
+    pub collection: Bytes,
+    /// The level tables (Parquet), from level 0 on.
+    pub levels: Vec<Bytes>,
+}
+
 /// All granules of a dataset, sorted by day, region name, source name and file name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Catalog {
@@ -100,6 +110,19 @@ impl Catalog {
             catalog.warnings.extend(found);
         }
         Ok(catalog)
+    }
+
+    /// The metadata files that [`Catalog::open`] reads of these roots: of one container, or of each
+    /// archive of a split one, in the order of their names.
+    pub fn metadata_files(source: &dyn ByteSource, roots: &[String]) -> Result<Vec<MetadataFiles>> {
+        let files = |container: container::Container| {
+            let levels = container.levels.into_iter().map(|level| level.bytes);
+            Ok(MetadataFiles {
+                collection: container.description.bytes?,
+                levels: levels.collect::<Result<_>>()?,
+            })
+        };
+        container::open(source, roots)?.into_iter().map(files).collect()
     }
 
     /// The granules, sorted by day, region name, source name and file name.
@@ -138,7 +161,9 @@ impl Catalog {
     pub fn location(&self, granule: &Granule) -> Location {
         let part = &self.parts[usize::from(granule.part)];
         match part.size {
-            None => Location::whole(format!("{}/DATA/{}", part.object, self.path(granule))),
+            None => {
+                Location::whole(format!("{}/DATA/{}", part.object, self.relative_path(granule)))
+            }
             Some(_) => Location {
                 object: part.object.clone(),
                 slice: Some((granule.offset, granule.size)),
@@ -154,7 +179,7 @@ impl Catalog {
         if part.size.is_none() || is_remote(&part.object) {
             return Ok(());
         }
-        let name = format!("DATA/{}", self.path(granule));
+        let name = format!("DATA/{}", self.relative_path(granule));
         zip::check_entry(source, &part.object, &name, (granule.offset, granule.size))
     }
 

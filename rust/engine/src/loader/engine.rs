@@ -293,6 +293,10 @@ impl Engine {
         made.as_ref().map(Some).map_err(Clone::clone)
     }
 
+    pub(super) fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
     /// Memory for batches.
     pub(super) fn slabs(&self) -> &Arc<SlabPool> {
         &self.slabs

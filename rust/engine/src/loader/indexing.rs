@@ -101,7 +101,7 @@ fn tasks<'a>(catalog: &'a Catalog, variables: &'a [Variable]) -> Vec<Task<'a>> {
         .collect();
     let of_granule = |granule: &'a Granule| {
         let held = selectors.iter().filter(|(selector, _)| selector.matches(granule));
-        held.map(|(_, variable)| Task { path: catalog.path(granule), granule, variable })
+        held.map(|(_, variable)| Task { path: catalog.relative_path(granule), granule, variable })
     };
     let mut tasks: Vec<Task<'a>> = catalog.granules().iter().flat_map(of_granule).collect();
     tasks.sort_by(|a, b| (&a.path, a.variable).cmp(&(&b.path, b.variable)));

@@ -15,7 +15,8 @@ impl Engine {
         let Some(path) = &self.plan().options.index else { return };
         let catalog = &self.plan().catalog;
         self.reader().know(|| {
-            let known = catalog.granules().iter().map(|g| (catalog.path(g), catalog.location(g)));
+            let known =
+                catalog.granules().iter().map(|g| (catalog.relative_path(g), catalog.location(g)));
             Index::read(Path::new(path), known.collect::<HashMap<_, _>>())
         });
     }

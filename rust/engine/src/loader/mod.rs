@@ -8,10 +8,14 @@ mod indexing;
 mod known;
 mod prefetch;
 mod stream;
+mod subset;
 mod telemetry;
+mod transfer;
 
 pub use cost::Cost;
 pub use engine::{Engine, OnError, Options, Plan, Request, Sample, SampleColumn};
 pub use indexing::{Indexed, write_index};
 pub use stream::{Poll, Stream, StreamOptions};
+pub use subset::{Subset, SubsetGranule};
 pub use telemetry::Stats;
+pub use transfer::{Progress, Transfer};

@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-pub use disk_cache::{BlockFile, DiskCache, DiskCacheOptions, DiskCacheStats, Shape};
+pub use disk_cache::{BlockFile, DiskCache, DiskCacheOptions, DiskCacheStats, DiskCacheUse, Shape};
 pub use local::LocalFiles;
 pub use options::{Policy, StorageOptions};
 pub use remote::Traffic;

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 
 /// The file that makes a directory ours, and what it says.
 const MARKER: &str = "OCEANARROW-DISK-CACHE";
-const FORMAT: &str = "format 1\n";
+pub(super) const FORMAT: &str = "format 1\n";
 
 const SUFFIX: &str = ".blocks";
 
@@ -33,10 +33,10 @@ pub(super) struct Directory {
 }
 
 /// A block file in the directory.
-struct Entry {
+pub(super) struct Entry {
     path: PathBuf,
     /// What it takes on the disk.
-    bytes: u64,
+    pub(super) bytes: u64,
     used: SystemTime,
 }
 
@@ -52,6 +52,19 @@ impl Directory {
                 Err(Error::io(problem).asset(path.display()))
             }
         }
+    }
+
+    /// A cache that is there already; `None` where there is no directory or an empty one.
+    pub(super) fn existing(path: &Path) -> Result<Option<Self>> {
+        let empty = match fs::read_dir(path) {
+            Ok(mut entries) => entries.next().is_none(),
+            Err(e) if e.kind() == ErrorKind::NotFound => true,
+            Err(e) => {
+                let problem = format!("cannot read this as a disk cache: {e}");
+                return Err(Error::io(problem).asset(path.display()));
+            }
+        };
+        if empty { Ok(None) } else { Self::open(path).map(Some) }
     }
 
     /// Makes sure that the directory is ours; otherwise says why it cannot be.
@@ -124,11 +137,7 @@ impl Directory {
     /// left in use. Files that somebody has used since this process opened the cache stay: an epoch
     /// that does not fit would otherwise lose each block just before it is wanted again.
     pub(super) fn shrink(&self, limit: u64) -> io::Result<u64> {
-        let mut entries = Vec::new();
-        for entry in fs::read_dir(&self.path)? {
-            entries.extend(self.inspect(&entry?)?);
-        }
-        entries.sort_by_key(|entry| entry.used);
+        let entries = self.entries()?;
         let mut total: u64 = entries.iter().map(|entry| entry.bytes).sum();
         for entry in entries.iter().take_while(|entry| entry.used + TIME_ERROR < self.opened) {
             if total <= limit {
@@ -139,6 +148,21 @@ impl Directory {
             }
         }
         Ok(total)
+    }
+
+    /// What lies in it, least recently used first.
+    pub(super) fn entries(&self) -> io::Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(&self.path)? {
+            entries.extend(self.inspect(&entry?)?);
+        }
+        entries.sort_by_key(|entry| entry.used);
+        Ok(entries)
+    }
+
+    /// Removes an entry; tells whether it held what we write.
+    pub(super) fn remove(entry: &Entry) -> io::Result<bool> {
+        remove_ours(&entry.path)
     }
 
     /// An entry, if it is a block file; removes what a dead process left half-made.

@@ -13,6 +13,7 @@
 
 mod block_file;
 mod directory;
+mod upkeep;
 mod writer;
 
 use std::path::Path;
@@ -27,6 +28,7 @@ use directory::Directory;
 use writer::Writer;
 
 pub use block_file::{BlockFile, Shape};
+pub use upkeep::DiskCacheUse;
 
 /// Where a disk cache lies and how much it may take.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

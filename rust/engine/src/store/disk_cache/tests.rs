@@ -53,6 +53,10 @@ fn block_files(dir: &Path) -> Vec<PathBuf> {
     paths.filter(|path| path.extension().is_some_and(|end| end == "blocks")).collect()
 }
 
+fn modified(path: &Path) -> SystemTime {
+    fs::metadata(path).unwrap().modified().unwrap()
+}
+
 fn all() -> BTreeSet<u64> {
     (0..SHAPE.slots).collect()
 }
@@ -279,4 +283,52 @@ fn absurd_shapes_and_blocks_are_left_out() {
     let cache = open(dir.path(), 1 << 30);
     assert_eq!(found(&cache, "b"), BTreeSet::new());
     assert_eq!(cache.stats(), DiskCacheStats::default());
+}
+
+#[test]
+fn upkeep_removes_the_least_recently_used_and_nothing_foreign() {
+    let dir = TempDir::new().unwrap();
+    let absent = dir.path().join("absent");
+    assert_eq!(DiskCache::measure(&absent).unwrap(), None);
+    assert_eq!(DiskCache::prune(&absent, None).unwrap(), DiskCacheUse::default());
+    assert!(!absent.exists(), "looking makes no directory");
+
+    let path = dir.path().join("cache");
+    fs::create_dir(&path).unwrap();
+    assert_eq!(DiskCache::measure(&path).unwrap(), None);
+    for (name, age) in [("new", 10), ("old", 3000), ("older", 4000)] {
+        filled(&path, name);
+        let latest = block_files(&path).into_iter().max_by_key(|file| modified(file)).unwrap();
+        let file = OpenOptions::new().write(true).open(latest).unwrap();
+        file.sync_all().unwrap();
+        let used = SystemTime::now() - Duration::from_secs(age);
+        file.set_times(FileTimes::new().set_modified(used)).unwrap();
+    }
+    fs::write(path.join("notes.txt"), "mine").unwrap();
+    fs::write(path.join(format!("{}.blocks", "0".repeat(32))), "not what we write").unwrap();
+    let all = DiskCache::measure(&path).unwrap().unwrap();
+    // Each of the three takes as much as the others.
+    let removed = DiskCache::prune(&path, Some(all.bytes / 3 + 8192)).unwrap();
+    assert_eq!(removed.files, 2, "one is not enough");
+    let cache = open(&path, 1 << 30);
+    assert_eq!(found(&cache, "new").len(), SHAPE.slots as usize);
+    drop(cache);
+    assert_eq!(block_files(&path).len(), 2, "one of them is not ours");
+    assert_eq!(DiskCache::prune(&path, None).unwrap().files, 1);
+    assert_eq!(fs::read_to_string(path.join("notes.txt")).unwrap(), "mine");
+    assert_eq!(fs::read_dir(&path).unwrap().count(), 3, "the marker and what is not ours");
+    filled(&path, "new");
+}
+
+#[test]
+fn upkeep_refuses_a_foreign_directory() {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("thesis.tex"), "mine").unwrap();
+    for refused in [
+        DiskCache::measure(dir.path()).unwrap_err(),
+        DiskCache::prune(dir.path(), None).unwrap_err(),
+    ] {
+        assert_eq!(refused.kind, Kind::InvalidInput);
+    }
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
 }

@@ -1,0 +1,1 @@
+"""A smaller dataset out of a larger one: what a set of queries needs, and nothing else."""

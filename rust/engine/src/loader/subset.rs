@@ -1,0 +1,123 @@
+//! The part of a dataset that a plan's queries need, to be copied.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::engine::Engine;
+use super::transfer::{Copy, Transfer};
+use crate::catalog::{Catalog, MetadataFiles, Region};
+use crate::error::{Error, Result};
+use crate::store::{ByteSource, Extent, Location, Want, normalise};
+
+/// A granule of the subset.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SubsetGranule {
+    /// `{date}/{region}/{file}`.
+    pub path: String,
+    /// Its `data_source`.
+    pub source: Arc<str>,
+    location: Location,
+}
+
+impl SubsetGranule {
+    /// Its size in bytes, where the metadata have it.
+    pub fn known_size(&self) -> Option<u64> {
+        self.location.slice.map(|(_, size)| size)
+    }
+}
+
+/// The granules that the engine would open for any query: those under the boxes and their neighbours.
+pub struct Subset {
+    engine: Arc<Engine>,
+    granules: Vec<SubsetGranule>,
+}
+
+impl Subset {
+    /// Finds the granules, in the catalog alone; the entries of a local archive are checked.
+    pub fn of(engine: Arc<Engine>) -> Result<Self> {
+        let plan = engine.plan();
+        let catalog = &plan.catalog;
+        let mut needed = vec![false; catalog.granules().len()];
+        for query in &plan.queries {
+            for request in 0..plan.requests.len() {
+                let days = engine.candidates(query, request);
+                for candidate in days.iter().flat_map(|day| &day.files) {
+                    if let Some(flag) = needed.get_mut(candidate.granule as usize) {
+                        *flag = true;
+                    }
+                }
+            }
+        }
+        let mut granules = Vec::new();
+        for (row, (granule, _)) in
+            catalog.granules().iter().zip(needed).enumerate().filter(|(_, (_, needed))| *needed)
+        {
+            granules.push(SubsetGranule {
+                path: catalog.relative_path(granule),
+                source: catalog.sources()[usize::from(granule.source)].clone(),
+                location: engine.locate(row as u32)?,
+            });
+        }
+        Ok(Self { engine, granules })
+    }
+
+    /// The granules, in catalog order.
+    pub fn granules(&self) -> &[SubsetGranule] {
+        &self.granules
+    }
+
+    /// The regions of the whole dataset.
+    pub fn regions(&self) -> &[Region] {
+        self.engine.plan().catalog.regions()
+    }
+
+    /// The sizes of some granules in bytes; those that the metadata lack are asked for together.
+    pub fn sizes(&self, rows: &[usize]) -> Result<Vec<u64>> {
+        let wants = rows
+            .iter()
+            .map(|&row| {
+                Ok(Want { location: self.granule(row)?.location.clone(), extent: Extent::Size })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let untold = || Error::internal("a store told no size");
+        let sizes = self.engine.store().fetch(&wants);
+        sizes.into_iter().map(|part| part?.size.ok_or_else(untold)).collect()
+    }
+
+    /// What tells this state of the dataset from others: its roots, a branch pinned to its commit.
+    pub fn pinned(&self, roots: &[String]) -> Result<Vec<String>> {
+        roots.iter().map(|root| self.engine.store().pinned(&normalise(root)?)).collect()
+    }
+
+    /// The dataset's metadata files.
+    pub fn metadata_files(&self, roots: &[String]) -> Result<Vec<MetadataFiles>> {
+        Catalog::metadata_files(&**self.engine.store(), roots)
+    }
+
+    /// Starts to copy granules, given as (row, size in bytes), to `{directory}/{path}` each.
+    pub fn copy(
+        &self,
+        directory: &Path,
+        rows: &[(usize, u64)],
+        threads: usize,
+    ) -> Result<Transfer> {
+        let copies = rows
+            .iter()
+            .map(|&(row, size)| {
+                let SubsetGranule { path, location, .. } = self.granule(row)?;
+                let target = directory.join(path);
+                Ok(Copy { location: location.clone(), target, size })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        Transfer::start(self.engine.store().clone(), copies, threads)
+    }
+
+    fn granule(&self, row: usize) -> Result<&SubsetGranule> {
+        self.granules.get(row).ok_or_else(|| {
+            Error::invalid_input(format!(
+                "there is no granule {row}; the subset has {}",
+                self.granules.len()
+            ))
+        })
+    }
+}
