@@ -16,10 +16,10 @@ use crate::error::{raise, run};
 /// How long to wait before Python gets to see a signal.
 const TICK: Duration = Duration::from_millis(50);
 
-/// The granules that an engine would open for any of its queries.
 /// lon_min, lon_max, lat_min, lat_max.
 type Edges = (f64, f64, f64, f64);
 
+/// The granules that an engine would open for any of its queries.
 #[pyclass(frozen, module = "oceanarrow._engine")]
 pub struct Subset {
     inner: loader::Subset,
