@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 import synthetic
+import torch
 
-from oceanarrow import Loader, Query
+from oceanarrow import Loader
+from oceanarrow.dataset import Query
 from oceanarrow.taco import write_taco, write_tacocat
 
 from .conftest import QUICK
@@ -56,6 +58,8 @@ def assert_equal(ours: Any, theirs: Any) -> None:
         assert len(ours) == len(theirs)
         for a, b in zip(ours, theirs, strict=True):
             assert_equal(a, b)
+    elif isinstance(ours, torch.Tensor):
+        assert_equal(ours.numpy(), theirs.numpy())
     elif isinstance(ours, np.ndarray):
         assert (ours.dtype, ours.shape) == (theirs.dtype, theirs.shape)
         assert ours.tobytes() == theirs.tobytes()
