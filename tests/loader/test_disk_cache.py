@@ -132,7 +132,8 @@ def test_the_budget_is_kept(ocean, plain, tmp_path):
     got, stats = values(ocean, cache_dir=tmp_path / "half", disk_cache_bytes=budget)
     assert_same(got, plain)
     assert stats["disk_cache_failure"] is None
-    assert budget / 4 < _on_disk(tmp_path / "half") <= budget + 2**16
+    # Beside the blocks there is a page a file, made before it turns out that there is no room.
+    assert budget / 4 < _on_disk(tmp_path / "half") <= budget + 2**17
     got, stats = values(ocean, cache_dir=tmp_path / "half", disk_cache_bytes=budget)
     assert_same(got, plain)
     assert stats["disk_blocks_read"] > 0 and stats["chunks_decoded"] > 0
