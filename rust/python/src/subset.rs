@@ -31,6 +31,9 @@ impl Subset {
 /// `COLLECTION.json` and the level tables of a container.
 type MetadataFiles<'py> = (Bound<'py, PyBytes>, Vec<Bound<'py, PyBytes>>);
 
+/// lon_min, lon_max, lat_min, lat_max.
+type Footprint = (f64, f64, f64, f64);
+
 #[pymethods]
 impl Subset {
     /// The granules as (`date/region/file`, source, size in bytes or None).
@@ -40,7 +43,7 @@ impl Subset {
     }
 
     /// Footprint of each region of the dataset: (lon_min, lon_max, lat_min, lat_max), degrees.
-    fn regions(&self) -> Vec<(&str, (f64, f64, f64, f64))> {
+    fn regions(&self) -> Vec<(&str, Footprint)> {
         let edges = |b: &BBox| (b.lon, b.lon + b.width, b.lat_min, b.lat_max);
         self.inner.regions().iter().map(|region| (&*region.name, edges(&region.bbox))).collect()
     }
