@@ -23,7 +23,7 @@ EXTENSION := python/oceanarrow/_engine.abi3.so
 RUST_SOURCES := $(shell find rust -name target -prune -o -type f -print) \
     Cargo.toml Cargo.lock pyproject.toml .cargo/config.toml
 
-.PHONY: demo test lint test-rust test-python test-full peers bench wheel notebooks lock clean help
+.PHONY: demo test lint test-rust test-python test-full peers bench bench-kernels wheel notebooks lock clean help
 
 demo: $(EXTENSION) ## Train a small network on real sea level, about two minutes; writes demo/sea_level.png
 	python demo/fetch.py
@@ -54,6 +54,9 @@ bench: $(ENVIRONMENT) peers ## Measure, side by side with other libraries; ARGS=
 	maturin develop --locked --release
 	python benchmarks $(ARGS)
 	rm -f $(EXTENSION) # so that the next target takes the development build again
+
+bench-kernels: $(ENVIRONMENT) ## Count the instructions of the inner loops; needs valgrind
+	python benchmarks/kernels.py $(ARGS)
 
 wheel: $(ENVIRONMENT) ## A release wheel in dist/
 	maturin build --locked --release --out dist

@@ -15,12 +15,13 @@ SCRIPTS = {
     "pipeline.py": "--samples 384 --repetitions 1",
     "two_threads.py": "--samples 192 --repetitions 1",
     "memory.py": "--samples 480 --repetitions 1",
+    "second_epoch.py": "--samples 24 --repetitions 1",
     "catalog_growth.py": "--samples 192 --repetitions 1 --days 200",
     "catalog_open.py": "--days 100 200 --processes 2 --opens 3",
     "stream.py": "--repetitions 1 --samples 256 --queries 1000000 --steps 1000",
 }
 #: Those that read a dataset, which may be one's own.
-READERS = {"samples.py", "pipeline.py", "two_threads.py", "memory.py"}
+READERS = {"samples.py", "pipeline.py", "two_threads.py", "memory.py", "second_epoch.py"}
 
 
 def main() -> None:

@@ -22,14 +22,14 @@ import time
 from pathlib import Path
 
 from machine import describe
-from tiles import write_dataset
+from synthetic_ocean import ocean
 
 from oceanarrow.dataset import PatchSize, Query, QueryGenerator
 
 INPUTS = ["l4_sst", "l4_sss", "l3_swot", "l3_ssh"]
 TARGETS = ["l4_ssh"]
 SIZES = {"l3_ssh": (96, 96), "l3_swot": (128, 128)}
-GENERATED = Path(__file__).parent / "data" / "one_region"
+DAYS = 8
 CONTENDERS = {
     "decode": "no disk cache",
     "first": "empty disk cache",
@@ -150,11 +150,10 @@ def report(
         ratio = median("decode", pages, "cpu") / cpu
         print(f"| {CONTENDERS[name]} | {pages} | {cpu:.2f} | {wall:.2f} | {ratio:.2f} |")
     taken = sum(file.stat().st_blocks * 512 for file in Path(filled).iterdir())
-    kind = "synthetic tiles" if options.dataset == str(GENERATED) else options.dataset
     print(
         f"\nMedians of {options.repetitions} turns, {options.samples} samples each, "
         f"{options.cores} of {os.cpu_count()} cores, {options.cache_bytes >> 20} MiB of chunks in "
-        f"memory; {kind}. The disk cache takes {taken / 1e6:.0f} MB.  \n"
+        f"memory; {Path(options.dataset).name}. The disk cache takes {taken / 1e6:.0f} MB.  \n"
         f"{describe('oceanarrow', 'numpy')}"
     )
 
@@ -163,7 +162,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--dataset", default=str(GENERATED), help="TACO folder (default: made)")
+    parser.add_argument("--dataset", help="TACO folder (default: synthetic, made)")
     parser.add_argument("--samples", type=int, default=64, help="patches a turn")
     parser.add_argument("--repetitions", type=int, default=5, help="turns that count")
     parser.add_argument("--cores", type=int, default=1, help="cores that a contender may use")
@@ -188,10 +187,8 @@ def main() -> None:
     if options.contender:
         contend(options)
         return
-    if options.dataset == str(GENERATED) and not GENERATED.exists():
-        print(f"Writing synthetic tiles to {GENERATED}", file=sys.stderr)
-        write_dataset(GENERATED)
-    where = options.cache_dir or str(GENERATED.parent)
+    options.dataset = options.dataset or str(ocean(DAYS))
+    where = options.cache_dir or str(Path(options.dataset).parent)
     with tempfile.TemporaryDirectory(prefix="second-epoch-", dir=where) as scratch:
         filled = str(Path(scratch) / "filled")
         report(options, measure(options, filled), filled)

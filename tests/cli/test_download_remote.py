@@ -11,9 +11,15 @@ from pathlib import Path
 
 import pytest
 from remote.fault_server import FaultServer, Request, answers, delayed
+from remote.hub import COMMITS, Hub
 
 from oceanarrow import Catalog, download
-from oceanarrow.exceptions import CorruptGranuleError, NotFoundError, TransientIoError
+from oceanarrow.exceptions import (
+    CorruptGranuleError,
+    InvalidInputError,
+    NotFoundError,
+    TransientIoError,
+)
 
 from .conftest import QUERIES, VARIABLES
 from .same import assert_equal, batches
@@ -167,3 +173,19 @@ def test_a_file_that_changed_is_noticed(ocean: Path, tmp_path: Path) -> None:
         server.content = content  # type: ignore[method-assign]
         with pytest.raises(CorruptGranuleError, match="the dataset has changed"):
             download(f"{server.home}/{ocean.name}", QUERIES, VARIABLES, target)
+
+
+def test_a_branch_is_downloaded_at_one_commit(ocean: Path, tmp_path: Path) -> None:
+    target = tmp_path / "copy"
+    with Hub(ocean) as hub:
+        download(hub.root, QUERIES, VARIABLES, target, storage_options=QUICK)
+        granules = [r for r in hub.requests if is_granule(r) and r.origin == "home"]
+        assert all(f"/resolve/{COMMITS[0]}/" in request.path for request in granules)
+        assert len(granules) == len(needed(ocean)), "a signed address serves both requests"
+        hub.commit = COMMITS[1]
+        with pytest.raises(InvalidInputError, match=f"{COMMITS[0]}, not of .*{COMMITS[1]}"):
+            download(hub.root, QUERIES, VARIABLES, target, storage_options=QUICK)
+        pinned = hub.root.replace("/main", f"/{COMMITS[0]}")
+        done = download(pinned, QUERIES, VARIABLES, target, storage_options=QUICK)
+        assert done.fetched.granules == 0
+    assert_equal(batches(target), batches(ocean))

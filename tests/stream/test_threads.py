@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import time
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def running() -> int:
     for task in Path("/proc/self/task").iterdir():
         with contextlib.suppress(OSError):  # It has just ended.
             names.append((task / "comm").read_text())
-    return sum(name.startswith("oceanarrow-") for name in names)
+    return sum(re.match(r"oceanarrow-\d", name) is not None for name in names)
 
 
 def starts(expected: int, path, *, stride: int = 1, **options) -> bool:

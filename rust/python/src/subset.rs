@@ -16,9 +16,6 @@ use crate::error::{raise, run};
 /// How long to wait before Python gets to see a signal.
 const TICK: Duration = Duration::from_millis(50);
 
-/// lon_min, lon_max, lat_min, lat_max.
-type Edges = (f64, f64, f64, f64);
-
 /// The granules that an engine would open for any of its queries.
 #[pyclass(frozen, module = "oceanarrow._engine")]
 pub struct Subset {
@@ -34,6 +31,9 @@ impl Subset {
 /// `COLLECTION.json` and the level tables of a container.
 type MetadataFiles<'py> = (Bound<'py, PyBytes>, Vec<Bound<'py, PyBytes>>);
 
+/// lon_min, lon_max, lat_min, lat_max.
+type Footprint = (f64, f64, f64, f64);
+
 #[pymethods]
 impl Subset {
     /// The granules as (`date/region/file`, source, size in bytes or None).
@@ -43,7 +43,7 @@ impl Subset {
     }
 
     /// Footprint of each region of the dataset: (lon_min, lon_max, lat_min, lat_max), degrees.
-    fn regions(&self) -> Vec<(&str, Edges)> {
+    fn regions(&self) -> Vec<(&str, Footprint)> {
         let edges = |b: &BBox| (b.lon, b.lon + b.width, b.lat_min, b.lat_max);
         self.inner.regions().iter().map(|region| (&*region.name, edges(&region.bbox))).collect()
     }

@@ -40,14 +40,6 @@ impl ByteSource for Store {
         self.of(location).size(location)
     }
 
-    fn version(&self, location: &Location) -> Result<Option<String>> {
-        self.of(location).version(location)
-    }
-
-    fn assume(&self, location: &Location, size: u64, version: Option<&str>) {
-        self.of(location).assume(location, size, version);
-    }
-
     fn fetch(&self, wants: &[Want]) -> Vec<Result<Part>> {
         if wants.iter().all(|want| is_remote(&want.location.object)) {
             return self.remote.fetch(wants);
