@@ -37,7 +37,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Error, Kind, Result};
-use crate::store::{ByteSource, DiskCache, DiskCacheStats, Location};
+use crate::store::{ByteSource, DiskCache, DiskCacheStats, Kept, Location};
 
 use cache::ByteCache;
 use chunks::Chunks;
@@ -92,13 +92,27 @@ pub struct GranuleStats {
     pub index_hits: u64,
 }
 
+/// Where opened files are read from.
+struct Opening {
+    source: Arc<dyn ByteSource>,
+    chunks: Chunks,
+}
+
+impl Opening {
+    fn new(source: Arc<dyn ByteSource>, bytes_read: Arc<AtomicU64>) -> Self {
+        Self { chunks: Chunks::new(source.clone(), AXIS_BYTES, bytes_read), source }
+    }
+}
+
 /// Reads windows and points of granules; one is shared by all threads.
 pub struct GranuleReader {
     source: Arc<dyn ByteSource>,
     chunks: Chunks,
     /// What opening files decodes: axes and points, kept in their final form elsewhere. It has no
     /// share in the cache of windows, so that the windows alone decide what that one keeps.
-    opening: Chunks,
+    opening: Opening,
+    /// The same for points, whose bytes are kept on the disk where there is a disk cache.
+    opening_points: Opening,
     grids: ByteCache<Key, Grid>,
     points: ByteCache<Key, Points>,
     known: Known,
@@ -112,7 +126,8 @@ impl GranuleReader {
         let bytes_read = Arc::new(AtomicU64::new(0));
         Self {
             chunks: Chunks::new(source.clone(), cache_bytes, bytes_read.clone()),
-            opening: Chunks::new(source.clone(), AXIS_BYTES, bytes_read.clone()),
+            opening: Opening::new(source.clone(), bytes_read.clone()),
+            opening_points: Opening::new(source.clone(), bytes_read.clone()),
             source,
             grids: ByteCache::new(GRID_BYTES),
             points: ByteCache::new(POINT_BYTES),
@@ -122,10 +137,14 @@ impl GranuleReader {
         }
     }
 
-    /// Keeps decoded chunks on a disk as well.
+    /// Keeps chunks on a disk as well, and what was read of remote points; `offline`, nothing is asked
+    /// of the network for the latter.
     #[must_use]
-    pub fn with_disk_cache(self, cache: DiskCache) -> Self {
-        Self { chunks: self.chunks.with_spill(Spill::new(cache)), ..self }
+    pub fn with_disk_cache(self, cache: DiskCache, offline: bool) -> Self {
+        let cache = Arc::new(cache);
+        let kept = Arc::new(Kept::new(self.source.clone(), cache.clone(), offline));
+        let opening_points = Opening::new(kept, self.bytes_read.clone());
+        Self { chunks: self.chunks.with_spill(Spill::new(cache)), opening_points, ..self }
     }
 
     /// Looks for grids in an index before opening files. The first one given counts, and `read` is
@@ -194,7 +213,9 @@ impl GranuleReader {
     }
 
     fn open_grid(&self, location: &Location, variable: &str, unit: Option<&str>) -> Result<Grid> {
-        self.open(location, variable, |file, found| Grid::open(file, &self.opening, found, unit))
+        self.open(&self.opening, location, variable, |file, chunks, found| {
+            Grid::open(file, chunks, found, unit)
+        })
     }
 
     /// The cells of `rows` x `cols`, indices on `grid.lat` and `grid.lon`, as they are stored. Of
@@ -257,8 +278,8 @@ impl GranuleReader {
         unit: Option<&str>,
     ) -> Result<Arc<Points>> {
         self.points.get_or_make(&key(location, variable, unit), || {
-            self.open(location, variable, |file, found| {
-                Points::open(file, &self.opening, found, unit)
+            self.open(&self.opening_points, location, variable, |file, chunks, found| {
+                Points::open(file, chunks, found, unit)
             })
         })
     }
@@ -277,17 +298,18 @@ impl GranuleReader {
 
     fn open<T>(
         &self,
+        opening: &Opening,
         location: &Location,
         variable: &str,
-        read: impl FnOnce(&File, &Variable<'_>) -> Result<T>,
+        read: impl FnOnce(&File, &Chunks, &Variable<'_>) -> Result<T>,
     ) -> Result<T> {
         self.files_opened.fetch_add(1, Ordering::Relaxed);
         let attempt = || {
-            let source = self.source.clone();
+            let source = opening.source.clone();
             let file = File::open(Blocks::new(source, location.clone(), self.bytes_read.clone())?)?;
             let found = file.variable(variable)?;
             let found = found.ok_or_else(|| Error::not_found("the file has no such variable"))?;
-            let opened = read(&file, &found)?;
+            let opened = read(&file, &opening.chunks, &found)?;
             file.healthy()?;
             Ok(opened)
         };

@@ -31,7 +31,7 @@ type OpenFiles = LruCache<(u128, Content), Arc<BlockFile>>;
 
 /// A disk cache of chunks: a block file an array, a slot a chunk.
 pub(super) struct Spill {
-    cache: DiskCache,
+    cache: Arc<DiskCache>,
     open: Mutex<OpenFiles>,
 }
 
@@ -42,7 +42,7 @@ pub(super) struct Spilled<'a> {
 }
 
 impl Spill {
-    pub(super) fn new(cache: DiskCache) -> Self {
+    pub(super) fn new(cache: Arc<DiskCache>) -> Self {
         Self { cache, open: Mutex::new(LruCache::new(MAX_OPEN_FILES)) }
     }
 

@@ -6,6 +6,7 @@ mod download;
 mod engine;
 mod indexing;
 mod known;
+mod plan;
 mod prefetch;
 mod stream;
 mod subset;
@@ -13,8 +14,9 @@ mod telemetry;
 mod transfer;
 
 pub use cost::Cost;
-pub use engine::{Engine, OnError, Options, Plan, Request, Sample, SampleColumn};
+pub use engine::{Engine, Sample, SampleColumn};
 pub use indexing::{Indexed, write_index};
+pub use plan::{OnError, Options, Plan, Request};
 pub use stream::{Poll, Stream, StreamOptions};
 pub use subset::{Subset, SubsetGranule};
 pub use telemetry::Stats;

@@ -10,6 +10,7 @@
 
 mod disk_cache;
 pub mod interrupt;
+mod kept;
 mod local;
 mod options;
 mod remote;
@@ -27,6 +28,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 
 pub use disk_cache::{BlockFile, DiskCache, DiskCacheOptions, DiskCacheStats, DiskCacheUse, Shape};
+pub use kept::Kept;
 pub use local::LocalFiles;
 pub use options::{Policy, StorageOptions};
 pub use remote::Traffic;

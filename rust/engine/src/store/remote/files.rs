@@ -50,6 +50,8 @@ struct Known {
     size: u64,
     /// Its strong ETag, if the server gives one.
     tag: Option<String>,
+    /// An earlier process knew it; no answer has told it yet.
+    assumed: bool,
 }
 
 impl RemoteFiles {
@@ -174,7 +176,8 @@ impl ByteSource for RemoteFiles {
         if location.slice.is_none() {
             let tag = version.filter(|tag| !tag.is_empty()).map(str::to_owned);
             let mut known = self.shared.known.lock().unwrap_or_else(PoisonError::into_inner);
-            known.get_or_insert(location.object.clone(), || Known { size, tag });
+            let assumed = || Known { size, tag, assumed: true };
+            known.get_or_insert(location.object.clone(), assumed);
         }
     }
 
@@ -267,25 +270,32 @@ impl Shared {
         Err(Error::unsupported(format!("this build cannot read {scheme}:// datasets")))
     }
 
-    /// Remembers an object's size and ETag; different ones later are an error.
+    /// Remembers an object's size and ETag; different ones later are an error. One that was only
+    /// assumed is then forgotten.
     fn compare(&self, object: &Arc<str>, size: Option<u64>, tag: Option<&str>) -> Result<()> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(before) = known.get_mut(object) else {
             if let Some(size) = size {
-                known.put(object.clone(), Known { size, tag: tag.map(str::to_owned) });
+                let tag = tag.map(str::to_owned);
+                known.put(object.clone(), Known { size, tag, assumed: false });
             }
             return Ok(());
         };
         let resized = size.is_some_and(|size| size != before.size);
         let retagged = matches!((&before.tag, tag), (Some(a), Some(b)) if a != b);
+        if before.assumed && (resized || retagged) {
+            known.pop(object);
+            return Err(Error::corrupt("the file is not the one that the index describes"));
+        }
         if resized || retagged {
             let found = size.map_or_else(|| "is another".to_owned(), |n| format!("has {n} bytes"));
             return Err(Error::io(format!(
                 "the file had {} bytes and now {found}: it was replaced on the server; open the \
-                 dataset again, and make its index again if you gave one",
+                 dataset again",
                 before.size
             )));
         }
+        before.assumed = false;
         before.tag = before.tag.take().or_else(|| tag.map(str::to_owned));
         Ok(())
     }

@@ -1,0 +1,186 @@
+//! What an engine is made from, as plain data.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::Catalog;
+use crate::collate::{ColumnKind, GridShape};
+use crate::error::{Error, Result};
+use crate::export::{ColumnField, Role};
+use crate::granule::Index;
+use crate::plan::Selector;
+use crate::query::Query;
+use crate::render::{GridRule, Rules, TemporalAgg};
+use crate::store::{DiskCache, DiskCacheOptions, Kept, StorageOptions, Store};
+use crate::variable::{Geometry, Variable};
+
+/// What to do about a granule that cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OnError {
+    /// Raise.
+    Raise,
+    /// Keep the slot, masked, and say so in the batch and in the statistics.
+    Mask,
+}
+
+/// One variable of every sample.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Request {
+    /// What to read.
+    pub variable: Variable,
+    /// Input, target, or both.
+    pub role: Role,
+    /// How to render it.
+    pub rules: Rules,
+    /// Its pixels `(H, W)`; `None` where each sample decides.
+    pub shape: Option<(usize, usize)>,
+}
+
+/// Options of an engine.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Options {
+    /// What to do about a granule that cannot be read.
+    pub on_error: OnError,
+    /// Whether batches carry support columns.
+    pub support: bool,
+    /// Budget of the decoded-chunk cache.
+    pub cache_bytes: usize,
+    /// Where decoded chunks are kept on a disk, for later epochs and other processes.
+    pub disk_cache: Option<DiskCacheOptions>,
+    /// An index file of the dataset, which each process reads when it first needs a grid.
+    pub index: Option<String>,
+}
+
+/// Everything an engine needs, as plain data: it travels to worker processes, which then never
+/// touch the catalog's files.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Plan {
+    /// The granules that a query may need.
+    pub catalog: Catalog,
+    /// The user's queries, in order.
+    pub queries: Vec<Query>,
+    /// The variables.
+    pub requests: Vec<Request>,
+    /// Options.
+    pub options: Options,
+    /// How the dataset's store is reached; may hold secrets.
+    pub storage: StorageOptions,
+}
+
+impl Plan {
+    /// Opens the catalog, and keeps what the queries may need of it. `store` was made with `storage`.
+    pub fn open(
+        store: &Store,
+        storage: StorageOptions,
+        roots: &[String],
+        queries: Vec<Query>,
+        requests: Vec<Request>,
+        options: Options,
+    ) -> Result<Self> {
+        for (i, query) in queries.iter().enumerate() {
+            query.validate().map_err(|e| Error {
+                message: format!("queries[{i}]: {}", e.message).into(),
+                ..e
+            })?;
+        }
+        requests.iter().try_for_each(check_request)?;
+        options.index.as_ref().map(|path| Index::check(Path::new(path))).transpose()?;
+        // Engines that are made from the plan go without a cache that they cannot open.
+        let catalog = match options.disk_cache.as_ref().map(DiskCache::open).transpose()? {
+            Some(cache) => {
+                Catalog::open(&Kept::new(store, Arc::new(cache), storage.offline), roots)?
+            }
+            None => Catalog::open(store, roots)?,
+        };
+        let selectors: Vec<Selector> =
+            requests.iter().filter_map(|r| Selector::new(&catalog, &r.variable)).collect();
+        let mut windows: Vec<(i32, i32)> =
+            queries.iter().map(|q| (q.day_start, q.day_end)).collect();
+        windows.sort_unstable();
+        windows.dedup_by(|next, merged| {
+            let joins = next.0 <= merged.1.saturating_add(1);
+            if joins {
+                merged.1 = merged.1.max(next.1);
+            }
+            joins
+        });
+        let in_a_window = |day: i32| {
+            let i = windows.partition_point(|w| w.0 <= day);
+            i.checked_sub(1).is_some_and(|i| day <= windows[i].1)
+        };
+        let catalog = catalog
+            .retain(|g| in_a_window(g.day) && selectors.iter().any(|selector| selector.matches(g)));
+        Ok(Self { catalog, queries, requests, options, storage })
+    }
+
+    /// The columns of a batch.
+    pub fn columns(&self) -> Result<Vec<ColumnField>> {
+        self.requests.iter().map(|request| self.column(request)).collect()
+    }
+
+    fn column(&self, request: &Request) -> Result<ColumnField> {
+        let Request { variable, role, rules, shape } = request;
+        let kind = match variable.geometry {
+            Geometry::Points => ColumnKind::Points,
+            Geometry::Grid => {
+                let (height, width) = shape.ok_or_else(|| {
+                    Error::invalid_input("batches need a patch size for every gridded variable")
+                        .variable(&variable.name)
+                })?;
+                let stacked = rules.temporal == TemporalAgg::Stack;
+                ColumnKind::Grid(GridShape {
+                    layers: if stacked { Some(self.window_days(variable)?) } else { None },
+                    height,
+                    width,
+                    support: self.options.support,
+                    axes: rules.grid == GridRule::Crop,
+                })
+            }
+        };
+        Ok(ColumnField {
+            name: variable.name.clone(),
+            kind,
+            role: *role,
+            unit: variable.unit.clone(),
+            resample: match variable.geometry {
+                Geometry::Grid => rules.resampling.name(),
+                Geometry::Points => "none",
+            },
+            normalize: rules.normalize,
+        })
+    }
+
+    /// The one window length of all queries, which a stacked tensor needs.
+    fn window_days(&self, variable: &Variable) -> Result<usize> {
+        let mut lengths: Vec<usize> = self.queries.iter().map(Query::n_days).collect();
+        lengths.sort_unstable();
+        lengths.dedup();
+        match lengths[..] {
+            [one] => Ok(one),
+            _ => Err(Error::invalid_input(format!(
+                "temporal_agg=\"stack\" needs queries of one window length; these have {lengths:?} days"
+            ))
+            .variable(&variable.name)),
+        }
+    }
+}
+
+/// Checks what does not depend on the dataset.
+fn check_request(request: &Request) -> Result<()> {
+    let Request { variable, rules, shape, .. } = request;
+    let problem = if !(0.0..=1.0).contains(&rules.min_support) {
+        "min_support must lie in [0, 1]"
+    } else if rules
+        .normalize
+        .is_some_and(|(mean, std)| !mean.is_finite() || !std.is_finite() || std <= 0.0)
+    {
+        "normalize needs a finite mean and a standard deviation greater than 0"
+    } else if shape.is_some_and(|(h, w)| h == 0 || w == 0 || h.saturating_mul(w) > 1 << 28) {
+        "a patch must have at least 1 pixel a side and at most 2^28 pixels"
+    } else {
+        return Ok(());
+    };
+    Err(Error::invalid_input(problem).variable(&variable.name))
+}
