@@ -1,4 +1,4 @@
-"""What was read of a remote dataset is kept on the disk: asked for once, and there without network."""
+"""What was read of a remote dataset is kept on the disk: asked for once, and there offline."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_offline_without_a_cache_says_so(server: FaultServer, ocean: Path) -> No
         made(f"{server.home}/{ocean.name}", storage={"offline": True})
 
 
-def test_a_file_that_was_replaced_is_opened_anew(ocean: Path, tmp_path: Path) -> None:
+def test_a_dataset_whose_metadata_changed_is_read_anew(ocean: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy" / "ocean"
     shutil.copytree(ocean, copy)
     with FaultServer(copy.parent) as server:
@@ -108,7 +108,8 @@ def test_a_file_that_was_replaced_is_opened_anew(ocean: Path, tmp_path: Path) ->
         for file in copy.rglob("l4_ssh.nc"):
             with h5py.File(file, "r+") as opened:
                 opened["sla"][...] += 1
-                opened.create_dataset("more", data=opened["sla"][...])
+        collection = copy / "COLLECTION.json"
+        collection.write_text(collection.read_text() + " ")
         expected = batches(made(copy))
         again = made(place)
         assert_equal(batches(again), expected)

@@ -72,7 +72,10 @@ impl Engine {
         let reader = GranuleReader::new(store.clone(), plan.options.cache_bytes);
         let (reader, no_disk_cache) =
             match plan.options.disk_cache.as_ref().map(DiskCache::open).transpose() {
-                Ok(Some(cache)) => (reader.with_disk_cache(cache, plan.storage.offline), None),
+                Ok(Some(cache)) => {
+                    let cache = cache.within(plan.state.clone());
+                    (reader.with_disk_cache(cache, plan.storage.offline), None)
+                }
                 Ok(None) => (reader, None),
                 Err(e) => (reader, Some(e.to_string())),
             };

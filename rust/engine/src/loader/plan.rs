@@ -65,6 +65,8 @@ pub struct Plan {
     pub requests: Vec<Request>,
     /// Options.
     pub options: Options,
+    /// A digest of the metadata of a remote dataset, where a disk cache needs to know its state.
+    pub state: Vec<u8>,
     /// How the dataset's store is reached; may hold secrets.
     pub storage: StorageOptions,
 }
@@ -88,11 +90,14 @@ impl Plan {
         requests.iter().try_for_each(check_request)?;
         options.index.as_ref().map(|path| Index::check(Path::new(path))).transpose()?;
         // Engines that are made from the plan go without a cache that they cannot open.
-        let catalog = match options.disk_cache.as_ref().map(DiskCache::open).transpose()? {
+        let (catalog, state) = match options.disk_cache.as_ref().map(DiskCache::open).transpose()? {
             Some(cache) => {
-                Catalog::open(&Kept::new(store, Arc::new(cache), storage.offline), roots)?
+                let kept = Kept::new(store, Arc::new(cache), storage.offline);
+                let catalog = Catalog::open(&kept, roots)?;
+                let state = if catalog.is_remote() { kept.digest() } else { Vec::new() };
+                (catalog, state)
             }
-            None => Catalog::open(store, roots)?,
+            None => (Catalog::open(store, roots)?, Vec::new()),
         };
         let selectors: Vec<Selector> =
             requests.iter().filter_map(|r| Selector::new(&catalog, &r.variable)).collect();
@@ -112,7 +117,7 @@ impl Plan {
         };
         let catalog = catalog
             .retain(|g| in_a_window(g.day) && selectors.iter().any(|selector| selector.matches(g)));
-        Ok(Self { catalog, queries, requests, options, storage })
+        Ok(Self { catalog, queries, requests, options, state, storage })
     }
 
     /// The columns of a batch.

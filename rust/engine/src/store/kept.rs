@@ -2,8 +2,9 @@
 //! data, then costs one round trip that asks whether they still do, and none offline.
 
 use std::ops::{Deref, Range};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use blake2b_simd::{Params, State};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +23,8 @@ pub struct Kept<S> {
     source: S,
     cache: Arc<DiskCache>,
     offline: bool,
+    /// Of all remote answers so far.
+    digest: Mutex<State>,
 }
 
 /// An answer that was kept.
@@ -36,7 +39,23 @@ struct Entry {
 impl<S: Deref<Target: ByteSource> + Send + Sync> Kept<S> {
     /// Keeps in `cache` what `source` answers; `offline`, nothing is asked.
     pub fn new(source: S, cache: Arc<DiskCache>, offline: bool) -> Self {
-        Self { source, cache, offline }
+        let digest = Params::new().hash_length(16).to_state();
+        Self { source, cache, offline, digest: Mutex::new(digest) }
+    }
+
+    /// A digest of all remote answers: of a catalog's, it tells the states of a dataset apart.
+    pub fn digest(&self) -> Vec<u8> {
+        let digest = self.digest.lock().unwrap_or_else(PoisonError::into_inner);
+        digest.finalize().as_bytes().to_vec()
+    }
+
+    fn note(&self, want: &Want, part: &Result<Part>) {
+        if let Ok(part) = part
+            && is_remote(&want.location.object)
+        {
+            let mut digest = self.digest.lock().unwrap_or_else(PoisonError::into_inner);
+            digest.update(&(part.bytes.len() as u64).to_le_bytes()).update(&part.bytes);
+        }
     }
 
     /// What tells this state of the want's object: the name it is pinned to, and its version.
@@ -115,10 +134,11 @@ impl<S: Deref<Target: ByteSource> + Send + Sync> ByteSource for Kept<S> {
             .collect();
         let mut fetched = missing.iter().zip(self.source.fetch(&missing));
         let lost = || Err(Error::internal("a store gave no result"));
-        results
-            .into_iter()
-            .map(|found| {
-                found.unwrap_or_else(|| {
+        wants
+            .iter()
+            .zip(results)
+            .map(|(want, found)| {
+                let part = found.unwrap_or_else(|| {
                     let Some((want, part)) = fetched.next() else { return lost() };
                     if let Ok(part) = &part
                         && is_remote(&want.location.object)
@@ -128,7 +148,9 @@ impl<S: Deref<Target: ByteSource> + Send + Sync> ByteSource for Kept<S> {
                         self.save(&name(want), &Entry { version, size: part.size, bytes });
                     }
                     part
-                })
+                });
+                self.note(want, &part);
+                part
             })
             .collect()
     }

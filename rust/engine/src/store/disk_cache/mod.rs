@@ -77,6 +77,8 @@ pub struct DiskCache {
     directory: Arc<Directory>,
     counters: Arc<Counters>,
     writer: Writer,
+    /// Comes before every name.
+    space: Vec<u8>,
 }
 
 impl DiskCache {
@@ -89,7 +91,13 @@ impl DiskCache {
         let directory = Arc::new(Directory::open(Path::new(&options.path))?);
         let counters = Arc::new(Counters::default());
         let writer = Writer::new(directory.clone(), options.budget, counters.clone());
-        Ok(Self { directory, counters, writer })
+        Ok(Self { directory, counters, writer, space: Vec::new() })
+    }
+
+    /// The same cache for one dataset in one state: what was kept for others has other names.
+    #[must_use]
+    pub fn within(self, space: Vec<u8>) -> Self {
+        Self { space, ..self }
     }
 
     /// The block file of this name, made if there is none; `None` if that is impossible, or there
@@ -97,7 +105,7 @@ impl DiskCache {
     pub fn file(&self, name: &[u8], shape: Shape) -> Option<Arc<BlockFile>> {
         shape.file_bytes()?;
         let create = !self.counters.failed() && !self.writer.is_full();
-        let opened = self.directory.file(name, shape, create);
+        let opened = self.directory.file(&[&self.space, name].concat(), shape, create);
         opened.map(|file| file.map(Arc::new)).unwrap_or_else(|e| {
             self.counters.fail(&e);
             None
