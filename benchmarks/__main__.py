@@ -12,6 +12,7 @@ from pathlib import Path
 #: Each script with its arguments for a quick run, of about three minutes in all.
 SCRIPTS = {
     "samples.py": "--samples 14 --dense 48 --repetitions 1 --workloads cold epoch warm",
+    "cold_profile.py": "--samples 14 --repetitions 1",
     "pipeline.py": "--samples 384 --repetitions 1",
     "two_threads.py": "--samples 192 --repetitions 1",
     "memory.py": "--samples 480 --repetitions 1",
@@ -21,7 +22,14 @@ SCRIPTS = {
     "stream.py": "--repetitions 1 --samples 256 --queries 1000000 --steps 1000",
 }
 #: Those that read a dataset, which may be one's own.
-READERS = {"samples.py", "pipeline.py", "two_threads.py", "memory.py", "second_epoch.py"}
+READERS = {
+    "samples.py",
+    "cold_profile.py",
+    "pipeline.py",
+    "two_threads.py",
+    "memory.py",
+    "second_epoch.py",
+}
 
 
 def main() -> None:

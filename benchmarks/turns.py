@@ -60,7 +60,7 @@ def measure(
                 progress(f"turn {turn + 1} of {repetitions}: {CONTENDERS[name].label}")
                 mine = _share(task, name)
                 mine.write(Path(scratch) / "task.json")
-                row = _contend(name, Path(scratch) / "task.json", python.get(name, sys.executable))
+                row = contend(name, Path(scratch) / "task.json", python.get(name, sys.executable))
                 if "skipped" in row:
                     skipped[name] = str(row["skipped"])
                 else:
@@ -81,7 +81,8 @@ def _share(task: Task, name: str) -> Task:
     return replace(task, queries=[query for query in task.queries if query.first in kept])
 
 
-def _contend(name: str, task: Path, python: str) -> dict[str, float | str]:
+def contend(name: str, task: Path, python: str) -> dict[str, float | str]:
+    """What a contender takes for a task, or why it is skipped; in a process of its own."""
     command = [python, str(Path(__file__).with_name("contend.py")), name, str(task)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode and not CONTENDERS[name].optional:
