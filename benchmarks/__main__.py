@@ -22,14 +22,7 @@ SCRIPTS = {
     "stream.py": "--repetitions 1 --samples 256 --queries 1000000 --steps 1000",
 }
 #: Those that read a dataset, which may be one's own.
-READERS = {
-    "samples.py",
-    "cold_profile.py",
-    "pipeline.py",
-    "two_threads.py",
-    "memory.py",
-    "second_epoch.py",
-}
+READERS = {name for name in SCRIPTS if not name.startswith(("catalog", "stream", "remote"))}
 
 
 def main() -> None:
