@@ -34,7 +34,7 @@ from stopwatch import Stopwatch
 from synthetic_ocean import ocean
 from tasks import Task, Where
 from web_server import Server, serve
-from workloads import WORKLOADS, make_task
+from workloads import INPUTS, TARGETS, WORKLOADS, Survey, make_task
 
 EXAMPLES = """\
 examples:
@@ -322,7 +322,8 @@ def main() -> None:
         return
     dataset = Path(options.dataset) if options.dataset else ocean(DAYS)
     # All days but the first, which is for practice.
-    workload = replace(WORKLOADS["cold"], a_day=-(-options.samples // (DAYS - 1)))
+    days = len(Survey(str(dataset), [*INPUTS, *TARGETS]).days) - 1
+    workload = replace(WORKLOADS["cold"], a_day=-(-options.samples // days))
     cores = len(os.sched_getaffinity(0))
     task = make_task(workload, dataset, samples=options.samples, cores=cores)
     task = replace(task, any_order=False)

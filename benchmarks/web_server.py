@@ -44,7 +44,8 @@ class Asked:
 
 @dataclass(frozen=True)
 class Server:
-    """A running server: its address through the link, and without; it lists the former's requests."""
+    """A running server: its address through the link, and one without, whose requests are not
+    listed."""
 
     far: str
     near: str

@@ -19,7 +19,7 @@ from oceanarrow.taco import REGIONS
 def whole_tiles(task: Task) -> Work:
     """Downloads the tiles that overlap, one after the other, on one connection.
 
-    A tile goes through a file of the system's, which libhdf5 reads faster than a buffer of Python's.
+    A tile goes through a file, which libhdf5 reads faster than a buffer of Python's.
     """
     session = requests.Session()
 
