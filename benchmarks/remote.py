@@ -28,8 +28,9 @@ from functools import partial
 from pathlib import Path
 
 from contenders import Result, Work
+from machine import describe
 from options import add_results, printable
-from report import footnote, turns_of, write_json
+from report import turns_of, write_json
 from stopwatch import Stopwatch
 from synthetic_ocean import ocean
 from tasks import Task, Where
@@ -114,8 +115,10 @@ def _lazy(cache: str, block: int) -> Way:
 WAYS = {
     "default": Way("oceanarrow, Loader, default settings", _default),
     "index": Way("oceanarrow, Loader, with an index", _indexed),
-    "threads": Way("the first, 16 threads", partial(_default, threads=16)),
-    "index-threads": Way("the second, 16 threads", partial(_indexed, threads=16)),
+    "threads": Way("oceanarrow, Loader, 16 threads", partial(_default, threads=16)),
+    "index-threads": Way(
+        "oceanarrow, Loader, with an index, 16 threads", partial(_indexed, threads=16)
+    ),
     "dataset": Way("oceanarrow, dataset, one by one", _one_by_one),
     "tiles": Way("whole tiles that overlap", partial(_over_http, function="whole_tiles"), True),
     "all": Way("whole tiles of all regions", partial(_over_http, function="all_regions"), True),
