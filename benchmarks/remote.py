@@ -114,7 +114,7 @@ def _lazy(cache: str, block: int) -> Way:
 
 WAYS = {
     "default": Way("oceanarrow, Loader, default settings", _default),
-    "index": Way("oceanarrow, Loader, with an index", _indexed),
+    "index": Way("oceanarrow, Loader, index", _indexed),
     "threads": Way("oceanarrow, Loader, 16 threads", partial(_default, threads=16)),
     "index-threads": Way(
         "oceanarrow, Loader, with an index, 16 threads", partial(_indexed, threads=16)
@@ -350,7 +350,7 @@ def main() -> None:
         sweep = race(SWEEP, task, server, options, str(index))
         report_race(sweep, f"gap-{16 << 10}", "coalesce_gap")
         raw |= {"turns": turns, "sweep": sweep}
-    print("\n" + footnote(f"{turns_of(options.repetitions)}"))
+    print(f"\n{turns_of(options.repetitions)}  \n{describe(*PACKAGES)}")
     write_json(options.results / "remote.json", {"options": printable(options), **raw})
 
 
