@@ -34,7 +34,7 @@ from report import turns_of, write_json
 from stopwatch import Stopwatch
 from synthetic_ocean import ocean
 from tasks import Task, Where
-from web_server import Server, serve
+from web_server import NGINX, Server, serve
 from workloads import INPUTS, TARGETS, WORKLOADS, Survey, make_task
 
 EXAMPLES = """\
@@ -322,6 +322,9 @@ def main() -> None:
     options = parse()
     if options.contend:
         contend(options.contend[0], Path(options.contend[1]))
+        return
+    if NGINX is None:
+        print("\n## Over HTTP\n\nSkipped: nginx is not installed.")
         return
     dataset = Path(options.dataset) if options.dataset else ocean(DAYS)
     # All days but the first, which is for practice.
