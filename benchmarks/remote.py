@@ -326,7 +326,7 @@ def main() -> None:
     if NGINX is None:
         print("\n## Over HTTP\n\nSkipped: nginx is not installed.")
         return
-    dataset = Path(options.dataset) if options.dataset else ocean(DAYS)
+    dataset = (Path(options.dataset) if options.dataset else ocean(DAYS)).resolve()
     # All days but the first, which is for practice.
     days = len(Survey(str(dataset), [*INPUTS, *TARGETS]).days) - 1
     workload = replace(WORKLOADS["cold"], a_day=-(-options.samples // days))
