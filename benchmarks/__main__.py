@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-#: Each script with its arguments for a quick run, of about three minutes in all.
+#: Each script with its arguments for a quick run, of about four minutes in all.
 SCRIPTS = {
     "samples.py": "--samples 14 --dense 48 --repetitions 1 --workloads cold epoch warm",
     "cold_profile.py": "--samples 14 --repetitions 1",
@@ -19,6 +19,7 @@ SCRIPTS = {
     "second_epoch.py": "--samples 24 --repetitions 1",
     "catalog_growth.py": "--samples 192 --repetitions 1 --days 200",
     "catalog_open.py": "--days 100 200 --processes 2 --opens 3",
+    "remote.py": "--repetitions 1 --samples 24 --slow-samples 2 --cold-samples 3 --opens 3",
     "stream.py": "--repetitions 1 --samples 256 --queries 1000000 --steps 1000",
 }
 #: Those that read a dataset, which may be one's own.

@@ -1,6 +1,6 @@
 """What one writes without a library: open the tiles, cut the box, resize, keep the mask."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import xarray as xr
 from tasks import Task, Where
@@ -10,11 +10,16 @@ from contenders import Result, Work
 from contenders.patches import Patch, collate, empty, resized
 
 
-class Patches(Dataset):
-    """A sample a query."""
+def open_file(path: str) -> xr.Dataset:
+    """A tile on this machine."""
+    return xr.open_dataset(path, engine="h5netcdf")
 
-    def __init__(self, task: Task) -> None:
-        self._task, self._queries = task, task.by_day()
+
+class Patches(Dataset):
+    """A sample a query; `open_tile` opens what a query names."""
+
+    def __init__(self, task: Task, open_tile: Callable[[str], xr.Dataset] = open_file) -> None:
+        self._task, self._queries, self._open_tile = task, task.by_day(), open_tile
 
     def __len__(self) -> int:
         return len(self._queries)
@@ -27,7 +32,7 @@ class Patches(Dataset):
         size = self._task.sizes[variable]
         days = []
         for file in query.files[variable]:
-            with xr.open_dataset(file, engine="h5netcdf") as opened:
+            with self._open_tile(file) as opened:
                 field = opened[self._task.netcdf[variable]].squeeze(drop=True)
                 lon = slice(query.lon_min, query.lon_max)
                 lat = slice(query.lat_min, query.lat_max)
