@@ -11,6 +11,8 @@ capacity is that of the machine unless --megabits limits it. nginx itself counts
   the catalog is open. Whole tiles are downloaded one after the other, on one connection: those
   that overlap the box, or those of all regions, which the documented library does (here the other
   regions' tiles hold no data and are small). Lazily means xarray, h5netcdf and fsspec's HTTP files.
+  oceanarrow does more queries than the others: on few days they share chunks and opened files.
+  On a dataset with at least one day a query (--dataset) nothing is shared.
 - The sweep of coalesce_gap: ranges of a file no further apart are one request.
 """
 
