@@ -29,7 +29,7 @@ from oceanarrow.dataset import PatchSize, Query, QueryGenerator
 INPUTS = ["l4_sst", "l4_sss", "l3_swot", "l3_ssh"]
 TARGETS = ["l4_ssh"]
 SIZES = {"l3_ssh": (96, 96), "l3_swot": (128, 128)}
-DAYS = 8
+DAYS = 4
 CONTENDERS = {
     "decode": "no disk cache",
     "first": "empty disk cache",

@@ -124,6 +124,22 @@ impl Blocks {
         start.saturating_add(self.sizes.block).min(self.length)
     }
 
+    /// Bytes that lie in several blocks, if all of these are here.
+    fn joined(&self, offset: u64, end: u64) -> Option<Bytes> {
+        let state = self.lock();
+        let mut joined = Vec::new();
+        let mut at = offset;
+        while at < end {
+            let start = self.start_of(at);
+            let block = state.blocks.get(&start)?;
+            let stop = end.min(start + block.len() as u64);
+            let range = usize::try_from(at - start).ok()?..usize::try_from(stop - start).ok()?;
+            joined.extend_from_slice(block.get(range).filter(|bytes| !bytes.is_empty())?);
+            at = stop;
+        }
+        Some(joined.into())
+    }
+
     /// Fetches the blocks of these stretches together, where that saves exchanges. Failures are left
     /// to the reads that follow.
     pub(super) fn expect(&self, stretches: impl Iterator<Item = Range<u64>>) {
@@ -168,7 +184,10 @@ impl Storage for Blocks {
             let within = usize::try_from(offset - start).unwrap_or(usize::MAX);
             return StorageBuffer::from_shared_owner(Arc::new(bytes), within, len);
         }
-        let bytes = self.fetch(offset, end)?;
+        let bytes = match self.joined(offset, end) {
+            Some(bytes) => bytes,
+            None => self.fetch(offset, end)?,
+        };
         StorageBuffer::from_shared_owner(Arc::new(bytes), 0, len)
     }
 }
