@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import json
 import shutil
 
@@ -95,9 +96,11 @@ def test_mask_keeps_the_shape_of_a_sample(damaged, damage, aggregate):
     np.testing.assert_allclose(entry["lons"], np.linspace(-60, -40, 5))
 
 
-def test_a_variable_that_the_file_lacks_names_it(ocean):
+def test_a_variable_that_the_file_lacks_names_it(ocean, monkeypatch):
     import oceanarrow
 
+    # The registry belongs to the process, which has other tests to run.
+    monkeypatch.setattr(sys.modules["oceanarrow.variables"], "_registered", {})
     oceanarrow.register_variable(
         "nothing", source="l4_ssh", file="l4_ssh.nc", netcdf="no_such_variable", unit="m"
     )
