@@ -156,6 +156,8 @@ impl Chunks {
             if let Piece::Stored(stored) = array.piece(index)?
                 && !self.cache.has(&(array.key, stored.linear))
             {
+                // A damaged index must not make us fetch what no chunk can take.
+                decoded_bytes(array, index, stored)?;
                 wanted.push(stored);
             }
         }

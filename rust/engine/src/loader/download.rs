@@ -2,7 +2,7 @@
 //! as many reads are under way as the store's gate lets through.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ impl Downloads {
             return then();
         }
         let left = AtomicUsize::new(items.len());
-        let shared = Arc::new((job, left, std::sync::Mutex::new(Some(then))));
+        let shared = Arc::new((job, left, Mutex::new(Some(then))));
         for item in items {
             let shared = shared.clone();
             self.0.spawn(move || {
