@@ -11,26 +11,12 @@
 //! by byte range, and hands out its own rectangle of them as it is stored. Decoded chunks are kept in
 //! their stored type, and threads that want the same chunk share one decode.
 
-mod array;
-mod axes;
-mod block;
-mod cache;
 mod cf;
 mod chunks;
-mod convert;
-mod coordinates;
-mod filters;
-mod grid;
-mod hdf5;
+mod format;
+mod grids;
 mod index;
-mod inflate;
 mod points;
-mod raw;
-mod spill;
-mod stored;
-mod sums;
-mod time;
-mod window;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -39,20 +25,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::error::{Error, Kind, Result};
 use crate::store::{ByteSource, DiskCache, DiskCacheStats, Kept, Location};
 
-use cache::ByteCache;
-use chunks::Chunks;
-use hdf5::{Blocks, File, Variable};
+use chunks::cache::ByteCache;
+use chunks::decode::Chunks;
+use chunks::disk::Spill;
+use format::hdf5::{Blocks, File, Variable};
 use index::Known;
-use spill::Spill;
 
-pub use array::Dtype;
-pub use block::Window;
-pub use chunks::StoredChunk;
-pub use grid::Grid;
+pub use chunks::decode::StoredChunk;
+pub use format::array::Dtype;
+pub use grids::grid::Grid;
+pub use grids::raw::RawGrid;
+pub use grids::sums::Unpack;
+pub use grids::window::Window;
 pub use index::{Described, Index, IndexRow, IndexWriter};
 pub use points::Points;
-pub use raw::RawGrid;
-pub use sums::Unpack;
 
 /// Descriptions of open variables kept; one takes from a few KiB to a few hundred.
 const GRID_BYTES: usize = 64 << 20;

@@ -1,12 +1,12 @@
 //! Scattered 1-D data: the levels of profiles.
 
-use super::cache::Weigh;
-use super::cf::stated_unit;
-use super::chunks::Chunks;
-use super::coordinates::{Role, parent, values, values_as};
-use super::hdf5::{File, Variable};
-use super::time::TimeUnit;
 use crate::error::{Error, Result};
+use crate::granule::cf::coordinates::{Role, parent, values, values_as};
+use crate::granule::cf::packing::stated_unit;
+use crate::granule::cf::time::TimeUnit;
+use crate::granule::chunks::cache::Weigh;
+use crate::granule::chunks::decode::Chunks;
+use crate::granule::format::hdf5::{File, Variable};
 
 /// Where times are looked for, in this order.
 const TIMES: [&str; 3] = ["TIME", "time", "JULD"];

@@ -11,7 +11,7 @@
 
 use super::varint::{length, put, take, unzigzag, zigzag};
 use crate::error::{Error, Result};
-use crate::granule::axes;
+use crate::granule::cf::axes;
 
 const PLAIN: u8 = 0;
 const LINE: u8 = 1;

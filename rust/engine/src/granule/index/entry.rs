@@ -16,12 +16,14 @@ use twox_hash::XxHash3_64;
 use super::axis::{put_axis, take_axis};
 use super::varint::{put, take, unzigzag, zigzag};
 use crate::error::{Error, Result};
-use crate::granule::array::{Array, Dtype, MAX_RANK, Source, Stored, block_shape, decoded_size};
-use crate::granule::cf::Packing;
-use crate::granule::filters::Filter;
-use crate::granule::grid::{Direction, Grid, Steps};
-use crate::granule::hdf5::Number;
-use crate::granule::sums::Summation;
+use crate::granule::cf::packing::Packing;
+use crate::granule::format::array::{
+    Array, Dtype, MAX_RANK, Source, Stored, block_shape, decoded_size,
+};
+use crate::granule::format::filters::Filter;
+use crate::granule::format::hdf5::Number;
+use crate::granule::grids::grid::{Direction, Grid, Steps};
+use crate::granule::grids::sums::Summation;
 use crate::store::Location;
 
 /// Goes up when what the bytes mean changes.

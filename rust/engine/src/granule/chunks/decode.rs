@@ -5,12 +5,12 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::array::{Array, Piece, Stored, most_stored, swap_bytes};
-use super::cache::{ByteCache, Claim, Pending, Ticket};
-use super::filters;
-use super::spill::{Content, Spill, Spilled};
-use super::stored::StoredChunks;
 use crate::error::{Error, Result};
+use crate::granule::chunks::cache::{ByteCache, Claim, Pending, Ticket};
+use crate::granule::chunks::disk::{Content, Spill, Spilled};
+use crate::granule::chunks::fetch::StoredChunks;
+use crate::granule::format::array::{Array, Piece, Stored, most_stored, swap_bytes};
+use crate::granule::format::filters;
 use crate::store::{ByteSource, is_remote};
 
 /// An array's key and the chunk's place in it.
@@ -28,7 +28,7 @@ pub struct StoredChunk {
 }
 
 /// A chunk ready to be converted.
-pub(super) enum Chunk<'a> {
+pub(in crate::granule) enum Chunk<'a> {
     Inline(&'a [u8]),
     Decoded(Arc<Vec<u8>>),
     /// Every element is the array's fill value.
@@ -36,7 +36,7 @@ pub(super) enum Chunk<'a> {
 }
 
 /// Reads and decodes chunks, and keeps them.
-pub(super) struct Chunks {
+pub(in crate::granule) struct Chunks {
     source: Arc<dyn ByteSource>,
     stored: StoredChunks,
     cache: ByteCache<Key, Vec<u8>>,
@@ -56,7 +56,7 @@ struct Duty<'c> {
 }
 
 impl Chunks {
-    pub(super) fn new(
+    pub(in crate::granule) fn new(
         source: Arc<dyn ByteSource>,
         budget: usize,
         bytes_read: Arc<AtomicU64>,
@@ -69,32 +69,32 @@ impl Chunks {
     }
 
     /// Looks for chunks on a disk before reading them, and leaves there what it has read.
-    pub(super) fn with_spill(self, spill: Spill) -> Self {
+    pub(in crate::granule) fn with_spill(self, spill: Spill) -> Self {
         let spill = Arc::new(spill);
         Self { stored: self.stored.with_spill(spill.clone()), spill: Some(spill), ..self }
     }
 
-    pub(super) fn spill(&self) -> Option<&Spill> {
+    pub(in crate::granule) fn spill(&self) -> Option<&Spill> {
         self.spill.as_deref()
     }
 
     /// Different chunks decoded so far.
-    pub(super) fn distinct(&self) -> u64 {
+    pub(in crate::granule) fn distinct(&self) -> u64 {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).len() as u64
     }
 
     #[cfg(test)]
-    pub(super) fn seen(&self) -> HashSet<u64> {
+    pub(in crate::granule) fn seen(&self) -> HashSet<u64> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     #[cfg(test)]
-    pub(super) fn kept_bytes(&self) -> usize {
+    pub(in crate::granule) fn kept_bytes(&self) -> usize {
         self.cache.bytes()
     }
 
     /// The chunks at `indexes`, in that order.
-    pub(super) fn fetch<'a>(
+    pub(in crate::granule) fn fetch<'a>(
         &self,
         array: &'a Array,
         indexes: &[Vec<u64>],
@@ -150,7 +150,7 @@ impl Chunks {
     }
 
     /// Fetches what a remote store has of the chunks at `indexes`, to be decoded later.
-    pub(super) fn download(&self, array: &Array, indexes: &[Vec<u64>]) -> Result<()> {
+    pub(in crate::granule) fn download(&self, array: &Array, indexes: &[Vec<u64>]) -> Result<()> {
         let mut wanted = Vec::with_capacity(indexes.len());
         for index in indexes {
             if let Piece::Stored(stored) = array.piece(index)?
@@ -218,7 +218,7 @@ impl Chunks {
 }
 
 /// What there is to fetch for the chunks at `indexes`; nothing for those inline or never written.
-pub(super) fn stored(array: &Array, indexes: &[Vec<u64>]) -> Result<Vec<StoredChunk>> {
+pub(in crate::granule) fn stored(array: &Array, indexes: &[Vec<u64>]) -> Result<Vec<StoredChunk>> {
     let mut chunks = Vec::with_capacity(indexes.len());
     for index in indexes {
         if let Piece::Stored(stored) = array.piece(index)? {

@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 
-use super::array::{Array, Stored};
-use super::cache::{ByteCache, Claim, Pending, Ticket, Weigh};
-use super::spill::{Content, Spill};
 use crate::error::{Error, Result};
+use crate::granule::chunks::cache::{ByteCache, Claim, Pending, Ticket, Weigh};
+use crate::granule::chunks::disk::{Content, Spill};
+use crate::granule::format::array::{Array, Stored};
 use crate::store::{ByteSource, is_remote};
 
 /// Local chunks this close together are read at once: index nodes lie between them. Remote stores
@@ -35,7 +35,7 @@ impl Weigh for Bytes {
 }
 
 /// Gets stored chunks.
-pub(super) struct StoredChunks {
+pub(in crate::granule) struct StoredChunks {
     source: Arc<dyn ByteSource>,
     arrived: ByteCache<Key, Bytes>,
     spill: Option<Arc<Spill>>,
@@ -50,17 +50,17 @@ struct Duty<'c> {
 }
 
 impl StoredChunks {
-    pub(super) fn new(source: Arc<dyn ByteSource>, bytes_read: Arc<AtomicU64>) -> Self {
+    pub(in crate::granule) fn new(source: Arc<dyn ByteSource>, bytes_read: Arc<AtomicU64>) -> Self {
         Self { source, arrived: ByteCache::new(ARRIVED_BYTES), spill: None, bytes_read }
     }
 
     /// Looks for remote chunks on a disk before asking for them, and leaves there what arrives.
-    pub(super) fn with_spill(self, spill: Arc<Spill>) -> Self {
+    pub(in crate::granule) fn with_spill(self, spill: Arc<Spill>) -> Self {
         Self { spill: Some(spill), ..self }
     }
 
     /// The bytes of `chunks`, in that order.
-    pub(super) fn get(&self, array: &Array, chunks: &[Stored]) -> Result<Vec<Bytes>> {
+    pub(in crate::granule) fn get(&self, array: &Array, chunks: &[Stored]) -> Result<Vec<Bytes>> {
         if is_remote(&array.location.object) {
             self.get_remote(array, chunks)
         } else {

@@ -9,14 +9,14 @@ const GREGORIAN_START: (i64, i64, i64) = (1582, 10, 15);
 
 /// Days since 1970-01-01 UTC: `stored * scale + offset`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct TimeUnit {
+pub(in crate::granule) struct TimeUnit {
     pub scale: f64,
     pub offset: f64,
 }
 
 impl TimeUnit {
     /// Reads the attributes `units` and `calendar`.
-    pub(super) fn parse(units: &str, calendar: Option<&str>) -> Result<Self> {
+    pub(in crate::granule) fn parse(units: &str, calendar: Option<&str>) -> Result<Self> {
         let unreadable = || {
             Error::unsupported(format!(
                 "the time unit {units:?} is not read; days, hours, minutes, seconds and fractions \
@@ -41,7 +41,7 @@ impl TimeUnit {
     }
 
     /// Days since 1970-01-01 UTC.
-    pub(super) fn days(self, stored: f64) -> f64 {
+    pub(in crate::granule) fn days(self, stored: f64) -> f64 {
         stored * self.scale + self.offset
     }
 }

@@ -3,15 +3,15 @@
 use serde::{Deserialize, Serialize};
 use twox_hash::XxHash3_64;
 
-use super::filters::Filter;
 use crate::error::{Error, Result};
+use crate::granule::format::filters::Filter;
 use crate::store::Location;
 
 /// The largest decoded chunk the engine reads.
 const MAX_CHUNK_BYTES: usize = 512 << 20;
 
 /// Dimensions a NetCDF variable may have here; HDF5 itself stops at 32.
-pub(super) const MAX_RANK: usize = 32;
+pub(in crate::granule) const MAX_RANK: usize = 32;
 
 /// Contiguous data are read in blocks of about this size, as if they were chunks.
 const CONTIGUOUS_BLOCK: usize = 64 << 10;
@@ -33,7 +33,7 @@ pub enum Dtype {
 }
 
 impl Dtype {
-    pub(super) const fn size(self) -> usize {
+    pub(in crate::granule) const fn size(self) -> usize {
         match self {
             Dtype::I8 | Dtype::U8 => 1,
             Dtype::I16 | Dtype::U16 => 2,
@@ -42,7 +42,7 @@ impl Dtype {
         }
     }
 
-    pub(super) const fn signed(self) -> Self {
+    pub(in crate::granule) const fn signed(self) -> Self {
         match self {
             Dtype::U8 => Dtype::I8,
             Dtype::U16 => Dtype::I16,
@@ -52,7 +52,7 @@ impl Dtype {
         }
     }
 
-    pub(super) const fn unsigned(self) -> Self {
+    pub(in crate::granule) const fn unsigned(self) -> Self {
         match self {
             Dtype::I8 => Dtype::U8,
             Dtype::I16 => Dtype::U16,
@@ -65,7 +65,7 @@ impl Dtype {
 
 /// A stored chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stored {
+pub(in crate::granule) struct Stored {
     /// Its place in the row-major order of the chunk grid.
     pub linear: u64,
     pub address: u64,
@@ -76,7 +76,7 @@ pub(super) struct Stored {
 
 /// Where the bytes of an array lie.
 #[derive(Debug)]
-pub(super) enum Source {
+pub(in crate::granule) enum Source {
     /// In the object header: one chunk, already in this machine's byte order.
     Compact(Vec<u8>),
     /// In one run from this address; `None` if never written.
@@ -87,7 +87,7 @@ pub(super) enum Source {
 
 /// One stored array.
 #[derive(Debug)]
-pub(super) struct Array {
+pub(in crate::granule) struct Array {
     pub location: Location,
     pub name: String,
     pub dtype: Dtype,
@@ -106,7 +106,7 @@ pub(super) struct Array {
 }
 
 /// What is needed of a chunk.
-pub(super) enum Piece<'a> {
+pub(in crate::granule) enum Piece<'a> {
     /// The decoded bytes themselves.
     Inline(&'a [u8]),
     /// Bytes to read and decode.
@@ -119,7 +119,7 @@ impl Array {
     /// The array with the key that all its chunks depend on: 128 bits of hash, which two arrays
     /// never share in practice.
     #[must_use]
-    pub(super) fn keyed(mut self) -> Self {
+    pub(in crate::granule) fn keyed(mut self) -> Self {
         let layout = (self.dtype, self.swapped, &self.shape, &self.chunk, &self.filters);
         // What postcard writes to a vector it can always write.
         let mut bytes =
@@ -143,13 +143,13 @@ impl Array {
     }
 
     /// Chunks along each dimension.
-    pub(super) fn grid(&self) -> impl Iterator<Item = u64> {
+    pub(in crate::granule) fn grid(&self) -> impl Iterator<Item = u64> {
         self.shape.iter().zip(&self.chunk).map(|(&n, &c)| n.div_ceil(c.max(1)))
     }
 
     /// The elements a decoded chunk holds along each dimension: less than `chunk` only in the last
     /// block of contiguous data.
-    pub(super) fn extents(&self, index: &[u64]) -> Vec<u64> {
+    pub(in crate::granule) fn extents(&self, index: &[u64]) -> Vec<u64> {
         let clipped = !matches!(self.source, Source::Chunks(_));
         (self.shape.iter().zip(&self.chunk).zip(index))
             .map(|((&n, &c), &i)| if clipped { c.min(n.saturating_sub(i * c)) } else { c })
@@ -157,12 +157,12 @@ impl Array {
     }
 
     /// The decoded size of a chunk with these extents.
-    pub(super) fn bytes_of(&self, extents: &[u64]) -> Result<usize> {
+    pub(in crate::granule) fn bytes_of(&self, extents: &[u64]) -> Result<usize> {
         decoded_size(extents, self.dtype.size())
     }
 
     /// What to read for the chunk at `index`.
-    pub(super) fn piece(&self, index: &[u64]) -> Result<Piece<'_>> {
+    pub(in crate::granule) fn piece(&self, index: &[u64]) -> Result<Piece<'_>> {
         let linear = row_major(index.iter().copied().zip(self.grid()))?;
         match &self.source {
             Source::Compact(bytes) => Ok(Piece::Inline(bytes)),
@@ -187,12 +187,12 @@ impl Array {
     }
 
     /// Names the file and the variable in an error.
-    pub(super) fn blame(&self, error: Error) -> Error {
+    pub(in crate::granule) fn blame(&self, error: Error) -> Error {
         error.asset(&self.location).variable(&self.name)
     }
 
     /// The memory the description takes.
-    pub(super) fn bytes(&self) -> usize {
+    pub(in crate::granule) fn bytes(&self) -> usize {
         size_of::<Self>()
             + match &self.source {
                 Source::Compact(bytes) => bytes.len(),
@@ -210,7 +210,7 @@ fn row_major(mut pairs: impl Iterator<Item = (u64, u64)>) -> Result<u64> {
 }
 
 /// Elements times `width`, refused when no sound file would need so much at once.
-pub(super) fn decoded_size(extents: &[u64], width: usize) -> Result<usize> {
+pub(in crate::granule) fn decoded_size(extents: &[u64], width: usize) -> Result<usize> {
     extents
         .iter()
         .try_fold(width as u64, |product, &extent| product.checked_mul(extent))
@@ -225,12 +225,12 @@ pub(super) fn decoded_size(extents: &[u64], width: usize) -> Result<usize> {
 
 /// The most bytes in the file that a chunk of `size` bytes can take: neither deflate nor a checksum
 /// makes it much larger.
-pub(super) fn most_stored(size: u64) -> u64 {
+pub(in crate::granule) fn most_stored(size: u64) -> u64 {
     size + size / 8 + 4096
 }
 
 /// Brings elements of `width` bytes into the other byte order.
-pub(super) fn swap_bytes(bytes: &mut [u8], width: usize) {
+pub(in crate::granule) fn swap_bytes(bytes: &mut [u8], width: usize) {
     match width {
         2 => bytes.as_chunks_mut::<2>().0.iter_mut().for_each(|element| element.reverse()),
         4 => bytes.as_chunks_mut::<4>().0.iter_mut().for_each(|element| element.reverse()),
@@ -241,7 +241,7 @@ pub(super) fn swap_bytes(bytes: &mut [u8], width: usize) {
 
 /// The block shape in which contiguous data are read: whole trailing dimensions, and as many rows
 /// of the one before as fit.
-pub(super) fn block_shape(shape: &[u64], width: usize) -> Vec<u64> {
+pub(in crate::granule) fn block_shape(shape: &[u64], width: usize) -> Vec<u64> {
     let mut block = vec![1; shape.len()];
     let mut bytes = width as u64;
     for (extent, &n) in block.iter_mut().zip(shape).rev() {

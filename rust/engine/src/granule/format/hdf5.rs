@@ -11,32 +11,32 @@ use hdf5_reader::error::Error as Hdf5Error;
 use hdf5_reader::group::Group;
 use hdf5_reader::{ByteOrder, Dataset, Datatype, Hdf5File, OpenOptions};
 
-use super::array::{Array, Dtype, MAX_RANK, Source, decoded_size, swap_bytes};
 use crate::error::{Error, Result};
+use crate::granule::format::array::{Array, Dtype, MAX_RANK, Source, decoded_size, swap_bytes};
 use crate::store::Location;
 
-pub(super) use attribute::{Attribute, Number};
-pub(super) use blocks::Blocks;
+pub(in crate::granule) use attribute::{Attribute, Number};
+pub(in crate::granule) use blocks::Blocks;
 
 /// Far above the object headers of real files, which take a few KiB.
 const MAX_HEADER_BYTES: usize = 4 << 20;
 
 /// An open file: metadata only.
-pub(super) struct File {
+pub(in crate::granule) struct File {
     file: Hdf5File,
     root: Group,
     blocks: Arc<Blocks>,
 }
 
 /// A dataset of the file.
-pub(super) struct Variable<'a> {
+pub(in crate::granule) struct Variable<'a> {
     file: &'a File,
     dataset: Dataset,
     pub name: String,
 }
 
 impl File {
-    pub(super) fn open(blocks: Blocks) -> Result<Self> {
+    pub(in crate::granule) fn open(blocks: Blocks) -> Result<Self> {
         let blocks = Arc::new(blocks);
         let options = OpenOptions::default()
             .with_chunk_cache_bytes(0)
@@ -47,7 +47,7 @@ impl File {
         Ok(Self { file, root, blocks })
     }
 
-    pub(super) fn location(&self) -> &Location {
+    pub(in crate::granule) fn location(&self) -> &Location {
         self.blocks.location()
     }
 
@@ -56,7 +56,7 @@ impl File {
     }
 
     /// The dataset of this name (a path, if in a group); `None` if there is none.
-    pub(super) fn variable(&self, name: &str) -> Result<Option<Variable<'_>>> {
+    pub(in crate::granule) fn variable(&self, name: &str) -> Result<Option<Variable<'_>>> {
         match self.file.dataset(name) {
             Ok(dataset) => Ok(Some(Variable { file: self, dataset, name: name.to_owned() })),
             Err(e) if is_absent(&e) => self.blocks.healthy().map(|()| None),
@@ -65,7 +65,11 @@ impl File {
     }
 
     /// The dataset that a reference points at, if it is in the root group or in `parent`.
-    pub(super) fn at(&self, address: u64, parent: &str) -> Result<Option<Variable<'_>>> {
+    pub(in crate::granule) fn at(
+        &self,
+        address: u64,
+        parent: &str,
+    ) -> Result<Option<Variable<'_>>> {
         let mut groups = vec![(self.root.clone(), String::new())];
         if !parent.is_empty() {
             let group = self.file.group(parent).map_err(|e| self.explain(&e))?;
@@ -82,7 +86,7 @@ impl File {
 
     /// Names of the datasets in the group `parent`; none if the group holds objects that cannot be
     /// listed.
-    pub(super) fn names(&self, parent: &str) -> Result<Vec<String>> {
+    pub(in crate::granule) fn names(&self, parent: &str) -> Result<Vec<String>> {
         let listed = if parent.is_empty() {
             self.root.member_names()
         } else {
@@ -93,31 +97,31 @@ impl File {
     }
 
     /// Fails if a read failed unnoticed while metadata were parsed.
-    pub(super) fn healthy(&self) -> Result<()> {
+    pub(in crate::granule) fn healthy(&self) -> Result<()> {
         self.blocks.healthy()
     }
 }
 
 impl Variable<'_> {
-    pub(super) fn shape(&self) -> &[u64] {
+    pub(in crate::granule) fn shape(&self) -> &[u64] {
         self.dataset.shape()
     }
 
-    pub(super) fn address(&self) -> u64 {
+    pub(in crate::granule) fn address(&self) -> u64 {
         self.dataset.address()
     }
 
-    pub(super) fn is_numeric(&self) -> bool {
+    pub(in crate::granule) fn is_numeric(&self) -> bool {
         numeric(self.dataset.dtype()).is_some()
     }
 
     /// Whether dimension `d` may grow.
-    pub(super) fn is_unlimited(&self, d: usize) -> bool {
+    pub(in crate::granule) fn is_unlimited(&self, d: usize) -> bool {
         self.dataset.max_dims().and_then(|dims| dims.get(d)) == Some(&u64::MAX)
     }
 
     /// The attribute of this name.
-    pub(super) fn attribute(&self, name: &str) -> Result<Option<Attribute>> {
+    pub(in crate::granule) fn attribute(&self, name: &str) -> Result<Option<Attribute>> {
         match self.dataset.attribute(name) {
             Ok(raw) => {
                 self.file.healthy()?;
@@ -129,7 +133,7 @@ impl Variable<'_> {
     }
 
     /// The attribute of this name as text; `None` if missing or of another type.
-    pub(super) fn text(&self, name: &str) -> Result<Option<String>> {
+    pub(in crate::granule) fn text(&self, name: &str) -> Result<Option<String>> {
         Ok(match self.attribute(name)? {
             Some(Attribute::Text(text)) => Some(text),
             _ => None,
@@ -137,7 +141,7 @@ impl Variable<'_> {
     }
 
     /// For each dimension the address of its first dimension scale.
-    pub(super) fn scales(&self) -> Result<Vec<Option<u64>>> {
+    pub(in crate::granule) fn scales(&self) -> Result<Vec<Option<u64>>> {
         let mut scales = vec![None; self.shape().len()];
         let list = match self.dataset.attribute("DIMENSION_LIST") {
             Ok(list) => list,
@@ -158,7 +162,7 @@ impl Variable<'_> {
 
     /// The array behind the dataset, with its chunk index. `shape` may extend unlimited dimensions
     /// beyond what is stored: NetCDF dimensions are as long as their longest variable.
-    pub(super) fn array(&self, shape: &[u64]) -> Result<Array> {
+    pub(in crate::granule) fn array(&self, shape: &[u64]) -> Result<Array> {
         self.describe(shape.to_vec())
             .map_err(|e| e.asset(self.file.location()).variable(&self.name))
     }

@@ -14,10 +14,10 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::array::Source;
-use super::filters::Filter;
-use super::grid::Grid;
 use crate::error::Result;
+use crate::granule::format::array::Source;
+use crate::granule::format::filters::Filter;
+use crate::granule::grids::grid::Grid;
 use crate::store::{BlockFile, ByteSource, DiskCache, Location, Shape, is_remote};
 
 use file::Record;

@@ -4,20 +4,20 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::Ahead;
-use super::array::Array;
-use super::axes::{self, Axis};
-use super::block::Window;
-use super::cache::Weigh;
-use super::cf::{Packing, stated_unit};
-use super::chunks::{Chunks, StoredChunk};
-use super::convert::{Converter, Real};
-use super::coordinates::{self, Coordinate, Role};
-use super::hdf5::{File, Variable};
-use super::sums::Summation;
-use super::time::TimeUnit;
-use super::window::{self, Stretch, View};
 use crate::error::{Error, Result};
+use crate::granule::Ahead;
+use crate::granule::cf::axes::{self, Axis};
+use crate::granule::cf::coordinates::{self, Coordinate, Role};
+use crate::granule::cf::packing::{Packing, stated_unit};
+use crate::granule::cf::time::TimeUnit;
+use crate::granule::chunks::cache::Weigh;
+use crate::granule::chunks::decode::{Chunks, StoredChunk};
+use crate::granule::format::array::Array;
+use crate::granule::format::hdf5::{File, Variable};
+use crate::granule::grids::convert::{Converter, Real};
+use crate::granule::grids::sums::Summation;
+use crate::granule::grids::view::{self, Stretch, View};
+use crate::granule::grids::window::Window;
 
 /// One gridded variable of one file: its axes, and what is needed to read windows of it.
 #[derive(Debug)]
@@ -28,27 +28,27 @@ pub struct Grid {
     pub lon: Vec<f64>,
     /// The unit the file states; `None` if it states none.
     pub unit: Option<String>,
-    pub(super) lat_dim: Direction,
-    pub(super) lon_dim: Direction,
-    pub(super) steps: Steps,
-    pub(super) array: Array,
-    pub(super) packing: Packing,
+    pub(in crate::granule) lat_dim: Direction,
+    pub(in crate::granule) lon_dim: Direction,
+    pub(in crate::granule) steps: Steps,
+    pub(in crate::granule) array: Array,
+    pub(in crate::granule) packing: Packing,
     /// `None`: stored numbers must be unpacked one by one.
-    pub(super) summation: Option<Summation>,
+    pub(in crate::granule) summation: Option<Summation>,
     /// It comes from an index, not from the file itself.
-    pub(super) restored: bool,
+    pub(in crate::granule) restored: bool,
 }
 
 /// A stored dimension and the way it runs.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(super) struct Direction {
+pub(in crate::granule) struct Direction {
     pub dim: usize,
     pub reversed: bool,
 }
 
 /// The time steps of a variable.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) enum Steps {
+pub(in crate::granule) enum Steps {
     /// None, or one: it stands for whatever day is asked for.
     One,
     /// The day of each step along this dimension; `None` where the time is invalid.
@@ -63,7 +63,7 @@ impl Weigh for Grid {
 
 impl Grid {
     /// Finds the axes, the time steps, the packing and the chunks of `variable`.
-    pub(super) fn open(
+    pub(in crate::granule) fn open(
         file: &File,
         chunks: &Chunks,
         variable: &Variable<'_>,
@@ -101,7 +101,7 @@ impl Grid {
     /// The stored chunks that reading `rows` x `cols` of `day` fetches, those fetched at once together.
     ///
     /// # Errors
-    /// As [`super::GranuleReader::window`], but nothing is read.
+    /// As [`crate::granule::GranuleReader::window`], but nothing is read.
     pub fn touched(
         &self,
         day: i32,
@@ -112,13 +112,13 @@ impl Grid {
         let mut groups = Vec::new();
         for step in self.steps_of(day) {
             let view = self.view(step, rows.clone(), cols.clone());
-            groups.extend(window::touched(&view).map_err(|e| self.array.blame(e))?);
+            groups.extend(view::touched(&view).map_err(|e| self.array.blame(e))?);
         }
         Ok(groups)
     }
 
     /// See `GranuleReader::prefetch`.
-    pub(super) fn prefetch(
+    pub(in crate::granule) fn prefetch(
         &self,
         chunks: &Chunks,
         day: i32,
@@ -128,13 +128,13 @@ impl Grid {
     ) -> Result<()> {
         self.check_window(&rows, &cols)?;
         self.steps_of(day).into_iter().try_for_each(|step| {
-            window::prefetch(chunks, &self.view(step, rows.clone(), cols.clone()), ahead)
+            view::prefetch(chunks, &self.view(step, rows.clone(), cols.clone()), ahead)
                 .map_err(|e| self.array.blame(e))
         })
     }
 
     /// See `GranuleReader::window`.
-    pub(super) fn window(
+    pub(in crate::granule) fn window(
         &self,
         chunks: &Chunks,
         day: i32,
@@ -144,7 +144,7 @@ impl Grid {
         self.check_window(&rows, &cols)?;
         if let (Some(summation), [step]) = (self.summation, self.steps_of(day).as_slice()) {
             let view = self.view(*step, rows.clone(), cols.clone());
-            let blocks = window::blocks(chunks, &view, summation.is_valid(&self.array.fill));
+            let blocks = view::blocks(chunks, &view, summation.is_valid(&self.array.fill));
             if let Some(blocks) = blocks.map_err(|e| self.array.blame(e))? {
                 return Window::new(blocks, summation).map_err(|e| self.array.blame(e));
             }
@@ -158,7 +158,7 @@ impl Grid {
     }
 
     /// See `GranuleReader::values`.
-    pub(super) fn values(
+    pub(in crate::granule) fn values(
         &self,
         chunks: &Chunks,
         day: i32,
@@ -244,7 +244,7 @@ impl Grid {
         out: &mut [O],
     ) -> Result<()> {
         let view = self.view(step, rows, cols);
-        window::read(chunks, &view, &Converter::new(&self.packing), out)
+        view::read(chunks, &view, &Converter::new(&self.packing), out)
     }
 
     /// Mean of the valid values over several steps, summed in double precision.

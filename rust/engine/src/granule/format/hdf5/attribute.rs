@@ -4,7 +4,7 @@ use hdf5_reader::{Attribute as RawAttribute, ByteOrder, Datatype, StringSize, Va
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::granule::array::Dtype;
+use crate::granule::format::array::Dtype;
 
 /// Numbers of one attribute that are looked at; CF's have one, two, or a short list.
 const MAX_NUMBERS: usize = 4096;

@@ -1,8 +1,8 @@
 //! Weighted sums of stored numbers, column by column: the inner loop of rendering.
 
-use super::array::Dtype;
-use super::cf::Packing;
-use super::convert::{Element, Limits, with_element};
+use crate::granule::cf::packing::Packing;
+use crate::granule::format::array::Dtype;
+use crate::granule::grids::convert::{Element, Limits, with_element};
 
 /// From stored numbers to values. It is linear, so that a mean may be taken before it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -40,7 +40,7 @@ struct Bounds {
 
 /// How the numbers of an array are summed.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Summation {
+pub(in crate::granule) struct Summation {
     dtype: Dtype,
     bounds: Bounds,
     pub unpack: Unpack,
@@ -48,7 +48,7 @@ pub(super) struct Summation {
 
 /// Rows of stored numbers in a chunk.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Rows<'a> {
+pub(in crate::granule) struct Rows<'a> {
     pub bytes: &'a [u8],
     /// Where the first row starts.
     pub first: usize,
@@ -61,7 +61,7 @@ pub(super) struct Rows<'a> {
 impl Summation {
     /// `None` where the numbers must be unpacked one by one: 64-bit integers, which float64 rounds,
     /// and several fill values.
-    pub(super) fn new(packing: &Packing) -> Option<Self> {
+    pub(in crate::granule) fn new(packing: &Packing) -> Option<Self> {
         let dtype = packing.dtype;
         if matches!(dtype, Dtype::I64 | Dtype::U64) {
             return None;
@@ -84,13 +84,13 @@ impl Summation {
     }
 
     /// For float32 values, NaN where there is none.
-    pub(super) const fn of_values() -> Self {
+    pub(in crate::granule) const fn of_values() -> Self {
         let bounds = Bounds { low: f32::MIN as f64, high: f32::MAX as f64, fill: f64::NAN };
         Self { dtype: Dtype::F32, bounds, unpack: Unpack::NONE }
     }
 
     /// Asks for the memory of `rows` x `width` columns, which will be added soon.
-    pub(super) fn prefetch(&self, rows: &Rows<'_>, width: usize) {
+    pub(in crate::granule) fn prefetch(&self, rows: &Rows<'_>, width: usize) {
         let length = width * self.dtype.size();
         let mut from = rows.first;
         for _ in rows.row_weights {
@@ -100,20 +100,20 @@ impl Summation {
     }
 
     /// Whether the one element in `bytes` stands for a value.
-    pub(super) fn is_valid(&self, bytes: &[u8]) -> bool {
+    pub(in crate::granule) fn is_valid(&self, bytes: &[u8]) -> bool {
         let (mut sum, mut weight) = ([0.0], [0.0]);
         let row = Rows { bytes, first: 0, pitch: 0, row_weights: &[1.0] };
         self.add(row, &mut sum, &mut weight);
         weight > [0.0]
     }
 
-    pub(super) fn dtype(&self) -> Dtype {
+    pub(in crate::granule) fn dtype(&self) -> Dtype {
         self.dtype
     }
 
     /// Adds the valid numbers of `rows`, each times its row's weight, to the sums of their columns,
     /// and the weights behind them to `weights`.
-    pub(super) fn add(&self, rows: Rows<'_>, sums: &mut [f64], weights: &mut [f64]) {
+    pub(in crate::granule) fn add(&self, rows: Rows<'_>, sums: &mut [f64], weights: &mut [f64]) {
         #[cfg(target_arch = "x86_64")]
         if is_x86_feature_detected!("avx2") {
             // SAFETY: the processor has AVX2; the function needs nothing else.
@@ -229,8 +229,8 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::super::hdf5::Number;
     use super::*;
+    use crate::granule::format::hdf5::Number;
 
     const DTYPES: [Dtype; 8] = [
         Dtype::I8,

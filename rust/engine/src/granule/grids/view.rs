@@ -3,19 +3,19 @@
 use std::iter::{from_fn, successors};
 use std::ops::Range;
 
-use super::Ahead;
-use super::array::Array;
-use super::block::{Block, Cells};
-use super::chunks::{self, Chunk, Chunks, StoredChunk};
-use super::convert::{Converter, Real};
 use crate::error::{Error, Result};
+use crate::granule::Ahead;
+use crate::granule::chunks::decode::{self, Chunk, Chunks, StoredChunk};
+use crate::granule::format::array::Array;
+use crate::granule::grids::convert::{Converter, Real};
+use crate::granule::grids::window::{Block, Cells};
 
 /// Chunks fetched at once; more are fetched in turns, so that few reads are under way.
 const BATCH: usize = 64;
 
 /// A stretch of one stored dimension.
 #[derive(Clone, Debug)]
-pub(super) struct Stretch {
+pub(in crate::granule) struct Stretch {
     pub dim: usize,
     /// Stored indices.
     pub range: Range<u64>,
@@ -25,7 +25,12 @@ pub(super) struct Stretch {
 
 impl Stretch {
     /// From indices `range` of an output axis of `length`.
-    pub(super) fn new(dim: usize, range: Range<usize>, length: usize, reversed: bool) -> Self {
+    pub(in crate::granule) fn new(
+        dim: usize,
+        range: Range<usize>,
+        length: usize,
+        reversed: bool,
+    ) -> Self {
         let range = if reversed {
             length.saturating_sub(range.end)..length.saturating_sub(range.start)
         } else {
@@ -49,7 +54,7 @@ impl Stretch {
 }
 
 /// A rectangle of an array: rows x columns at fixed indices of all other dimensions.
-pub(super) struct View<'a> {
+pub(in crate::granule) struct View<'a> {
     pub array: &'a Array,
     /// None for 1-D arrays.
     pub rows: Option<Stretch>,
@@ -90,12 +95,12 @@ impl View<'_> {
 }
 
 /// The stored chunks that reading the view would fetch, those fetched at once together.
-pub(super) fn touched(view: &View<'_>) -> Result<Vec<Vec<StoredChunk>>> {
-    view.batches().map(|batch| chunks::stored(view.array, &batch)).collect()
+pub(in crate::granule) fn touched(view: &View<'_>) -> Result<Vec<Vec<StoredChunk>>> {
+    view.batches().map(|batch| decode::stored(view.array, &batch)).collect()
 }
 
 /// Gets what the view touches, for the caches to keep.
-pub(super) fn prefetch(chunks: &Chunks, view: &View<'_>, ahead: Ahead) -> Result<()> {
+pub(in crate::granule) fn prefetch(chunks: &Chunks, view: &View<'_>, ahead: Ahead) -> Result<()> {
     view.batches().try_for_each(|batch| match ahead {
         Ahead::Download => chunks.download(view.array, &batch),
         Ahead::Decode => chunks.fetch(view.array, &batch).map(drop),
@@ -103,7 +108,7 @@ pub(super) fn prefetch(chunks: &Chunks, view: &View<'_>, ahead: Ahead) -> Result
 }
 
 /// Converts the rectangle into `out`, row-major.
-pub(super) fn read<O: Real>(
+pub(in crate::granule) fn read<O: Real>(
     chunks: &Chunks,
     view: &View<'_>,
     converter: &Converter<O>,
@@ -183,7 +188,7 @@ impl Part {
 
 /// The blocks of a view whose columns lie one after another as they are stored, from west to east;
 /// `None` for other views. Chunks never written are left out unless the fill value is valid.
-pub(super) fn blocks<'a>(
+pub(in crate::granule) fn blocks<'a>(
     chunks: &Chunks,
     view: &View<'a>,
     fill_is_valid: bool,
@@ -267,11 +272,11 @@ mod tests {
     use bytes::Bytes;
     use proptest::prelude::*;
 
-    use super::super::array::{Dtype, Source, Stored};
-    use super::super::block::Window;
-    use super::super::cf::Packing;
-    use super::super::sums::Summation;
     use super::*;
+    use crate::granule::cf::packing::Packing;
+    use crate::granule::format::array::{Dtype, Source, Stored};
+    use crate::granule::grids::sums::Summation;
+    use crate::granule::grids::window::Window;
     use crate::store::{ByteSource, Location};
 
     /// Element i of the object is i mod 251.

@@ -11,8 +11,8 @@ use hdf5_reader::{chunk_index, extensible_array, fixed_array};
 use super::Variable;
 use super::chunk_tree::{ChunkTree, Entry};
 use crate::error::{Error, Result};
-use crate::granule::array::{Source, Stored, block_shape, decoded_size};
-use crate::granule::filters::Filter;
+use crate::granule::format::array::{Source, Stored, block_shape, decoded_size};
+use crate::granule::format::filters::Filter;
 
 impl Variable<'_> {
     pub(super) fn source(

@@ -5,8 +5,8 @@ use std::cell::RefCell;
 
 use serde::{Deserialize, Serialize};
 
-use super::inflate::Inflater;
 use crate::error::{Error, Result};
+use crate::granule::format::inflate::Inflater;
 
 /// Scratch of the inflate step kept by each thread; larger ones are given back.
 const MAX_SCRATCH: usize = 64 << 20;
@@ -16,7 +16,7 @@ const CHECKSUM_BYTES: usize = 4;
 
 /// A filter that the engine undoes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Filter {
+pub(in crate::granule) enum Filter {
     /// zlib-wrapped deflate.
     Deflate,
     /// Bytes grouped by their place in elements of this many bytes.
@@ -32,7 +32,7 @@ thread_local! {
 
 /// Undoes `filters` (in the order they were applied) on a stored chunk. Bit i of `skipped` says
 /// that filter i was not applied. The result has exactly `size` bytes.
-pub(super) fn decode(
+pub(in crate::granule) fn decode(
     filters: &[Filter],
     skipped: u32,
     stored: &[u8],

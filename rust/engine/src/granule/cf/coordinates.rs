@@ -1,11 +1,11 @@
 //! Which dimension of a variable is latitude, longitude or time, and the values along it.
 
-use super::cf::Packing;
-use super::chunks::Chunks;
-use super::convert::Converter;
-use super::hdf5::{File, Variable};
-use super::window::{self, Stretch, View};
 use crate::error::{Error, Result};
+use crate::granule::cf::packing::Packing;
+use crate::granule::chunks::decode::Chunks;
+use crate::granule::format::hdf5::{File, Variable};
+use crate::granule::grids::convert::Converter;
+use crate::granule::grids::view::{self, Stretch, View};
 
 /// Longer 1-D variables are refused: 1 m around the Earth takes 40 million, and a file that claims
 /// more must not make us allocate it.
@@ -16,14 +16,14 @@ const BARE_DIMENSION: &str = "This is a netCDF dimension but not a netCDF variab
 
 /// What a coordinate measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
+pub(in crate::granule) enum Role {
     Lat,
     Lon,
     Time,
 }
 
 impl Role {
-    pub(super) const fn name(self) -> &'static str {
+    pub(in crate::granule) const fn name(self) -> &'static str {
         match self {
             Role::Lat => "latitude",
             Role::Lon => "longitude",
@@ -32,7 +32,7 @@ impl Role {
     }
 
     /// Judges by standard name, units and name, in this order (CF sections 4.1, 4.2 and 4.4).
-    pub(super) fn of(variable: &Variable<'_>) -> Result<Option<Self>> {
+    pub(in crate::granule) fn of(variable: &Variable<'_>) -> Result<Option<Self>> {
         if !variable.is_numeric() {
             return Ok(None);
         }
@@ -75,24 +75,27 @@ fn judge(name: &str, standard_name: &str, units: &str) -> Option<Role> {
 }
 
 /// The part of a path after the last slash.
-pub(super) fn base_name(path: &str) -> &str {
+pub(in crate::granule) fn base_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
 /// The group a path lies in; empty for the root group.
-pub(super) fn parent(path: &str) -> &str {
+pub(in crate::granule) fn parent(path: &str) -> &str {
     path.trim_start_matches('/').rsplit_once('/').map_or("", |(parent, _)| parent)
 }
 
 /// A coordinate and the dimension it runs along.
-pub(super) struct Coordinate<'f> {
+pub(in crate::granule) struct Coordinate<'f> {
     pub dim: usize,
     pub role: Role,
     pub variable: Variable<'f>,
 }
 
 /// Finds the coordinates of a variable's dimensions.
-pub(super) fn find<'f>(file: &'f File, variable: &Variable<'_>) -> Result<Vec<Coordinate<'f>>> {
+pub(in crate::granule) fn find<'f>(
+    file: &'f File,
+    variable: &Variable<'_>,
+) -> Result<Vec<Coordinate<'f>>> {
     let scales = variable.scales()?;
     let mut found: Vec<Coordinate<'f>> = Vec::new();
     for (dim, scale) in scales.iter().enumerate() {
@@ -194,12 +197,12 @@ fn neighbours<'f>(file: &'f File, variable: &Variable<'_>) -> Result<Vec<Variabl
 
 /// The values of a coordinate, unpacked. Its `valid_*` attributes are not heeded: axes that were
 /// shifted from 0..360 to -180..180 often still state the old ones.
-pub(super) fn values(chunks: &Chunks, variable: &Variable<'_>) -> Result<Vec<f64>> {
+pub(in crate::granule) fn values(chunks: &Chunks, variable: &Variable<'_>) -> Result<Vec<f64>> {
     values_as(chunks, variable, |packing| Ok(packing.without_limits()))
 }
 
 /// The values of a 1-D variable, unpacked by an adjusted packing, NaN where invalid.
-pub(super) fn values_as(
+pub(in crate::granule) fn values_as(
     chunks: &Chunks,
     variable: &Variable<'_>,
     adjust: impl FnOnce(Packing) -> Result<Packing>,
@@ -219,7 +222,7 @@ pub(super) fn values_as(
     let mut out = vec![0.0; length as usize];
     let cols = Stretch::new(0, 0..out.len(), out.len(), false);
     let view = View { array: &array, rows: None, cols, fixed: vec![0] };
-    window::read(chunks, &view, &Converter::new(&packing), &mut out).map_err(|e| array.blame(e))?;
+    view::read(chunks, &view, &Converter::new(&packing), &mut out).map_err(|e| array.blame(e))?;
     Ok(out)
 }
 

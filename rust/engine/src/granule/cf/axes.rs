@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 
 /// An axis to look values up on, and how it is stored.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Axis {
+pub(in crate::granule) struct Axis {
     /// Strictly ascending.
     pub values: Vec<f64>,
     /// The stored order is descending.
@@ -12,13 +12,13 @@ pub(super) struct Axis {
 }
 
 /// The ascending axis of stored latitudes.
-pub(super) fn latitude(values: Vec<f64>) -> Result<Axis> {
+pub(in crate::granule) fn latitude(values: Vec<f64>) -> Result<Axis> {
     ascending("latitude", values, |_| {})
 }
 
 /// The ascending axis of stored longitudes; where they jump back by a turn (0..179, -180..-1),
 /// those after the jump are raised by 360.
-pub(super) fn longitude(values: Vec<f64>) -> Result<Axis> {
+pub(in crate::granule) fn longitude(values: Vec<f64>) -> Result<Axis> {
     ascending("longitude", values, unwrap_turn)
 }
 
@@ -51,7 +51,7 @@ fn ascending(name: &str, stored: Vec<f64>, unwrap: impl Fn(&mut [f64])) -> Resul
 }
 
 /// Whether these may be an [`Axis`]'s values.
-pub(super) fn is_sound(values: &[f64]) -> bool {
+pub(in crate::granule) fn is_sound(values: &[f64]) -> bool {
     !values.is_empty() && values.iter().all(|value| value.is_finite()) && rises(values)
 }
 

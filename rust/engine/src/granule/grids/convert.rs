@@ -1,11 +1,13 @@
 //! From stored numbers to values: the inner loops.
 
-use super::array::Dtype;
-use super::cf::Packing;
-use super::hdf5::Number;
+use crate::granule::cf::packing::Packing;
+use crate::granule::format::array::Dtype;
+use crate::granule::format::hdf5::Number;
 
 /// A number type as it lies in a decoded chunk, in this machine's byte order.
-pub(super) trait Element: Copy + PartialOrd + Sized + 'static {
+pub(in crate::granule) trait Element:
+    Copy + PartialOrd + Sized + 'static
+{
     const SIZE: usize;
     const LOW: Self;
     const HIGH: Self;
@@ -178,7 +180,7 @@ macro_rules! with_element {
 }
 
 /// A float type to convert into: f32 for windows, f64 where sums or axes need it.
-pub(super) trait Real: Copy + 'static {
+pub(in crate::granule) trait Real: Copy + 'static {
     const NAN: Self;
     /// Rounds once.
     fn of(value: f64) -> Self;
@@ -220,17 +222,17 @@ impl Real for f64 {
     }
 }
 
-pub(super) use with_element;
+pub(in crate::granule) use with_element;
 
 /// Which stored numbers are values: those from `low` to `high` that are none of `fills`.
-pub(super) struct Limits<T> {
+pub(in crate::granule) struct Limits<T> {
     pub low: T,
     pub high: T,
     pub fills: Vec<T>,
 }
 
 impl<T: Element> Limits<T> {
-    pub(super) fn new(packing: &Packing) -> Self {
+    pub(in crate::granule) fn new(packing: &Packing) -> Self {
         let bounds = (
             packing.low.map_or(Some(T::LOW), T::at_least),
             packing.high.map_or(Some(T::HIGH), T::at_most),
@@ -329,13 +331,13 @@ impl<T: Element> Kernel<T> {
 type Loop<O> = Box<dyn Fn(&[u8], &mut [O])>;
 
 /// Converts elements of decoded chunks by one packing.
-pub(super) struct Converter<O> {
+pub(in crate::granule) struct Converter<O> {
     run: Loop<O>,
     width: usize,
 }
 
 impl<O: Real> Converter<O> {
-    pub(super) fn new(packing: &Packing) -> Self {
+    pub(in crate::granule) fn new(packing: &Packing) -> Self {
         let run: Loop<O> = with_element!(packing.dtype, T => {
             let kernel = Kernel::<T>::new(packing);
             Box::new(move |bytes, out| kernel.run(bytes, out))
@@ -344,12 +346,18 @@ impl<O: Real> Converter<O> {
     }
 
     /// Converts as many elements as `out` holds, from the start of `bytes`.
-    pub(super) fn run(&self, bytes: &[u8], out: &mut [O]) {
+    pub(in crate::granule) fn run(&self, bytes: &[u8], out: &mut [O]) {
         (self.run)(bytes, out);
     }
 
     /// Converts every `stride`-th element of `bytes`; `gather` is scratch.
-    pub(super) fn strided(&self, bytes: &[u8], stride: usize, out: &mut [O], gather: &mut Vec<u8>) {
+    pub(in crate::granule) fn strided(
+        &self,
+        bytes: &[u8],
+        stride: usize,
+        out: &mut [O],
+        gather: &mut Vec<u8>,
+    ) {
         if stride == 1 {
             return self.run(bytes, out);
         }
@@ -361,7 +369,7 @@ impl<O: Real> Converter<O> {
     }
 
     /// Converts one element.
-    pub(super) fn one(&self, element: &[u8]) -> O {
+    pub(in crate::granule) fn one(&self, element: &[u8]) -> O {
         let mut out = [O::NAN];
         self.run(element, &mut out);
         let [value] = out;

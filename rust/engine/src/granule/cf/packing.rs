@@ -1,13 +1,13 @@
 //! CF conventions: packing, validity and units of a variable (sections 2.5.1, 3.1 and 8.1).
 
-use super::array::Dtype;
-use super::hdf5::{Attribute, Number, Variable};
 use crate::error::{Error, Result};
+use crate::granule::format::array::Dtype;
+use crate::granule::format::hdf5::{Attribute, Number, Variable};
 use crate::unit;
 
 /// How stored numbers become values.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Packing {
+pub(in crate::granule) struct Packing {
     /// The type whose values the stored bits are (`_Unsigned` may change the sign).
     pub dtype: Dtype,
     /// `value = stored * scale + offset`.
@@ -25,7 +25,7 @@ pub(super) struct Packing {
 
 impl Packing {
     /// Numbers of type `dtype` as they are.
-    pub(super) fn none(dtype: Dtype) -> Self {
+    pub(in crate::granule) fn none(dtype: Dtype) -> Self {
         Self {
             dtype,
             scale: 1.0,
@@ -39,7 +39,7 @@ impl Packing {
     }
 
     /// The packing that the attributes of `variable` describe.
-    pub(super) fn of(variable: &Variable<'_>, dtype: Dtype) -> Result<Self> {
+    pub(in crate::granule) fn of(variable: &Variable<'_>, dtype: Dtype) -> Result<Self> {
         let dtype = match variable.text("_Unsigned")?.as_deref() {
             Some("true" | "True" | "TRUE") => dtype.unsigned(),
             Some("false" | "False" | "FALSE") => dtype.signed(),
@@ -75,12 +75,16 @@ impl Packing {
     }
 
     /// The same without `valid_*`.
-    pub(super) fn without_limits(self) -> Self {
+    pub(in crate::granule) fn without_limits(self) -> Self {
         Self { low: None, high: None, ..self }
     }
 
     /// Converts to `wanted` as well. A file that names no unit is taken to be in the wanted one.
-    pub(super) fn in_unit(mut self, stored: Option<&str>, wanted: Option<&str>) -> Result<Self> {
+    pub(in crate::granule) fn in_unit(
+        mut self,
+        stored: Option<&str>,
+        wanted: Option<&str>,
+    ) -> Result<Self> {
         if let (Some(stored), Some(wanted)) = (stored, wanted) {
             let Some((scale, offset)) = unit::conversion(stored, wanted) else {
                 return Err(Error::unsupported(format!(
@@ -111,7 +115,7 @@ fn single(variable: &Variable<'_>, name: &str) -> Result<Option<f64>> {
 }
 
 /// The unit the file states; `None` if it states none.
-pub(super) fn stated_unit(variable: &Variable<'_>) -> Result<Option<String>> {
+pub(in crate::granule) fn stated_unit(variable: &Variable<'_>) -> Result<Option<String>> {
     let text = variable.text("units")?;
     Ok(text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()))
 }

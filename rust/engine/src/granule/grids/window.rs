@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use arrow_buffer::ToByteSlice;
 
-use super::sums::{Rows, Summation, Unpack};
 use crate::error::{Error, Result};
+use crate::granule::grids::sums::{Rows, Summation, Unpack};
 
 /// A window of a grid: rows from south to north by columns from west to east, ready to be summed.
 /// It holds the chunks that it needs; cells of no block are invalid.
@@ -17,7 +17,7 @@ pub struct Window<'a> {
 }
 
 /// A rectangle of a window out of one chunk.
-pub(super) struct Block<'a> {
+pub(in crate::granule) struct Block<'a> {
     pub rows: Range<usize>,
     pub columns: Range<usize>,
     pub cells: Cells<'a>,
@@ -28,7 +28,7 @@ pub(super) struct Block<'a> {
 }
 
 /// What holds the bytes.
-pub(super) enum Cells<'a> {
+pub(in crate::granule) enum Cells<'a> {
     Inline(&'a [u8]),
     Decoded(Arc<Vec<u8>>),
     /// One row that stands for all.
@@ -64,7 +64,10 @@ impl Block<'_> {
 }
 
 impl<'a> Window<'a> {
-    pub(super) fn new(mut blocks: Vec<Block<'a>>, summation: Summation) -> Result<Self> {
+    pub(in crate::granule) fn new(
+        mut blocks: Vec<Block<'a>>,
+        summation: Summation,
+    ) -> Result<Self> {
         let width = summation.dtype().size();
         blocks.iter().try_for_each(|block| block.check(width))?;
         blocks.sort_by_key(|block| block.rows.start);

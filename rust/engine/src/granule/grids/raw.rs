@@ -1,10 +1,10 @@
 //! Grids of plain numbers, without a NetCDF file around them.
 
-use super::array::{Array, Dtype, Source, Stored};
-use super::cf::Packing;
-use super::grid::{Direction, Grid, Steps};
-use super::hdf5::Number;
-use super::sums::Summation;
+use crate::granule::cf::packing::Packing;
+use crate::granule::format::array::{Array, Dtype, Source, Stored};
+use crate::granule::format::hdf5::Number;
+use crate::granule::grids::grid::{Direction, Grid, Steps};
+use crate::granule::grids::sums::Summation;
 use crate::store::Location;
 
 /// Numbers in uncompressed chunks, stored one after another in row-major order: for benchmarks and

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use lru::LruCache;
 use serde::Serialize;
 
-use super::array::{Array, most_stored};
+use crate::granule::format::array::{Array, most_stored};
 use crate::store::{BlockFile, ByteSource, DiskCache, DiskCacheStats, Shape};
 
 /// Goes up when the same file comes to be decoded to other bytes.
@@ -19,7 +19,7 @@ const MAX_OPEN_FILES: NonZeroUsize = NonZeroUsize::new(128).unwrap();
 
 /// What is kept of a chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-pub(super) enum Content {
+pub(in crate::granule) enum Content {
     /// Its elements.
     Decoded,
     /// Its bytes in the file.
@@ -30,34 +30,34 @@ pub(super) enum Content {
 type OpenFiles = LruCache<(u128, Content), Arc<BlockFile>>;
 
 /// A disk cache of chunks: a block file an array, a slot a chunk.
-pub(super) struct Spill {
+pub(in crate::granule) struct Spill {
     cache: Arc<DiskCache>,
     open: Mutex<OpenFiles>,
 }
 
 /// The chunks of one array.
-pub(super) struct Spilled<'a> {
+pub(in crate::granule) struct Spilled<'a> {
     cache: &'a DiskCache,
     file: Arc<BlockFile>,
 }
 
 impl Spill {
-    pub(super) fn new(cache: Arc<DiskCache>) -> Self {
+    pub(in crate::granule) fn new(cache: Arc<DiskCache>) -> Self {
         Self { cache, open: Mutex::new(LruCache::new(MAX_OPEN_FILES)) }
     }
 
     /// The cache itself, for what else is kept there.
-    pub(super) fn cache(&self) -> &DiskCache {
+    pub(in crate::granule) fn cache(&self) -> &DiskCache {
         &self.cache
     }
 
-    pub(super) fn stats(&self) -> DiskCacheStats {
+    pub(in crate::granule) fn stats(&self) -> DiskCacheStats {
         self.cache.stats()
     }
 
     /// The place of an array's chunks; `None` if they are not worth one, as decoding would change
     /// nothing, or cannot have one.
-    pub(super) fn of(
+    pub(in crate::granule) fn of(
         &self,
         array: &Array,
         source: &dyn ByteSource,
@@ -87,17 +87,17 @@ impl Spill {
 
 impl Spilled<'_> {
     /// Announces what will be read.
-    pub(super) fn expect(&self, chunks: impl Iterator<Item = u64>) {
+    pub(in crate::granule) fn expect(&self, chunks: impl Iterator<Item = u64>) {
         self.file.expect(chunks);
     }
 
     /// A chunk, if it is there and sound.
-    pub(super) fn read(&self, chunk: u64) -> Option<Vec<u8>> {
+    pub(in crate::granule) fn read(&self, chunk: u64) -> Option<Vec<u8>> {
         self.cache.read(&self.file, chunk)
     }
 
     /// Takes a chunk, to be written later.
-    pub(super) fn write(&self, chunk: u64, bytes: &Arc<Vec<u8>>) {
+    pub(in crate::granule) fn write(&self, chunk: u64, bytes: &Arc<Vec<u8>>) {
         self.cache.write_behind(&self.file, chunk, bytes);
     }
 }

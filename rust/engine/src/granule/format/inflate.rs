@@ -13,17 +13,22 @@ use crate::error::{Error, Result};
 const MAX_RATIO: usize = 1032;
 
 /// A decompressor; making one costs more than inflating a small chunk.
-pub(super) struct Inflater(NonNull<libdeflate_decompressor>);
+pub(in crate::granule) struct Inflater(NonNull<libdeflate_decompressor>);
 
 impl Inflater {
     /// `None` if there is no memory for it.
-    pub(super) fn new() -> Option<Self> {
+    pub(in crate::granule) fn new() -> Option<Self> {
         // SAFETY: takes nothing; null is handled.
         NonNull::new(unsafe { libdeflate_alloc_decompressor() }).map(Self)
     }
 
     /// Makes `out` the `size` bytes that the zlib stream `stored` holds. Its checksum is verified.
-    pub(super) fn inflate(&mut self, stored: &[u8], size: usize, out: &mut Vec<u8>) -> Result<()> {
+    pub(in crate::granule) fn inflate(
+        &mut self,
+        stored: &[u8],
+        size: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
         if size / MAX_RATIO > stored.len() {
             return Err(Error::corrupt(format!(
                 "{} compressed bytes cannot hold a chunk of {size}",

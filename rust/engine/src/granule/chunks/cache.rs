@@ -9,7 +9,7 @@ use lru::LruCache;
 use crate::error::Result;
 
 /// How much of the budget a value takes.
-pub(super) trait Weigh {
+pub(in crate::granule) trait Weigh {
     /// The bytes the value holds.
     fn bytes(&self) -> usize;
 }
@@ -21,7 +21,7 @@ impl Weigh for Vec<u8> {
 }
 
 /// Least-recently-used values, at most `budget` bytes of them.
-pub(super) struct ByteCache<K, V> {
+pub(in crate::granule) struct ByteCache<K, V> {
     budget: usize,
     state: Mutex<State<K, V>>,
 }
@@ -45,7 +45,7 @@ enum Outcome<V> {
 }
 
 /// What asking for a key yields.
-pub(super) enum Claim<'a, K: Hash + Eq + Clone, V: Weigh> {
+pub(in crate::granule) enum Claim<'a, K: Hash + Eq + Clone, V: Weigh> {
     /// The value is here.
     Ready(Arc<V>),
     /// The caller has to make it.
@@ -55,7 +55,7 @@ pub(super) enum Claim<'a, K: Hash + Eq + Clone, V: Weigh> {
 }
 
 /// The duty to make a value; dropping it hands the duty to whoever asks next.
-pub(super) struct Ticket<'a, K: Hash + Eq + Clone, V: Weigh> {
+pub(in crate::granule) struct Ticket<'a, K: Hash + Eq + Clone, V: Weigh> {
     cache: &'a ByteCache<K, V>,
     key: K,
     flight: Arc<Flight<V>>,
@@ -63,10 +63,10 @@ pub(super) struct Ticket<'a, K: Hash + Eq + Clone, V: Weigh> {
 }
 
 /// A value in the making.
-pub(super) struct Pending<V>(Arc<Flight<V>>);
+pub(in crate::granule) struct Pending<V>(Arc<Flight<V>>);
 
 impl<K: Hash + Eq + Clone, V: Weigh> ByteCache<K, V> {
-    pub(super) fn new(budget: usize) -> Self {
+    pub(in crate::granule) fn new(budget: usize) -> Self {
         let state = State { kept: LruCache::unbounded(), bytes: 0, flights: HashMap::new() };
         Self { budget, state: Mutex::new(state) }
     }
@@ -75,7 +75,7 @@ impl<K: Hash + Eq + Clone, V: Weigh> ByteCache<K, V> {
     ///
     /// A thread that holds tickets must fulfil or drop them before it waits for others, lest two
     /// threads wait for each other.
-    pub(super) fn claim(&self, key: &K) -> Claim<'_, K, V> {
+    pub(in crate::granule) fn claim(&self, key: &K) -> Claim<'_, K, V> {
         let mut state = lock(&self.state);
         if let Some(found) = state.kept.get(key) {
             return Claim::Ready(found.clone());
@@ -90,7 +90,7 @@ impl<K: Hash + Eq + Clone, V: Weigh> ByteCache<K, V> {
     }
 
     /// The value of `key`, made by `make` unless it is here or another thread makes it.
-    pub(super) fn get_or_make(
+    pub(in crate::granule) fn get_or_make(
         &self,
         key: &K,
         mut make: impl FnMut() -> Result<V>,
@@ -109,12 +109,12 @@ impl<K: Hash + Eq + Clone, V: Weigh> ByteCache<K, V> {
     }
 
     /// Whether the value is here; asking is no use of it.
-    pub(super) fn has(&self, key: &K) -> bool {
+    pub(in crate::granule) fn has(&self, key: &K) -> bool {
         lock(&self.state).kept.contains(key)
     }
 
     /// Drops the values for which `doomed` is true.
-    pub(super) fn forget(&self, doomed: impl Fn(&K, &V) -> bool) {
+    pub(in crate::granule) fn forget(&self, doomed: impl Fn(&K, &V) -> bool) {
         let mut state = lock(&self.state);
         let found = state.kept.iter().filter(|(key, value)| doomed(key, value));
         let keys: Vec<K> = found.map(|(key, _)| key.clone()).collect();
@@ -126,7 +126,7 @@ impl<K: Hash + Eq + Clone, V: Weigh> ByteCache<K, V> {
     }
 
     #[cfg(test)]
-    pub(super) fn bytes(&self) -> usize {
+    pub(in crate::granule) fn bytes(&self) -> usize {
         lock(&self.state).bytes
     }
 
@@ -148,7 +148,7 @@ impl<K: Hash + Eq + Clone, V: Weigh> ByteCache<K, V> {
 
 impl<K: Hash + Eq + Clone, V: Weigh> Ticket<'_, K, V> {
     /// Publishes the value and keeps it if it fits the budget.
-    pub(super) fn fulfil(mut self, value: V) -> Arc<V> {
+    pub(in crate::granule) fn fulfil(mut self, value: V) -> Arc<V> {
         let value = Arc::new(value);
         self.fulfilled = true;
         {
@@ -179,7 +179,7 @@ impl<V> Flight<V> {
 
 impl<V> Pending<V> {
     /// The value; `None` if its maker failed, so that the caller should claim it again.
-    pub(super) fn wait(self) -> Option<Arc<V>> {
+    pub(in crate::granule) fn wait(self) -> Option<Arc<V>> {
         let mut outcome = lock(&self.0.outcome);
         loop {
             match &*outcome {
