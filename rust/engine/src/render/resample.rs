@@ -109,16 +109,23 @@ struct Across {
 impl Across {
     /// `first` is the kernel's index of the first of the columns.
     fn new(kernel: &Kernel, first: usize) -> Self {
-        // A tap without weight may lie anywhere.
-        let tap = |tap: &Tap| Run {
-            column: tap.cell.saturating_sub(first),
-            weights: tap.weights,
-            full: 1.0,
+        // Cells west of the field's columns have no weight.
+        let tap = |tap: &Tap| {
+            let west = first.saturating_sub(tap.cell);
+            let weight = |i: usize| tap.weights.get(west.saturating_add(i)).copied();
+            Run {
+                column: tap.cell.saturating_sub(first),
+                weights: std::array::from_fn(|i| weight(i).unwrap_or(0.0)),
+                full: 1.0,
+            }
         };
-        let run = |bin: &Range<usize>| Run {
-            column: bin.start.saturating_sub(first),
-            weights: std::array::from_fn(|i| if i < bin.len() { 1.0 } else { 0.0 }),
-            full: bin.len() as f64,
+        let run = |bin: &Range<usize>| {
+            let inside = inside(bin, first);
+            Run {
+                column: inside.start,
+                weights: std::array::from_fn(|i| if i < inside.len() { 1.0 } else { 0.0 }),
+                full: bin.len() as f64,
+            }
         };
         let narrow = kernel.is_binned() && kernel.longest_bin() <= NARROW;
         Self {
@@ -126,6 +133,11 @@ impl Across {
             narrow: kernel.bins.as_ref().filter(|_| narrow).map(|b| b.iter().map(run).collect()),
         }
     }
+}
+
+/// The columns of a footprint that do not lie west of the field, of which `first` is the first.
+fn inside(bin: &Range<usize>, first: usize) -> Range<usize> {
+    bin.start.saturating_sub(first)..bin.end.saturating_sub(first)
 }
 
 /// Weighted sums over a few columns for each pixel; `height` is the weight of all its rows.
@@ -163,8 +175,11 @@ fn pool<'a>(
     let PixelRow { sums, weights, full } = row;
     let pixels = sums.iter_mut().zip(weights).zip(full).zip(bins);
     for (((sum, weight), full), bin) in pixels.filter(|(_, bin)| !bin.is_empty()) {
-        let cells = bin.start.wrapping_sub(first)..bin.end.wrapping_sub(first);
-        let of = |values: &'a [f64]| values.get(cells.clone()).unwrap_or_default();
+        let cells = inside(bin, first);
+        let of = |values: &'a [f64]| {
+            let end = cells.end.min(values.len());
+            values.get(cells.start..end).unwrap_or_default()
+        };
         (*sum, *weight) = (0.0, 0.0);
         for (s, w) in of(&columns.sums).iter().zip(of(&columns.weights)) {
             *sum += s;
@@ -226,6 +241,50 @@ mod tests {
         let out = run(&values, 4, &rows, &rows);
         assert_eq!(out[0], ((1.0 + 4.0 + 5.0) / 3.0, 0.75));
         assert_eq!(out[3], ((10.0 + 11.0 + 14.0 + 15.0) / 4.0, 1.0));
+    }
+
+    #[test]
+    fn cells_outside_the_field_have_no_weight() {
+        // The field has the columns 3..6 of an axis of 9; each method, every pixel.
+        let axis = Axis::new((0..9).map(f64::from).collect());
+        let values = [30.0f32, 40.0, 50.0];
+        let points: Vec<f64> = (0..17).map(|i| f64::from(i) * 0.5).collect();
+        let kernels = [
+            Kernel::linear(&axis, &points),
+            Kernel::nearest(&axis, &points),
+            Kernel::adaptive_pool(9, 5),
+            Kernel::adaptive_pool(9, 2),
+        ];
+        for kernel in kernels {
+            let piece = Piece {
+                window: Window::of_values(values.to_vec(), 3).unwrap(),
+                rows: Places::Run(0..1),
+                columns: Places::Run(3..6),
+            };
+            let field = Field::new(vec![piece]).unwrap();
+            let rows = match &kernel.bins {
+                Some(_) => Kernel::adaptive_pool(1, 1),
+                None => Kernel::identity(1),
+            };
+            let mut found = Vec::new();
+            resample(&field, &rows, &kernel, &mut Scratch::default(), |_, row| {
+                found.extend(row.sums.iter().copied().zip(row.weights.iter().copied()));
+            });
+            for (i, (sum, weight)) in found.into_iter().enumerate() {
+                let cells: Vec<(usize, f64)> = match kernel.bin(i) {
+                    Some(bin) => bin.map(|cell| (cell, 1.0)).collect(),
+                    None => {
+                        let (start, weights) = kernel.taps[i].run();
+                        (start..).zip(weights.iter().copied()).collect()
+                    }
+                };
+                let held = cells.into_iter().filter(|(cell, _)| (3..6).contains(cell));
+                let due = held.fold((0.0, 0.0), |(sum, weight), (cell, w)| {
+                    (sum + w * 10.0 * cell as f64, weight + w)
+                });
+                assert!((sum - due.0).abs() < 1e-9 && (weight - due.1).abs() < 1e-12, "pixel {i}");
+            }
+        }
     }
 
     #[test]
