@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use oceanarrow_engine::error::Result;
-use oceanarrow_engine::granule::{Dtype, GranuleReader, RawGrid};
+use oceanarrow_engine::granule::{Dtype, GranuleReader, RawGrid, When};
 use oceanarrow_engine::query::Query;
 use oceanarrow_engine::render::{
-    Day, GridRule, PatchMut, Resampling, Rules, TemporalAgg, Tile, render,
+    Day, GridRule, PatchMut, Recipe, Resampling, Rules, TemporalAgg, Tile,
 };
 use oceanarrow_engine::store::{ByteSource, Location};
 
@@ -118,7 +118,12 @@ impl Kernel {
 
     fn run(&self, repetitions: usize) -> Result<f64> {
         let reader = GranuleReader::new(Arc::new(Memory(self.stored())), 64 << 20);
-        let tile = Tile { id: 0, grid: Arc::new(self.grid().into()) };
+        let tile = Tile {
+            object: 0,
+            grid: Arc::new(self.grid().into()),
+            when: When::Day(0),
+            conditions: Vec::new(),
+        };
         let days = [Day { day: 0, tiles: vec![tile] }];
         let query = Query {
             lon_min: -60.0,
@@ -140,9 +145,9 @@ impl Kernel {
         let (mut values, mut mask) = (vec![0.0; size], vec![0; size]);
         let mut checksum = 0.0;
         for _ in 0..repetitions {
-            let mut out =
-                PatchMut { values: &mut values, mask: &mut mask, support: None, axes: None };
-            render(&reader, &days, &query, self.shape, &rules, &mut out)?;
+            let mut out = PatchMut::new(&mut values, &mut mask, None, size);
+            let recipe = Recipe::new(&days, &query, Some(self.shape), &rules)?;
+            recipe.paint(|reading| reader.window(reading), &mut out)?;
             checksum += f64::from(values[size / 2]) + f64::from(mask[size / 3]);
         }
         Ok(checksum)

@@ -3,19 +3,29 @@
 //! Data flows one way, module by module, in the order of the `pub mod` lines below:
 //!
 //! ```text
-//!  TACO dataset                          queries + variables
-//!       |                                       |
-//!     store ---- bytes ----> catalog ---- granules ----> plan ---- reads, in order ----> granule
-//!       |                                                                               ^    |
-//!       +--------------------------------- bytes of chunks ----------------------------+     |
-//!  Python <---- Arrow <---- export <---- collate <---- render <---- windows -----------------+
+//!  TACO dataset                   queries, variables
+//!       |                                |
+//!     store --bytes--> catalog --granules--> plan --which queries, in which order--+
+//!       |                                |                                         |
+//!       |                                +--candidates--+                          |
+//!       |                                               v                          |
+//!       +--bytes--> granule --grids--> render: Recipe (what is read, how painted)  |
+//!                      ^                  |        |                               |
+//!                      +----- readings ---+        |                               |
+//!                      |                           v                               v
+//!                      +------- windows ------> paint --> collate --> export --> stream --> Python
 //! ```
 //!
-//! The words (`error`, `geo`, `query`, `unit`, `variable`) may be used by every stage. A stage imports
-//! only words and the stages it consumes; only `loader` wires them together.
+//! A [`render::Recipe`] is made once for each (query, variable): plan it, bring its bytes, paint it.
+//! `engine` makes, brings and paints them; `stream` does so batch by batch, ahead of its consumer;
+//! `subset` copies and `indexing` describes the files of a dataset.
+//!
+//! The words (`error`, `geo`, `interrupt`, `query`, `unit`, `variable`) may be used by every stage. A
+//! stage imports only words and the stages it consumes.
 
 pub mod error;
 pub mod geo;
+pub mod interrupt;
 pub mod query;
 pub mod unit;
 pub mod variable;
@@ -34,4 +44,10 @@ pub mod collate;
 
 pub mod export;
 
-pub mod loader;
+pub mod engine;
+
+pub mod stream;
+
+pub mod subset;
+
+pub mod indexing;

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use oceanarrow_engine::error::Result;
-use oceanarrow_engine::granule::{Dtype, GranuleReader, RawGrid};
+use oceanarrow_engine::granule::{Dtype, GranuleReader, RawGrid, When};
 use oceanarrow_engine::query::Query;
 use oceanarrow_engine::render::{
-    Day, GridRule, PatchMut, Resampling, Rules, TemporalAgg, Tile, render,
+    Day, GridRule, PatchMut, Recipe, Resampling, Rules, TemporalAgg, Tile,
 };
 use oceanarrow_engine::store::{ByteSource, Location};
 use proptest::prelude::*;
@@ -119,7 +119,12 @@ impl Drawing {
                 offset,
                 key: self.objects.len() as u128,
             };
-            drawn.push(Tile { id: self.objects.len() as u32, grid: Arc::new(grid.into()) });
+            drawn.push(Tile {
+                object: self.objects.len() as u32,
+                grid: Arc::new(grid.into()),
+                when: When::Day(day),
+                conditions: Vec::new(),
+            });
             self.objects.push(chunks_of(world, columns, storage));
         }
         self.days.push(Day { day, tiles: drawn });
@@ -348,8 +353,9 @@ proptest! {
         let mut mask = vec![9u8; layers * size];
         let mut support = vec![5.0f32; layers * size];
         let reader = GranuleReader::new(Arc::new(Memory(objects)), 1 << 20);
-        let mut out = PatchMut { values: &mut values, mask: &mut mask, support: Some(&mut support), axes: None };
-        render(&reader, &drawn, &query, shape, &rules, &mut out).unwrap();
+        let mut out = PatchMut::new(&mut values, &mut mask, Some(&mut support), size);
+        let recipe = Recipe::new(&drawn, &query, Some(shape), &rules).unwrap();
+        recipe.paint(|reading| reader.window(reading), &mut out).unwrap();
 
         let deliver = |value: f64| rules.normalize.map_or(value, |(mean, std)| (value - mean) / std);
         for (i, j) in (0..shape.0).flat_map(|i| (0..shape.1).map(move |j| (i, j))) {

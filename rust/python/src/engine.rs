@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use numpy::{PyArray1, PyArrayMethods, PyReadonlyArray2};
+use oceanarrow_engine::engine::{self, OnError, Options, SampleColumn, Setup};
 use oceanarrow_engine::error::Error;
-use oceanarrow_engine::loader::{self, OnError, Options, Plan, SampleColumn, StreamOptions};
 use oceanarrow_engine::render::{NativePatch, PointRow};
 use oceanarrow_engine::store::{DiskCacheOptions, Store};
+use oceanarrow_engine::stream::{self, StreamOptions};
+use oceanarrow_engine::subset;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCapsule, PyDict, PyTuple};
 use pyo3_arrow::error::PyArrowResult;
@@ -21,26 +23,26 @@ use crate::request::{Request, choice};
 use crate::stream::Stream;
 use crate::subset::Subset;
 
-/// A plan and its caches. Pickles as the plan; a forked child gets caches of its own.
+/// A setup and its caches. Pickles as the setup; a forked child gets caches of its own.
 #[pyclass(frozen, module = "oceanarrow._engine")]
 pub struct Engine {
     /// The engine and the process it belongs to. Locked only while the GIL is held and never across
     /// a call, so that no other thread can hold it when a process forks.
-    state: Mutex<(u32, Arc<loader::Engine>)>,
+    state: Mutex<(u32, Arc<engine::Engine>)>,
 }
 
 impl Engine {
-    fn new(engine: loader::Engine) -> Self {
+    fn new(engine: engine::Engine) -> Self {
         Self { state: Mutex::new((std::process::id(), Arc::new(engine))) }
     }
 
     /// This process's engine.
-    fn engine(&self) -> Arc<loader::Engine> {
+    fn engine(&self) -> Arc<engine::Engine> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let pid = std::process::id();
         if state.0 != pid {
             // Locks inside the inherited one may be held by threads that the child does not have.
-            let fresh = Arc::new(loader::Engine::new(state.1.plan().clone()));
+            let fresh = Arc::new(engine::Engine::new(state.1.setup().clone()));
             std::mem::forget(std::mem::replace(&mut state.1, fresh));
             state.0 = pid;
         }
@@ -80,8 +82,8 @@ impl Engine {
         let opened = run(py, || {
             let storage = storage.resolve(&roots)?;
             let store = Arc::new(Store::new(&storage));
-            let plan = Plan::open(&store, storage, &roots, queries, requests, options)?;
-            Ok(loader::Engine::with_store(plan, store))
+            let plan = Setup::open(&store, storage, &roots, queries, requests, options)?;
+            Ok(engine::Engine::with_store(plan, store))
         })?;
         Ok(Self::new(opened))
     }
@@ -90,7 +92,7 @@ impl Engine {
     #[staticmethod]
     fn _restore(plan: &[u8]) -> PyResult<Self> {
         postcard::from_bytes(plan)
-            .map(|plan| Self::new(loader::Engine::new(plan)))
+            .map(|plan| Self::new(engine::Engine::new(plan)))
             .map_err(|e| raise(Error::invalid_input(format!("not a pickled engine: {e}"))))
     }
 
@@ -100,7 +102,7 @@ impl Engine {
         let py = slf.py();
         let engine = slf.get().engine();
         let bytes = py
-            .detach(|| postcard::to_stdvec(engine.plan()))
+            .detach(|| postcard::to_stdvec(engine.setup()))
             .map_err(|e| raise(Error::internal(format!("cannot pickle the engine: {e}"))))?;
         let restore = slf.get_type().getattr("_restore")?;
         Ok((restore, PyTuple::new(py, [PyBytes::new(py, &bytes)])?))
@@ -108,7 +110,7 @@ impl Engine {
 
     /// The number of queries.
     fn __len__(&self) -> usize {
-        self.engine().plan().queries.len()
+        self.engine().setup().queries.len()
     }
 
     /// Renders one sample: a column a request (`None` where no file covers the query) and the number
@@ -139,12 +141,12 @@ impl Engine {
     /// What a plan consists of besides the queries and their order, by name.
     fn plan_fields(&self) -> PyResult<BTreeMap<&'static str, Vec<u8>>> {
         let engine = self.engine();
-        let plan = engine.plan();
+        let setup = engine.setup();
         let bytes = |value: postcard::Result<Vec<u8>>| {
             value.map_err(|e| raise(Error::internal(format!("cannot digest the plan: {e}"))))
         };
-        let variables: Vec<_> = plan.requests.iter().map(|r| (&r.variable, r.role)).collect();
-        let rendering: Vec<_> = plan.requests.iter().map(|r| (r.rules, r.shape)).collect();
+        let variables: Vec<_> = setup.requests.iter().map(|r| (&r.variable, r.role)).collect();
+        let rendering: Vec<_> = setup.requests.iter().map(|r| (r.rules, r.shape)).collect();
         Ok(BTreeMap::from([
             ("variables", bytes(postcard::to_stdvec(&variables))?),
             ("rendering", bytes(postcard::to_stdvec(&rendering))?),
@@ -184,7 +186,7 @@ impl Engine {
             local_ranks,
             prefetch_bytes,
         };
-        run(py, || loader::Stream::new(engine, options)).map(Stream::new)
+        run(py, || stream::Stream::new(engine, options)).map(Stream::new)
     }
 
     /// The predicted cost of an epoch; `cache_bytes` is by default this engine's.
@@ -197,7 +199,7 @@ impl Engine {
         most_steps: u64,
     ) -> PyResult<Bound<'py, PyDict>> {
         let (engine, order) = (self.engine(), order.order().clone());
-        let cache_bytes = cache_bytes.unwrap_or(engine.plan().options.cache_bytes as u64);
+        let cache_bytes = cache_bytes.unwrap_or(engine.setup().options.cache_bytes as u64);
         let cost = run(py, || engine.cost(&order, world_size, cache_bytes, most_steps))?;
         let locality = cost.locality;
         let dict = PyDict::new(py);
@@ -220,7 +222,7 @@ impl Engine {
     /// The granules that the engine would open for any of its queries.
     fn subset(&self, py: Python<'_>) -> PyResult<Subset> {
         let engine = self.engine();
-        run(py, || loader::Subset::of(engine)).map(Subset::new)
+        run(py, || subset::Subset::of(engine)).map(Subset::new)
     }
 
     /// Names of the columns of the batches.
@@ -242,6 +244,7 @@ impl Engine {
         let stats = engine.stats();
         let dict = PyDict::new(py);
         dict.set_item("samples", stats.samples)?;
+        dict.set_item("recipes", stats.recipes)?;
         dict.set_item("bytes_read", stats.granule.bytes_read)?;
         dict.set_item("chunks_decoded", stats.granule.chunks_decoded)?;
         dict.set_item("chunks_distinct", stats.granule.chunks_distinct)?;
@@ -249,7 +252,7 @@ impl Engine {
         dict.set_item("files_opened", stats.granule.files_opened)?;
         dict.set_item("index_hits", stats.granule.index_hits)?;
         dict.set_item("index_failure", stats.index_failure)?;
-        let requests = &engine.plan().requests;
+        let requests = &engine.setup().requests;
         let names = requests.iter().map(|request| request.variable.name.clone());
         let seconds: BTreeMap<String, f64> = names.zip(stats.seconds).collect();
         dict.set_item("seconds", seconds)?;

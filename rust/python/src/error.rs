@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use oceanarrow_engine::error::{Error, Kind};
-use oceanarrow_engine::store::interrupt;
+use oceanarrow_engine::interrupt;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use numpy::{PyArray1, PyArrayMethods};
 use oceanarrow_engine::error::Result;
-use oceanarrow_engine::granule::{GranuleReader, GranuleStats};
+use oceanarrow_engine::granule::{GranuleReader, GranuleStats, Reading, When};
 use oceanarrow_engine::store::{LocalFiles, Location};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -45,8 +45,9 @@ pub fn read_window<'py>(
         let lat = grid.lat.get(rows.clone()).unwrap_or_default().to_vec();
         let lon = grid.lon.get(cols.clone()).unwrap_or_default().to_vec();
         let mut data = vec![0.0; lat.len() * lon.len()];
-        reader.values(&grid, day, rows, cols, &mut data)?;
-        Ok((lat, lon, data, grid.unit.clone(), reader.stats()))
+        let unit = grid.unit.clone();
+        reader.values(&Reading { grid, when: When::Day(day), rows, cols }, &mut data)?;
+        Ok((lat, lon, data, unit, reader.stats()))
     })?;
     let result = PyDict::new(py);
     let shape = [lat.len(), lon.len()];

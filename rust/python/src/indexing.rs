@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use oceanarrow_engine::catalog::Catalog;
 use oceanarrow_engine::error::Error;
-use oceanarrow_engine::loader;
+use oceanarrow_engine::indexing;
 use oceanarrow_engine::store::{Store, is_remote};
 use oceanarrow_engine::variable::{Geometry, Variable};
 use pyo3::prelude::*;
@@ -55,7 +55,7 @@ pub fn write_index<'py>(
         if let Some((first, last)) = days {
             catalog = catalog.retain(|granule| (first..=last).contains(&granule.day));
         }
-        loader::write_index(&store, &catalog, &variables, threads, &path, report)
+        indexing::write_index(&store, &catalog, &variables, threads, &path, report)
     });
     if let Some(error) = raised.into_inner().unwrap_or_else(PoisonError::into_inner) {
         return Err(error);

@@ -1,8 +1,8 @@
 //! `_engine.Request`: one variable of every sample.
 
+use oceanarrow_engine::engine;
 use oceanarrow_engine::error::Error;
 use oceanarrow_engine::export::Role;
-use oceanarrow_engine::loader;
 use oceanarrow_engine::render::{GridRule, Resampling, Rules, TemporalAgg};
 use oceanarrow_engine::variable::{Geometry, Variable, built_in};
 use pyo3::prelude::*;
@@ -12,7 +12,7 @@ use crate::error::raise;
 /// One variable of every sample: what to read and how to render it.
 #[pyclass(frozen, module = "oceanarrow._engine")]
 pub struct Request {
-    pub inner: loader::Request,
+    pub inner: engine::Request,
 }
 
 #[pymethods]
@@ -67,7 +67,7 @@ impl Request {
         )?;
         let variable = Variable { name, source, file, netcdf, unit, geometry };
         let role = Role { input: is_input, target: is_target };
-        Ok(Self { inner: loader::Request { variable, role, rules, shape } })
+        Ok(Self { inner: engine::Request { variable, role, rules, shape } })
     }
 }
 

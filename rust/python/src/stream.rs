@@ -8,7 +8,7 @@ use std::time::Duration;
 use arrow_array::{ArrayRef, StructArray};
 use arrow_schema::{ArrowError, Field};
 use oceanarrow_engine::error::Error;
-use oceanarrow_engine::loader;
+use oceanarrow_engine::stream;
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 use pyo3_arrow::error::PyArrowResult;
@@ -25,28 +25,28 @@ const TICK: Duration = Duration::from_millis(50);
 #[pyclass(frozen, module = "oceanarrow._engine")]
 pub struct Stream {
     /// Locked without the GIL, and for a tick at a time.
-    inner: Mutex<Option<loader::Stream>>,
+    inner: Mutex<Option<stream::Stream>>,
     closed: AtomicBool,
     pid: u32,
 }
 
 impl Stream {
     /// Wraps a stream of this process.
-    pub fn new(inner: loader::Stream) -> Self {
+    pub fn new(inner: stream::Stream) -> Self {
         let pid = std::process::id();
         Self { inner: Mutex::new(Some(inner)), closed: AtomicBool::new(false), pid }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<loader::Stream>> {
+    fn lock(&self) -> MutexGuard<'_, Option<stream::Stream>> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits a tick for the next batch.
-    fn poll(&self) -> Result<loader::Poll, Error> {
+    fn poll(&self) -> Result<stream::Poll, Error> {
         let mut inner = self.lock();
-        let Some(stream) = inner.as_mut() else { return Ok(loader::Poll::End) };
+        let Some(stream) = inner.as_mut() else { return Ok(stream::Poll::End) };
         let polled = stream.poll(TICK)?;
-        if matches!(polled, loader::Poll::End) {
+        if matches!(polled, stream::Poll::End) {
             *inner = None;
         }
         Ok(polled)
@@ -73,9 +73,9 @@ impl Stream {
         self.check_process()?;
         while !self.closed.load(Ordering::Relaxed) {
             match py.detach(|| self.poll()).map_err(raise)? {
-                loader::Poll::Batch(batch) => return Ok(Some(Batch::new(batch))),
-                loader::Poll::Pending => py.check_signals()?,
-                loader::Poll::End => return Ok(None),
+                stream::Poll::Batch(batch) => return Ok(Some(Batch::new(batch))),
+                stream::Poll::Pending => py.check_signals()?,
+                stream::Poll::End => return Ok(None),
             }
         }
         Ok(None)
@@ -113,12 +113,12 @@ impl Stream {
 }
 
 /// The next batch as a struct array, the form of the C stream interface.
-fn next_struct(stream: &mut loader::Stream) -> Option<Result<ArrayRef, ArrowError>> {
+fn next_struct(stream: &mut stream::Stream) -> Option<Result<ArrayRef, ArrowError>> {
     loop {
         match stream.poll(TICK) {
-            Ok(loader::Poll::Batch(batch)) => return Some(Ok(Arc::new(StructArray::from(batch)))),
-            Ok(loader::Poll::Pending) => {}
-            Ok(loader::Poll::End) => return None,
+            Ok(stream::Poll::Batch(batch)) => return Some(Ok(Arc::new(StructArray::from(batch)))),
+            Ok(stream::Poll::Pending) => {}
+            Ok(stream::Poll::End) => return None,
             Err(error) => return Some(Err(ArrowError::ExternalError(Box::new(error)))),
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use oceanarrow_engine::catalog;
 use oceanarrow_engine::error::Error;
 use oceanarrow_engine::geo::BBox;
-use oceanarrow_engine::loader;
+use oceanarrow_engine::subset;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
@@ -19,11 +19,11 @@ const TICK: Duration = Duration::from_millis(50);
 /// The granules that an engine would open for any of its queries.
 #[pyclass(frozen, module = "oceanarrow._engine")]
 pub struct Subset {
-    inner: loader::Subset,
+    inner: subset::Subset,
 }
 
 impl Subset {
-    pub fn new(inner: loader::Subset) -> Self {
+    pub fn new(inner: subset::Subset) -> Self {
         Self { inner }
     }
 }
@@ -90,7 +90,7 @@ impl Subset {
 #[pyclass(frozen, module = "oceanarrow._engine")]
 pub struct Transfer {
     /// Locked without the GIL, and for a tick at a time.
-    inner: Mutex<Option<loader::Transfer>>,
+    inner: Mutex<Option<subset::Transfer>>,
     pid: u32,
 }
 
@@ -103,10 +103,10 @@ impl Transfer {
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<(u64, u64)>> {
         loop {
             match py.detach(|| self.poll()).map_err(raise)? {
-                loader::Progress::Bytes(bytes) => return Ok(Some((0, bytes))),
-                loader::Progress::File => return Ok(Some((1, 0))),
-                loader::Progress::Pending => py.check_signals()?,
-                loader::Progress::End => return Ok(None),
+                subset::Progress::Bytes(bytes) => return Ok(Some((0, bytes))),
+                subset::Progress::File => return Ok(Some((1, 0))),
+                subset::Progress::Pending => py.check_signals()?,
+                subset::Progress::End => return Ok(None),
             }
         }
     }
@@ -118,9 +118,9 @@ impl Transfer {
 }
 
 impl Transfer {
-    fn poll(&self) -> Result<loader::Progress, Error> {
+    fn poll(&self) -> Result<subset::Progress, Error> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.as_mut().map_or(Ok(loader::Progress::End), |transfer| transfer.poll(TICK))
+        inner.as_mut().map_or(Ok(subset::Progress::End), |transfer| transfer.poll(TICK))
     }
 
     fn stop(&self) {

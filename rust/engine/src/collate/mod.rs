@@ -178,21 +178,17 @@ impl GridData {
 
     fn patches(&mut self) -> impl Iterator<Item = PatchMut<'_>> {
         let GridShape { height, width, .. } = self.shape;
-        let size = self.shape.size();
+        let (size, pixels) = (self.shape.size(), height * width);
         let mut support = self.support.as_mut().map(|b| b.typed_mut().chunks_mut(size));
         let mut axes = self.axes.as_mut().map(|(lat, lon)| {
             (lat.typed_mut().chunks_mut(height), lon.typed_mut().chunks_mut(width))
         });
-        self.values
-            .typed_mut::<f32>()
-            .chunks_mut(size)
-            .zip(self.mask.typed_mut::<u8>().chunks_mut(size))
-            .map(move |(values, mask)| PatchMut {
-                values,
-                mask,
-                support: support.as_mut().and_then(Iterator::next),
-                axes: axes.as_mut().and_then(|(lat, lon)| Some((lat.next()?, lon.next()?))),
-            })
+        let values = self.values.typed_mut::<f32>().chunks_mut(size);
+        values.zip(self.mask.typed_mut::<u8>().chunks_mut(size)).map(move |(values, mask)| {
+            let support = support.as_mut().and_then(Iterator::next);
+            let axes = axes.as_mut().and_then(|(lat, lon)| Some((lat.next()?, lon.next()?)));
+            PatchMut { axes, ..PatchMut::new(values, mask, support, pixels) }
+        })
     }
 
     /// The frozen buffers.

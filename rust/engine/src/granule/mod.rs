@@ -18,7 +18,6 @@ mod grids;
 mod index;
 mod points;
 
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -35,6 +34,7 @@ pub use chunks::decode::StoredChunk;
 pub use format::array::Dtype;
 pub use grids::grid::Grid;
 pub use grids::raw::RawGrid;
+pub use grids::reading::{Reading, When};
 pub use grids::sums::Unpack;
 pub use grids::window::Window;
 pub use index::{Described, Index, IndexRow, IndexWriter};
@@ -204,52 +204,39 @@ impl GranuleReader {
         })
     }
 
-    /// The cells of `rows` x `cols`, indices on `grid.lat` and `grid.lon`, as they are stored. Of
-    /// several time steps those of `day` (days since 1970-01-01) count, as the mean of their valid
-    /// values; a single one counts on every day.
+    /// The stored chunks that [`GranuleReader::window`] fetches, those fetched at once together; it
+    /// reads none.
     ///
     /// # Errors
-    /// `InvalidInput`: the window leaves the grid. `CorruptGranule`: a chunk is damaged. `Io`:
-    /// reading failed.
-    pub fn window<'g>(
-        &self,
-        grid: &'g Grid,
-        day: i32,
-        rows: Range<usize>,
-        cols: Range<usize>,
-    ) -> Result<Window<'g>> {
-        grid.window(&self.chunks, day, rows, cols)
+    /// `InvalidInput`: the rectangle leaves the grid. `CorruptGranule`: the file has no such step, or
+    /// its chunks cannot be.
+    pub fn chunks(&self, reading: &Reading) -> Result<Vec<Vec<StoredChunk>>> {
+        reading.chunks()
     }
 
-    /// Decodes the cells of [`GranuleReader::window`] into `out`: row-major, f32 in the wanted unit,
-    /// NaN where invalid.
-    ///
-    /// # Errors
-    /// As [`GranuleReader::window`]; `InvalidInput` also if `out` has another size.
-    pub fn values(
-        &self,
-        grid: &Grid,
-        day: i32,
-        rows: Range<usize>,
-        cols: Range<usize>,
-        out: &mut [f32],
-    ) -> Result<()> {
-        grid.values(&self.chunks, day, rows, cols, out)
-    }
-
-    /// Gets the chunks that [`GranuleReader::window`] would use, for the caches to keep.
+    /// Gets what [`GranuleReader::window`] would use, for the caches to keep.
     ///
     /// # Errors
     /// As [`GranuleReader::window`].
-    pub fn prefetch(
-        &self,
-        grid: &Grid,
-        day: i32,
-        rows: Range<usize>,
-        cols: Range<usize>,
-        ahead: Ahead,
-    ) -> Result<()> {
-        grid.prefetch(&self.chunks, day, rows, cols, ahead)
+    pub fn bring(&self, reading: &Reading, ahead: Ahead) -> Result<()> {
+        reading.bring(&self.chunks, ahead)
+    }
+
+    /// The cells of a reading as they are stored, ready to be summed.
+    ///
+    /// # Errors
+    /// As [`GranuleReader::chunks`]; also `CorruptGranule`: a chunk is damaged, `Io`: reading failed.
+    pub fn window<'g>(&self, reading: &'g Reading) -> Result<Window<'g>> {
+        reading.window(&self.chunks)
+    }
+
+    /// Decodes the cells of a reading into `out`: row-major, f32 in the wanted unit, NaN where
+    /// invalid.
+    ///
+    /// # Errors
+    /// As [`GranuleReader::window`]; `InvalidInput` also if `out` has another size.
+    pub fn values(&self, reading: &Reading, out: &mut [f32]) -> Result<()> {
+        reading.values(&self.chunks, out)
     }
 
     /// Point data: the levels of `variable` that have a finite value in `unit` (`None` is the

@@ -70,6 +70,14 @@ impl Places {
         }
     }
 
+    /// The memory that it takes besides itself.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Run(_) => 0,
+            Self::Scattered(indices) => size_of_val(indices.as_slice()),
+        }
+    }
+
     /// The indices, one by one.
     pub fn iter(&self) -> Box<dyn Iterator<Item = usize> + '_> {
         match self {

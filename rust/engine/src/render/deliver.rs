@@ -87,6 +87,13 @@ impl Delivery {
         }
     }
 
+    /// Marks the pixels that are not valid.
+    pub fn hide_invalid(&self, row: &PixelRow, hidden: &mut [bool]) {
+        for ((&weight, &full), hidden) in row.weights.iter().zip(&row.full).zip(hidden) {
+            *hidden |= !self.is_valid(weight, full);
+        }
+    }
+
     #[inline(always)]
     fn is_valid(&self, weight: f64, full: f64) -> bool {
         (weight > 0.0) & (weight >= self.min_share * full)

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::granule::{Unpack, Window};
 
 /// A window and its place on a mosaic.
-pub struct Piece<'t> {
+pub struct Placed<'t> {
     /// The cells.
     pub window: Window<'t>,
     /// Mosaic rows of its rows.
@@ -45,17 +45,29 @@ impl Columns {
             values.resize(n + Self::MARGIN, 0.0);
         }
     }
+
+    /// One row of `n` cells of a window.
+    pub fn read(&mut self, window: &Window<'_>, row: usize, n: usize) {
+        self.clear(n);
+        window.add(row, &[1.0], &mut self.sums, &mut self.weights);
+    }
+
+    /// The values of single cells, `None` where invalid.
+    pub fn values(&self, unpack: Unpack) -> impl Iterator<Item = Option<f64>> {
+        let cells = self.sums.iter().zip(&self.weights);
+        cells.map(move |(&stored, &weight)| (weight > 0.0).then(|| unpack.value(stored)))
+    }
 }
 
 impl<'t> Field<'t> {
-    /// The field of `pieces`. Those that lie apart and are packed alike stay as they are stored;
+    /// The field of `placed` windows. Those that lie apart and are packed alike stay as they are stored;
     /// else cells are joined one by one, as the mean of the valid values.
-    pub fn new(pieces: Vec<Piece<'t>>) -> Result<Self> {
+    pub fn new(placed: Vec<Placed<'t>>) -> Result<Self> {
         let rectangles: Vec<_> =
-            pieces.iter().map(|p| (p.rows.extent(), p.columns.extent())).collect();
+            placed.iter().map(|p| (p.rows.extent(), p.columns.extent())).collect();
         let whole = |places: &Places| matches!(places, Places::Run(_));
-        let apart = pieces.iter().all(|p| whole(&p.rows) && whole(&p.columns))
-            && pieces.windows(2).all(|p| p[0].window.unpack() == p[1].window.unpack())
+        let apart = placed.iter().all(|p| whole(&p.rows) && whole(&p.columns))
+            && placed.windows(2).all(|p| p[0].window.unpack() == p[1].window.unpack())
             && (1..rectangles.len())
                 .all(|i| rectangles[..i].iter().all(|r| !overlap(r, &rectangles[i])));
         let spanned = rectangles.iter().cloned().reduce(|(r1, c1), (r2, c2)| {
@@ -63,12 +75,12 @@ impl<'t> Field<'t> {
         });
         let (rows, columns) = spanned.unwrap_or_default();
         if apart {
-            let unpack = pieces.first().map_or(Unpack::NONE, |piece| piece.window.unpack());
-            let placed = pieces.into_iter().zip(rectangles);
+            let unpack = placed.first().map_or(Unpack::NONE, |piece| piece.window.unpack());
+            let placed = placed.into_iter().zip(rectangles);
             let windows = placed.map(|(piece, (r, c))| (r, c, piece.window)).collect();
             return Ok(Self { columns, unpack, windows });
         }
-        let joined = join(&pieces, &rows, &columns)?;
+        let joined = join(&placed, &rows, &columns)?;
         Ok(Self {
             unpack: joined.unpack(),
             windows: vec![(rows, columns.clone(), joined)],
@@ -134,9 +146,9 @@ fn overlap(a: &(Range<usize>, Range<usize>), b: &(Range<usize>, Range<usize>)) -
     meet(&a.0, &b.0) && meet(&a.1, &b.1)
 }
 
-/// One window out of pieces that share cells or are packed differently.
+/// One window out of placed that share cells or are packed differently.
 fn join<'t>(
-    pieces: &[Piece<'_>],
+    placed: &[Placed<'_>],
     rows: &Range<usize>,
     columns: &Range<usize>,
 ) -> Result<Window<'t>> {
@@ -145,16 +157,15 @@ fn join<'t>(
     let size = size.ok_or_else(|| Error::internal("a mosaic exceeds the address space"))?;
     let (mut values, mut counts) = (vec![f32::NAN; size], vec![0u8; size]);
     let mut line = Columns::default();
-    for Piece { window, rows: placed, columns: places } in pieces {
-        let unpack = window.unpack();
+    for Placed { window, rows: placed, columns: places } in placed {
         for (local, row) in placed.iter().enumerate() {
-            line.clear(places.iter().count());
-            window.add(local, &[1.0], &mut line.sums, &mut line.weights);
+            line.read(window, local, places.iter().count());
             let start = (row - rows.start) * width;
-            let cells = line.sums.iter().zip(&line.weights).zip(places.iter());
-            for ((&stored, _), column) in cells.filter(|((_, weight), _)| **weight > 0.0) {
+            for (value, column) in line.values(window.unpack()).zip(places.iter()) {
                 let at = start + column - columns.start;
-                merge(&mut values[at], &mut counts[at], unpack.value(stored) as f32);
+                if let Some(value) = value {
+                    merge(&mut values[at], &mut counts[at], value as f32);
+                }
             }
         }
     }

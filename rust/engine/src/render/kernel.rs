@@ -121,6 +121,12 @@ impl Kernel {
         self.bins.as_ref().map_or(self.taps.len(), Vec::len)
     }
 
+    /// The memory that it takes besides itself.
+    pub fn bytes(&self) -> usize {
+        let bins = self.bins.as_ref().map_or(0, |bins| size_of_val(bins.as_slice()));
+        size_of_val(self.taps.as_slice()) + bins
+    }
+
     /// The footprint of index `i`, if it holds a cell.
     pub fn bin(&self, i: usize) -> Option<Range<usize>> {
         self.bins.as_ref()?.get(i).filter(|bin| !bin.is_empty()).cloned()

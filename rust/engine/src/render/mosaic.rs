@@ -4,23 +4,41 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::axis::{Axis, Places, stretch};
-use super::field::{Field, Piece};
 use super::kernel::Footprint;
-use crate::error::Result;
+use super::rules::CellRule;
 use crate::geo::BBox;
-use crate::granule::{GranuleReader, Grid};
+use crate::granule::{Grid, When};
 
-/// A tile: a file's number in the catalog and its grid.
+/// A tile: one variable of one granule.
 #[derive(Clone)]
 pub struct Tile {
-    /// The file's number, to count distinct files.
-    pub id: u32,
+    /// The file's number in the catalog, to count distinct files.
+    pub object: u32,
     /// Its axes and chunk index.
     pub grid: Arc<Grid>,
+    /// The time steps of the file that make up the granule.
+    pub when: When,
+    /// Variables of the same file and axes, and what they must be where a cell is to count.
+    pub conditions: Vec<(Arc<Grid>, CellRule)>,
 }
 
-/// Part of a tile, placed on the mosaic; a tile stands there once a turn of the circle.
-struct Part {
+/// Rows and columns of a tile.
+pub type Cells = (Range<usize>, Range<usize>);
+
+/// Cells of a tile and their place on the mosaic.
+pub struct PlacedCells {
+    /// The tile, by its index.
+    pub tile: usize,
+    /// Its cells.
+    pub cells: Cells,
+    /// Mosaic rows of its rows.
+    pub rows: Places,
+    /// Mosaic columns of its columns.
+    pub columns: Places,
+}
+
+/// A stretch of a tile on the mosaic; a tile stands there once a turn of the circle.
+struct Stretch {
     tile: usize,
     rows: Range<usize>,
     columns: Range<usize>,
@@ -30,16 +48,13 @@ struct Part {
     column_map: Places,
 }
 
-/// A part that carries weight, and the positions in its maps that do.
-type Wanted<'a> = (&'a Part, Range<usize>, Range<usize>);
-
 /// The tiles' cells in and around a box, on joined axes in the box's own turn of the circle.
 pub struct Mosaic {
     /// Latitudes of the cell centres.
     pub lat: Axis,
     /// Longitudes of the cell centres.
     pub lon: Axis,
-    parts: Vec<Part>,
+    stretches: Vec<Stretch>,
 }
 
 /// Cells that a mosaic keeps beyond the box on each side: interpolation needs one, telling a gap
@@ -62,7 +77,7 @@ impl Mosaic {
             return Self {
                 lat: Axis::new(grid.lat[rows.clone()].to_vec()),
                 lon: Axis::new(grid.lon[columns.clone()].iter().map(|x| x + turn).collect()),
-                parts: vec![Part {
+                stretches: vec![Stretch {
                     tile: *tile,
                     row_map: Places::Run(0..rows.len()),
                     column_map: Places::Run(0..columns.len()),
@@ -81,10 +96,10 @@ impl Mosaic {
             .unzip();
         let (lat, row_maps) = Axis::join(&lats);
         let (lon, column_maps) = Axis::join(&lons);
-        let parts = placed
+        let stretches = placed
             .into_iter()
             .zip(row_maps.into_iter().zip(column_maps))
-            .map(|((tile, rows, _, columns), (row_map, column_map))| Part {
+            .map(|((tile, rows, _, columns), (row_map, column_map))| Stretch {
                 tile,
                 rows,
                 columns,
@@ -92,7 +107,7 @@ impl Mosaic {
                 column_map,
             })
             .collect();
-        Self { lat, lon, parts }
+        Self { lat, lon, stretches }
     }
 
     /// Rows and columns of the mosaic.
@@ -100,55 +115,23 @@ impl Mosaic {
         (self.lat.centres().len(), self.lon.centres().len())
     }
 
-    /// The windows that reading `footprint` reads: a tile (by index), its rows and its columns.
-    pub fn windows(&self, footprint: &Footprint) -> Vec<(usize, Range<usize>, Range<usize>)> {
-        let local = |(part, rows, columns): Wanted<'_>| {
-            let (rows, columns) = part.local(&rows, &columns);
-            (part.tile, rows, columns)
+    /// The cells that carry weight in `footprint`, tile by tile.
+    pub fn placed(&self, footprint: &Footprint) -> Vec<PlacedCells> {
+        let placed = |stretch: &Stretch| {
+            let (rows, columns) = footprint.window(&stretch.row_map, &stretch.column_map)?;
+            Some(PlacedCells {
+                tile: stretch.tile,
+                rows: stretch.row_map.part(&rows),
+                columns: stretch.column_map.part(&columns),
+                cells: (shift(rows, stretch.rows.start), shift(columns, stretch.columns.start)),
+            })
         };
-        self.wanted(footprint).into_iter().map(local).collect()
-    }
-
-    fn wanted<'a>(&'a self, footprint: &Footprint) -> Vec<Wanted<'a>> {
-        let wanted = |part: &'a Part| {
-            let (rows, columns) = footprint.window(&part.row_map, &part.column_map)?;
-            Some((part, rows, columns))
-        };
-        self.parts.iter().filter_map(wanted).collect()
-    }
-
-    /// The cells of `footprint`; also tells which tiles (by index) they are from.
-    pub fn field<'t>(
-        &self,
-        reader: &GranuleReader,
-        tiles: &'t [Tile],
-        day: i32,
-        footprint: &Footprint,
-    ) -> Result<(Field<'t>, Vec<usize>)> {
-        let wanted = self.wanted(footprint);
-        let mut pieces = Vec::with_capacity(wanted.len());
-        for (part, rows, columns) in &wanted {
-            let (local_rows, local_columns) = part.local(rows, columns);
-            pieces.push(Piece {
-                window: reader.window(&tiles[part.tile].grid, day, local_rows, local_columns)?,
-                rows: part.row_map.part(rows),
-                columns: part.column_map.part(columns),
-            });
-        }
-        let mut used: Vec<usize> = wanted.iter().map(|(part, ..)| part.tile).collect();
-        used.dedup();
-        Ok((Field::new(pieces)?, used))
+        self.stretches.iter().filter_map(placed).collect()
     }
 }
 
-impl Part {
-    /// The tile's own indices of positions in the maps.
-    fn local(&self, rows: &Range<usize>, columns: &Range<usize>) -> (Range<usize>, Range<usize>) {
-        (
-            self.rows.start + rows.start..self.rows.start + rows.end,
-            self.columns.start + columns.start..self.columns.start + columns.end,
-        )
-    }
+fn shift(range: Range<usize>, by: usize) -> Range<usize> {
+    range.start + by..range.end + by
 }
 
 /// Indices of the centres in `[lo, hi]` and up to `halo` more on each side.

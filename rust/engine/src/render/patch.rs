@@ -1,29 +1,19 @@
 //! Patches: where rendered values go.
 
-use std::ops::Range;
-
-use super::axis::linspace;
+use super::recipe::pixels_over;
 use crate::query::Query;
 
-/// Where a patch is written: `layers x H x W` slices, every element of which is written.
-pub struct PatchMut<'a> {
+/// One plane of `H x W` pixels of a patch, row by row.
+pub struct PlaneMut<'a> {
     /// Values.
     pub values: &'a mut [f32],
     /// 1 valid, 0 invalid.
     pub mask: &'a mut [u8],
     /// Share of valid weight behind each value, if wanted; under `Mean`, its mean over the days.
     pub support: Option<&'a mut [f32]>,
-    /// Latitudes `[H]` and longitudes `[W]` of the pixels, if wanted.
-    pub axes: Option<(&'a mut [f32], &'a mut [f32])>,
 }
 
-impl PatchMut<'_> {
-    /// Makes every pixel invalid and sets the axes to `linspace` over the box.
-    pub fn clear(&mut self, query: &Query, fill_value: f32) {
-        self.invalidate(fill_value);
-        self.set_exact_axes(query);
-    }
-
+impl PlaneMut<'_> {
     pub(super) fn invalidate(&mut self, fill_value: f32) {
         self.values.fill(fill_value);
         self.mask.fill(0);
@@ -31,34 +21,58 @@ impl PatchMut<'_> {
             support.fill(0.0);
         }
     }
+}
 
-    /// Some of the pixels, without the axes.
-    pub(super) fn part(&mut self, pixels: Range<usize>) -> PatchMut<'_> {
-        PatchMut {
-            values: &mut self.values[pixels.clone()],
-            mask: &mut self.mask[pixels.clone()],
-            support: self.support.as_deref_mut().map(|support| &mut support[pixels]),
-            axes: None,
+/// Where a patch is written: its planes, wherever each lies, every element of which is written.
+#[derive(Default)]
+pub struct PatchMut<'a> {
+    /// A plane, or one a day.
+    pub planes: Vec<PlaneMut<'a>>,
+    /// Latitudes `[H]` and longitudes `[W]` of the pixels, if wanted.
+    pub axes: Option<(&'a mut [f32], &'a mut [f32])>,
+}
+
+impl<'a> PatchMut<'a> {
+    /// The planes, of `pixels` each, that lie one after another in some buffers.
+    pub fn new(
+        values: &'a mut [f32],
+        mask: &'a mut [u8],
+        support: Option<&'a mut [f32]>,
+        pixels: usize,
+    ) -> Self {
+        let pixels = pixels.max(1);
+        let mut support = support.map(|support| support.chunks_mut(pixels));
+        let planes = values.chunks_mut(pixels).zip(mask.chunks_mut(pixels));
+        let planes = planes.map(|(values, mask)| PlaneMut {
+            values,
+            mask,
+            support: support.as_mut().and_then(Iterator::next),
+        });
+        Self { planes: planes.collect(), axes: None }
+    }
+
+    /// Takes the first `n` planes off, for a patch of their own: members of one tensor are painted
+    /// one by one.
+    #[must_use]
+    pub fn take(&mut self, n: usize) -> Self {
+        let rest = self.planes.split_off(n.min(self.planes.len()));
+        Self { planes: std::mem::replace(&mut self.planes, rest), axes: None }
+    }
+
+    /// Makes every pixel invalid and sets the axes to `linspace` over the box.
+    pub fn clear(&mut self, query: &Query, fill_value: f32) {
+        self.planes.iter_mut().for_each(|plane| plane.invalidate(fill_value));
+        if let Some((lats, lons)) = &self.axes {
+            let shape = (lats.len(), lons.len());
+            self.set_axes(|| pixels_over(&query.bbox(), shape));
         }
     }
 
-    /// Sets the axes to `linspace` over the box.
-    pub(super) fn set_exact_axes(&mut self, query: &Query) {
-        let bbox = query.bbox();
-        self.set_axes(&|n| linspace(bbox.lat_min, bbox.lat_max, n), &|n| {
-            linspace(bbox.lon, bbox.lon + bbox.width, n)
-        });
-    }
-
-    pub(super) fn set_axes(
-        &mut self,
-        lat: &dyn Fn(usize) -> Vec<f64>,
-        lon: &dyn Fn(usize) -> Vec<f64>,
-    ) {
+    pub(super) fn set_axes(&mut self, make: impl FnOnce() -> (Vec<f64>, Vec<f64>)) {
         if let Some((lats, lons)) = &mut self.axes {
-            for (out, make) in [(lats, lat), (lons, lon)] {
-                let values = make(out.len());
-                out.iter_mut().zip(values).for_each(|(o, v)| *o = v as f32);
+            let (lat, lon) = make();
+            for (out, values) in [(lats, lat), (lons, lon)] {
+                out.iter_mut().zip(values).for_each(|(to, from)| *to = from as f32);
             }
         }
     }
@@ -77,8 +91,6 @@ pub struct NativePatch {
     pub lat: Vec<f32>,
     /// Longitudes of the columns.
     pub lon: Vec<f32>,
-    /// The files with a cell inside the box.
-    pub files: Vec<u32>,
 }
 
 impl NativePatch {
@@ -91,17 +103,13 @@ impl NativePatch {
             mask: vec![0; size],
             lat: vec![0.0; height],
             lon: vec![0.0; width],
-            files: Vec::new(),
         }
     }
 
     /// The patch as a place to write.
     pub fn target(&mut self) -> PatchMut<'_> {
-        PatchMut {
-            values: &mut self.values,
-            mask: &mut self.mask,
-            support: None,
-            axes: Some((&mut self.lat, &mut self.lon)),
-        }
+        let pixels = self.shape.1 * self.shape.2;
+        let patch = PatchMut::new(&mut self.values, &mut self.mask, None, pixels);
+        PatchMut { axes: Some((&mut self.lat, &mut self.lon)), ..patch }
     }
 }

@@ -27,6 +27,15 @@ impl PixelRow {
             values.resize(n, value);
         }
     }
+
+    /// Takes the weight from the pixels that `hidden` names, of which there may be more.
+    pub fn hide(&mut self, hidden: &[bool]) {
+        for ((sum, weight), _) in
+            self.sums.iter_mut().zip(&mut self.weights).zip(hidden).filter(|(_, hidden)| **hidden)
+        {
+            (*sum, *weight) = (0.0, 0.0);
+        }
+    }
 }
 
 /// Memory that each thread keeps, because fresh pages cost more than the work.
@@ -48,7 +57,7 @@ pub fn resample(
     rows: &Kernel,
     columns: &Kernel,
     scratch: &mut Scratch,
-    mut emit: impl FnMut(usize, &PixelRow),
+    mut emit: impl FnMut(usize, &mut PixelRow),
 ) {
     let Scratch { pooled, tapped, row, ones } = scratch;
     row.clear(columns.len(), 1.0);
@@ -194,19 +203,19 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::super::axis::{Axis, Places};
-    use super::super::field::Piece;
+    use super::super::field::Placed;
     use super::*;
     use crate::granule::Window;
 
     /// Value and support of each pixel; NaN without a valid cell.
     fn run(values: &[f32], width: usize, rows: &Kernel, columns: &Kernel) -> Vec<(f64, f64)> {
-        let piece = Piece {
+        let placed = Placed {
             window: Window::of_values(values.to_vec(), width).unwrap(),
             rows: Places::Run(0..values.len() / width),
             columns: Places::Run(0..width),
         };
         let mut pixels = Vec::new();
-        let field = Field::new(vec![piece]).unwrap();
+        let field = Field::new(vec![placed]).unwrap();
         resample(&field, rows, columns, &mut Scratch::default(), |_, row| {
             let weights = row.weights.iter().zip(&row.full);
             pixels.extend(row.sums.iter().zip(weights).map(|(s, (w, full))| (s / w, w / full)));
@@ -256,12 +265,12 @@ mod tests {
             Kernel::adaptive_pool(9, 2),
         ];
         for kernel in kernels {
-            let piece = Piece {
+            let placed = Placed {
                 window: Window::of_values(values.to_vec(), 3).unwrap(),
                 rows: Places::Run(0..1),
                 columns: Places::Run(3..6),
             };
-            let field = Field::new(vec![piece]).unwrap();
+            let field = Field::new(vec![placed]).unwrap();
             let rows = match &kernel.bins {
                 Some(_) => Kernel::adaptive_pool(1, 1),
                 None => Kernel::identity(1),

@@ -67,6 +67,21 @@ impl TemporalAgg {
     }
 }
 
+/// What a cell's quality variable must be for the cell to count; where that is missing, it doesn't.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum CellRule {
+    /// In a closed interval.
+    Within(f64, f64),
+}
+
+impl CellRule {
+    /// Whether `value` obeys.
+    pub fn holds(self, value: f64) -> bool {
+        let Self::Within(low, high) = self;
+        (low..=high).contains(&value)
+    }
+}
+
 /// The rules one variable is rendered by.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rules {

@@ -9,7 +9,6 @@
 //! secrets, so that it may appear in messages and be a key of caches.
 
 mod disk_cache;
-pub mod interrupt;
 mod kept;
 mod local;
 mod options;

@@ -1,23 +1,17 @@
 //! Gridded variables: what opening one yields.
 
-use std::ops::Range;
-
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::granule::Ahead;
 use crate::granule::cf::axes::{self, Axis};
 use crate::granule::cf::coordinates::{self, Coordinate, Role};
 use crate::granule::cf::packing::{Packing, stated_unit};
 use crate::granule::cf::time::TimeUnit;
 use crate::granule::chunks::cache::Weigh;
-use crate::granule::chunks::decode::{Chunks, StoredChunk};
+use crate::granule::chunks::decode::Chunks;
 use crate::granule::format::array::Array;
 use crate::granule::format::hdf5::{File, Variable};
-use crate::granule::grids::convert::{Converter, Real};
 use crate::granule::grids::sums::Summation;
-use crate::granule::grids::view::{self, Stretch, View};
-use crate::granule::grids::window::Window;
 
 /// One gridded variable of one file: its axes, and what is needed to read windows of it.
 #[derive(Debug)]
@@ -96,181 +90,6 @@ impl Grid {
             packing,
             restored: false,
         })
-    }
-
-    /// The stored chunks that reading `rows` x `cols` of `day` fetches, those fetched at once together.
-    ///
-    /// # Errors
-    /// As [`crate::granule::GranuleReader::window`], but nothing is read.
-    pub fn touched(
-        &self,
-        day: i32,
-        rows: Range<usize>,
-        cols: Range<usize>,
-    ) -> Result<Vec<Vec<StoredChunk>>> {
-        self.check_window(&rows, &cols)?;
-        let mut groups = Vec::new();
-        for step in self.steps_of(day) {
-            let view = self.view(step, rows.clone(), cols.clone());
-            groups.extend(view::touched(&view).map_err(|e| self.array.blame(e))?);
-        }
-        Ok(groups)
-    }
-
-    /// See `GranuleReader::prefetch`.
-    pub(in crate::granule) fn prefetch(
-        &self,
-        chunks: &Chunks,
-        day: i32,
-        rows: Range<usize>,
-        cols: Range<usize>,
-        ahead: Ahead,
-    ) -> Result<()> {
-        self.check_window(&rows, &cols)?;
-        self.steps_of(day).into_iter().try_for_each(|step| {
-            view::prefetch(chunks, &self.view(step, rows.clone(), cols.clone()), ahead)
-                .map_err(|e| self.array.blame(e))
-        })
-    }
-
-    /// See `GranuleReader::window`.
-    pub(in crate::granule) fn window(
-        &self,
-        chunks: &Chunks,
-        day: i32,
-        rows: Range<usize>,
-        cols: Range<usize>,
-    ) -> Result<Window<'_>> {
-        self.check_window(&rows, &cols)?;
-        if let (Some(summation), [step]) = (self.summation, self.steps_of(day).as_slice()) {
-            let view = self.view(*step, rows.clone(), cols.clone());
-            let blocks = view::blocks(chunks, &view, summation.is_valid(&self.array.fill));
-            if let Some(blocks) = blocks.map_err(|e| self.array.blame(e))? {
-                return Window::new(blocks, summation).map_err(|e| self.array.blame(e));
-            }
-        }
-        let width = cols.len();
-        let size = rows.len().checked_mul(width);
-        let size = size.ok_or_else(|| Error::internal("a window exceeds the address space"))?;
-        let mut values = vec![0.0; size];
-        self.values(chunks, day, rows, cols, &mut values)?;
-        Window::of_values(values, width)
-    }
-
-    /// See `GranuleReader::values`.
-    pub(in crate::granule) fn values(
-        &self,
-        chunks: &Chunks,
-        day: i32,
-        rows: Range<usize>,
-        cols: Range<usize>,
-        out: &mut [f32],
-    ) -> Result<()> {
-        self.check_window(&rows, &cols)?;
-        if rows.len().checked_mul(cols.len()) != Some(out.len()) {
-            return Err(Error::invalid_input(format!(
-                "{} values cannot hold a window of {} x {}",
-                out.len(),
-                rows.len(),
-                cols.len()
-            )));
-        }
-        let read = match self.steps_of(day).as_slice() {
-            [] => {
-                out.fill(f32::NAN);
-                Ok(())
-            }
-            [step] => self.step(chunks, *step, rows, cols, out),
-            many => self.mean(chunks, many, rows, cols, out),
-        };
-        read.map_err(|e| self.array.blame(e))
-    }
-
-    fn check_window(&self, rows: &Range<usize>, cols: &Range<usize>) -> Result<()> {
-        let within = |range: &Range<usize>, axis: &[f64]| {
-            range.start <= range.end && range.end <= axis.len()
-        };
-        if within(rows, &self.lat) && within(cols, &self.lon) {
-            return Ok(());
-        }
-        Err(Error::invalid_input(format!(
-            "the window {rows:?} x {cols:?} leaves the grid of {} x {}",
-            self.lat.len(),
-            self.lon.len()
-        )))
-    }
-
-    /// The time steps of a day, each as its dimension and index; `None` where there is no choice.
-    fn steps_of(&self, day: i32) -> Vec<Option<(usize, usize)>> {
-        match &self.steps {
-            Steps::One => vec![None],
-            Steps::Many { dim, days } => (0..)
-                .zip(days)
-                .filter(|(_, step_day)| **step_day == Some(day))
-                .map(|(step, _)| Some((*dim, step)))
-                .collect(),
-        }
-    }
-
-    fn view(
-        &self,
-        step: Option<(usize, usize)>,
-        rows: Range<usize>,
-        cols: Range<usize>,
-    ) -> View<'_> {
-        let mut fixed = vec![0; self.array.shape.len()];
-        if let Some((dim, index)) = step
-            && let Some(at) = fixed.get_mut(dim)
-        {
-            *at = index as u64;
-        }
-        let stretch = |direction: Direction, range, axis: &[f64]| {
-            Stretch::new(direction.dim, range, axis.len(), direction.reversed)
-        };
-        View {
-            array: &self.array,
-            rows: Some(stretch(self.lat_dim, rows, &self.lat)),
-            cols: stretch(self.lon_dim, cols, &self.lon),
-            fixed,
-        }
-    }
-
-    fn step<O: Real>(
-        &self,
-        chunks: &Chunks,
-        step: Option<(usize, usize)>,
-        rows: Range<usize>,
-        cols: Range<usize>,
-        out: &mut [O],
-    ) -> Result<()> {
-        let view = self.view(step, rows, cols);
-        view::read(chunks, &view, &Converter::new(&self.packing), out)
-    }
-
-    /// Mean of the valid values over several steps, summed in double precision.
-    fn mean(
-        &self,
-        chunks: &Chunks,
-        steps: &[Option<(usize, usize)>],
-        rows: Range<usize>,
-        cols: Range<usize>,
-        out: &mut [f32],
-    ) -> Result<()> {
-        let mut sums = vec![(0.0f64, 0u32); out.len()];
-        let mut values = vec![0.0f64; out.len()];
-        for &step in steps {
-            self.step(chunks, step, rows.clone(), cols.clone(), &mut values)?;
-            for ((sum, count), value) in sums.iter_mut().zip(&values) {
-                if !value.is_nan() {
-                    *sum += value;
-                    *count += 1;
-                }
-            }
-        }
-        for (value, (sum, count)) in out.iter_mut().zip(sums) {
-            *value = if count == 0 { f32::NAN } else { (sum / f64::from(count)) as f32 };
-        }
-        Ok(())
     }
 }
 

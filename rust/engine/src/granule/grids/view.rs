@@ -100,7 +100,7 @@ pub(in crate::granule) fn touched(view: &View<'_>) -> Result<Vec<Vec<StoredChunk
 }
 
 /// Gets what the view touches, for the caches to keep.
-pub(in crate::granule) fn prefetch(chunks: &Chunks, view: &View<'_>, ahead: Ahead) -> Result<()> {
+pub(in crate::granule) fn bring(chunks: &Chunks, view: &View<'_>, ahead: Ahead) -> Result<()> {
     view.batches().try_for_each(|batch| match ahead {
         Ahead::Download => chunks.download(view.array, &batch),
         Ahead::Decode => chunks.fetch(view.array, &batch).map(drop),

@@ -13,7 +13,7 @@ use tokio::runtime::{self, Runtime};
 
 use super::gate::Gate;
 use crate::error::{Error, Result};
-use crate::store::interrupt;
+use crate::interrupt;
 
 /// Threads that drive all connections; a core decrypts about 1 GB/s.
 const THREADS: usize = 2;

@@ -2,7 +2,10 @@
 
 use proptest::prelude::*;
 
+use std::sync::Arc;
+
 use super::*;
+use crate::granule::{Reading, When};
 
 fn number() -> impl Strategy<Value = Number> {
     prop_oneof![
@@ -155,10 +158,11 @@ proptest! {
         body.extend(zstd::bulk::compress(&plain, 1).unwrap());
         let checksum = XxHash3_64::oneshot(&body).to_le_bytes();
         let forged = [&[FORMAT], &checksum[..], &body].concat();
-        if let Ok(grid) = decode(&forged, &grid.array.location, "v", None) {
+        if let Ok(grid) = decode(&forged, &grid.array.location, "v", None).map(Arc::new) {
             let (rows, columns) = (grid.lat.len(), grid.lon.len());
             for day in [0, i32::MAX] {
-                let _ = grid.touched(day, 0..rows, 0..columns);
+                let (grid, when) = (grid.clone(), When::Day(day));
+                let _ = Reading { grid, when, rows: 0..rows, cols: 0..columns }.chunks();
             }
             prop_assert_eq!(grid.array.shape[grid.lat_dim.dim], rows as u64);
             prop_assert_eq!(grid.array.shape[grid.lon_dim.dim], columns as u64);

@@ -1,13 +1,17 @@
 //! The part of a dataset that a plan's queries need, to be copied.
 
+mod transfer;
+
 use std::path::Path;
 use std::sync::Arc;
 
-use super::engine::Engine;
-use super::transfer::{Copy, Transfer};
 use crate::catalog::{Catalog, MetadataFiles, Region};
+use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::store::{ByteSource, Extent, Location, Want, normalise};
+use transfer::Copy;
+
+pub use transfer::{Progress, Transfer};
 
 /// A granule of the subset.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,11 +39,11 @@ pub struct Subset {
 impl Subset {
     /// Finds the granules, in the catalog alone; the entries of a local archive are checked.
     pub fn of(engine: Arc<Engine>) -> Result<Self> {
-        let plan = engine.plan();
-        let catalog = &plan.catalog;
+        let setup = engine.setup();
+        let catalog = &setup.catalog;
         let mut needed = vec![false; catalog.granules().len()];
-        for query in &plan.queries {
-            for request in 0..plan.requests.len() {
+        for query in &setup.queries {
+            for request in 0..setup.requests.len() {
                 let days = engine.candidates(query, request);
                 for candidate in days.iter().flat_map(|day| &day.files) {
                     if let Some(flag) = needed.get_mut(candidate.granule as usize) {
@@ -68,7 +72,7 @@ impl Subset {
 
     /// The regions of the whole dataset.
     pub fn regions(&self) -> &[Region] {
-        self.engine.plan().catalog.regions()
+        self.engine.setup().catalog.regions()
     }
 
     /// The sizes of some granules in bytes; those that the metadata lack are asked for together.

@@ -15,8 +15,9 @@ use tempfile::NamedTempFile;
 use crate::catalog::{Catalog, Granule};
 use crate::error::{Error, Kind, Result};
 use crate::granule::{Described, GranuleReader, IndexRow, IndexWriter};
+use crate::interrupt;
 use crate::plan::Selector;
-use crate::store::{ByteSource, Store, interrupt, is_remote};
+use crate::store::{ByteSource, Store, is_remote};
 use crate::variable::{Geometry, Variable};
 
 /// How long to wait before looking whether to stop.

@@ -3,13 +3,10 @@
 use rayon::ThreadPoolBuilder;
 use rayon::prelude::*;
 
-use super::engine::Engine;
-use super::stream::batch_bytes;
+use super::Engine;
 use crate::collate::ColumnKind;
 use crate::error::{Error, Result};
-use crate::granule::StoredChunk;
-use crate::plan::{Locality, Order, Piece, PieceGroups};
-use crate::render::touched;
+use crate::plan::{Locality, Order, PieceGroups};
 use crate::variable::Geometry;
 
 /// What an epoch costs.
@@ -43,42 +40,44 @@ impl Engine {
             pool.install(|| slots.par_iter().map(|slot| self.pieces(slot.query)).collect())
         })?;
         let kinds: Vec<ColumnKind> =
-            self.plan().columns()?.into_iter().map(|column| column.kind).collect();
+            self.setup().columns()?.into_iter().map(|column| column.kind).collect();
         let rows = order.spec().rank_rows(0, world_size)?.end;
         Ok(Cost { locality, batch_bytes: batch_bytes(&kinds, rows as usize) })
     }
 
     /// The chunks that rendering a query fetches.
-    pub(super) fn pieces(&self, query: usize) -> Result<PieceGroups> {
-        let query = &self.plan().queries[query];
+    fn pieces(&self, query: usize) -> Result<PieceGroups> {
         let mut groups = Vec::new();
         let mut requests: Vec<usize> = (0..self.ranks().len()).collect();
         requests.sort_by_key(|&request| self.ranks()[request]);
         for request in requests {
-            let wanted = &self.plan().requests[request];
-            let days = self.candidates(query, request);
-            if wanted.variable.geometry == Geometry::Points || days.is_empty() {
+            let wanted = &self.setup().requests[request];
+            if wanted.variable.geometry == Geometry::Points {
                 continue;
             }
-            let shape = wanted.shape.unwrap_or_default();
-            let found = self
-                .open_days(&days, request)
-                .and_then(|days| touched(&days, query, shape, &wanted.rules));
-            match found {
-                Ok(found) => groups.extend(found.into_iter().map(|group| pieces_of(&group))),
+            let recipe = self.recipe(query, request, Some(wanted.shape.unwrap_or_default()));
+            match recipe.and_then(|recipe| recipe.map(|r| self.chunks(&r)).transpose()) {
+                Ok(found) => groups.extend(found.into_iter().flatten()),
                 Err(error) if self.masks(&error) => {}
-                Err(error) => return Err(error.variable(&wanted.variable.name).query(query)),
+                Err(error) => {
+                    let query = &self.setup().queries[query];
+                    return Err(error.variable(&wanted.variable.name).query(query));
+                }
             }
         }
         Ok(groups)
     }
 }
 
-fn pieces_of(chunks: &[StoredChunk]) -> Vec<Piece> {
-    let piece = |chunk: &StoredChunk| Piece {
-        id: chunk.id,
-        size: chunk.bytes as u64,
-        read: chunk.stored_bytes,
-    };
-    chunks.iter().map(piece).collect()
+/// Memory of a batch, about.
+pub(crate) fn batch_bytes(kinds: &[ColumnKind], rows: usize) -> usize {
+    rows.saturating_mul(kinds.iter().map(bytes_a_row).sum())
+}
+
+/// Bytes a row of a column, about.
+fn bytes_a_row(kind: &ColumnKind) -> usize {
+    match kind {
+        ColumnKind::Grid(shape) => shape.size() * if shape.support { 9 } else { 5 },
+        ColumnKind::Points => 4096,
+    }
 }

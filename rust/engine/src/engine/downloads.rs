@@ -10,17 +10,17 @@ use crossbeam_channel::{RecvTimeoutError, bounded};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::error::{Error, Result};
-use crate::store::interrupt;
+use crate::interrupt;
 
 /// Between two looks at whether the wait has been interrupted.
 const TICK: Duration = Duration::from_millis(50);
 
 /// The threads.
-pub(super) struct Downloads(ThreadPool);
+pub(crate) struct Downloads(ThreadPool);
 
 impl Downloads {
     /// So many threads.
-    pub(super) fn new(threads: usize) -> Result<Self> {
+    pub(crate) fn new(threads: usize) -> Result<Self> {
         ThreadPoolBuilder::new()
             .num_threads(threads)
             .thread_name(|i| format!("oceanarrow-io-{i}"))
@@ -31,7 +31,7 @@ impl Downloads {
 
     /// Does `job` for each of `items`, and `then` after the last. A job's panic is left to whoever
     /// needs the same data.
-    pub(super) fn start<T: Send + 'static>(
+    pub(crate) fn start<T: Send + 'static>(
         &self,
         items: Vec<T>,
         job: impl Fn(T) + Send + Sync + 'static,
@@ -59,7 +59,7 @@ impl Downloads {
     ///
     /// # Errors
     /// `Cancelled`: it was.
-    pub(super) fn wait_for<T: Send>(
+    pub(crate) fn wait_for<T: Send>(
         &self,
         items: impl IntoIterator<Item = T>,
         job: impl Fn(T) + Sync,

@@ -9,36 +9,36 @@ use std::sync::{Arc, OnceLock};
 use crate::plan::Order;
 
 /// The shares of the steps of a stream.
-pub(super) struct DecodeAhead {
+pub(super) struct DecodeAhead<T> {
     /// Steps a window; nothing is decoded ahead of a list's own order, or of windows of one step.
     steps: Option<u64>,
     /// Steps of the first window that lie before the stream's step 0.
     skipped: u64,
     /// Every how many steps the stream makes one; the shares of those between fall to it.
     stride: u64,
-    next: Option<Arc<Window>>,
+    next: Option<Arc<Upcoming<T>>>,
 }
 
 /// A window to come.
-pub(super) struct Window {
+pub(super) struct Upcoming<T> {
     number: u64,
     /// The steps of it.
     steps: Range<u64>,
     /// Its queries, in the order to decode them; made by the thread that first claims to.
-    queries: OnceLock<Vec<usize>>,
+    queries: OnceLock<Vec<T>>,
     claimed: AtomicBool,
     /// How many of the queries have been given out.
     given: AtomicUsize,
 }
 
 /// What a step decodes of the window after its own.
-pub(super) struct Share {
-    pub window: Arc<Window>,
+pub(super) struct Share<T> {
+    pub window: Arc<Upcoming<T>>,
     part: Range<u64>,
     parts: u64,
 }
 
-impl DecodeAhead {
+impl<T> DecodeAhead<T> {
     /// For a stream that starts at a lane offset and makes every `stride`-th step.
     pub(super) fn new(order: &Order, lane_offset: u64, stride: u64) -> Self {
         let rows = order.lane_rows();
@@ -53,7 +53,7 @@ impl DecodeAhead {
     }
 
     /// The share of a step.
-    pub(super) fn share(&mut self, step: u64) -> Option<Share> {
+    pub(super) fn share(&mut self, step: u64) -> Option<Share<T>> {
         let steps = self.steps?;
         let place = step + self.skipped;
         let number = place / steps + 1;
@@ -62,7 +62,7 @@ impl DecodeAhead {
             _ => {
                 let start = number * steps - self.skipped;
                 let steps = start..start + steps;
-                let window = Arc::new(Window::new(number, steps));
+                let window = Arc::new(Upcoming::new(number, steps));
                 self.next = Some(window.clone());
                 window
             }
@@ -73,18 +73,18 @@ impl DecodeAhead {
     }
 }
 
-impl Window {
+impl<T> Upcoming<T> {
     fn new(number: u64, steps: Range<u64>) -> Self {
         let (claimed, given) = (AtomicBool::new(false), AtomicUsize::new(0));
         Self { number, steps, queries: OnceLock::new(), claimed, given }
     }
 }
 
-impl Share {
+impl<T> Share<T> {
     /// The window's queries up to the end of this share that nobody has been given. `make` makes them
     /// out of the window's steps; while another thread does, there are none, because waiting would
     /// hold up batches, and a later share takes them over.
-    pub(super) fn take(&self, make: impl FnOnce(Range<u64>) -> Vec<usize>) -> &[usize] {
+    pub(super) fn take(&self, make: impl FnOnce(Range<u64>) -> Vec<T>) -> &[T] {
         let window = &self.window;
         if window.queries.get().is_none() && window.claimed.swap(true, Ordering::Relaxed) {
             return &[];
@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn a_share_does_not_wait_for_the_list_and_a_later_one_takes_it_over() {
         let mut ahead = DecodeAhead { steps: Some(3), skipped: 0, stride: 1, next: None };
-        let shares: Vec<Share> = (0..3).filter_map(|step| ahead.share(step)).collect();
+        let shares: Vec<Share<usize>> = (0..3).filter_map(|step| ahead.share(step)).collect();
         let [first, second, third] = &shares[..] else { unreachable!("three shares") };
         let made = first.take(|_| {
             // Meanwhile, on another thread:
@@ -136,7 +136,8 @@ mod tests {
 
     #[test]
     fn a_list_is_not_decoded_ahead() {
-        let mut ahead = DecodeAhead { steps: None, skipped: 0, stride: 1, next: None };
+        let mut ahead: DecodeAhead<usize> =
+            DecodeAhead { steps: None, skipped: 0, stride: 1, next: None };
         assert!(ahead.share(0).is_none());
     }
 }

@@ -22,6 +22,8 @@ pub struct Stats {
     pub unreadable: BTreeMap<String, String>,
     /// Seconds that threads worked on each requested variable: opening, decoding, rendering.
     pub seconds: Vec<f64>,
+    /// Recipes made: one a (query, variable) of a batch, and those of predictions.
+    pub recipes: u64,
     /// What the granule stage has done.
     pub granule: GranuleStats,
     /// What the disk cache has done.
@@ -33,9 +35,10 @@ pub struct Stats {
 }
 
 /// The live counters.
-pub(super) struct Telemetry {
+pub(crate) struct Telemetry {
     samples: AtomicU64,
     masked: AtomicU64,
+    recipes: AtomicU64,
     unreadable: Mutex<BTreeMap<String, String>>,
     /// Nanoseconds a requested variable.
     worked: Vec<AtomicU64>,
@@ -47,6 +50,7 @@ impl Telemetry {
         Self {
             samples: AtomicU64::new(0),
             masked: AtomicU64::new(0),
+            recipes: AtomicU64::new(0),
             unreadable: Mutex::default(),
             worked: (0..requests).map(|_| AtomicU64::new(0)).collect(),
         }
@@ -62,8 +66,12 @@ impl Telemetry {
         done
     }
 
-    pub(super) fn count_samples(&self, n: usize) {
+    pub(crate) fn count_samples(&self, n: usize) {
         self.samples.fetch_add(n as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_recipe(&self) {
+        self.recipes.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn note_unreadable(&self, asset: &str, reason: &str) {
@@ -85,6 +93,7 @@ impl Telemetry {
         Stats {
             samples: self.samples.load(Ordering::Relaxed),
             masked: self.masked.load(Ordering::Relaxed),
+            recipes: self.recipes.load(Ordering::Relaxed),
             unreadable: self.unreadable.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             seconds: seconds.collect(),
             granule,

@@ -1,5 +1,8 @@
 //! Batches ahead of their consumer: each step is a task on the pool, handed out in order.
 
+mod decode_ahead;
+mod recipes;
+
 use std::collections::{HashSet, VecDeque};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,14 +17,17 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use super::decode_ahead::DecodeAhead;
-use super::engine::Engine;
 use crate::collate::{Collated, ColumnKind, Row};
+use crate::engine::{Engine, batch_bytes};
 use crate::error::{Error, Result};
 use crate::export::{batch_schema, record_batch};
 use crate::granule::Ahead;
+use crate::interrupt;
 use crate::plan::{Cursor, Order, PlanDigests, Sequence, Slot};
-use crate::store::interrupt;
+use crate::render::Recipe;
+use crate::variable::Geometry;
+use decode_ahead::DecodeAhead;
+use recipes::Recipes;
 
 /// Which steps a stream makes, and how.
 #[derive(Clone, Debug)]
@@ -87,7 +93,8 @@ pub struct Stream {
     steps: Option<u64>,
     depth: usize,
     ahead: VecDeque<Receiver<Result<RecordBatch>>>,
-    decode_ahead: Option<DecodeAhead>,
+    /// Queries, and the steps that need them.
+    decode_ahead: Option<DecodeAhead<(usize, u64)>>,
 }
 
 /// What the tasks of a stream share.
@@ -100,6 +107,7 @@ struct Shared {
     rows: Range<u64>,
     kinds: Vec<ColumnKind>,
     schema: Arc<Schema>,
+    recipes: Recipes,
     /// Shared with waits for remote stores, which it ends.
     cancelled: Arc<AtomicBool>,
 }
@@ -109,7 +117,7 @@ impl Engine {
     pub fn schema(&self, metadata: impl IntoIterator<Item = (String, String)>) -> Result<Schema> {
         let version = ("oceanarrow.version".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
         let metadata = metadata.into_iter().chain([version]).collect();
-        Ok(batch_schema(&self.plan().columns()?, metadata))
+        Ok(batch_schema(&self.setup().columns()?, metadata))
     }
 }
 
@@ -117,7 +125,7 @@ impl Stream {
     /// Starts a stream.
     pub fn new(engine: Arc<Engine>, options: StreamOptions) -> Result<Self> {
         let kinds: Vec<ColumnKind> =
-            engine.plan().columns()?.into_iter().map(|column| column.kind).collect();
+            engine.setup().columns()?.into_iter().map(|column| column.kind).collect();
         let metadata = [("oceanarrow.plan_id".to_owned(), options.digests.plan_id())];
         let schema = Arc::new(engine.schema(metadata)?);
         let pool = ThreadPoolBuilder::new()
@@ -127,7 +135,7 @@ impl Stream {
             .map(Arc::new)
             .map_err(|e| Error::io(format!("cannot start the loader's threads: {e}")))?;
         let rows = options.rows.end.saturating_sub(options.rows.start) as usize;
-        let remote = engine.plan().catalog.is_remote();
+        let remote = engine.setup().catalog.is_remote();
         let most = if remote { STEPS_UNDER_WAY } else { 0 }.max(2 * pool.current_num_threads() + 2);
         let depth = (options.prefetch_bytes / batch_bytes(&kinds, rows).max(1)).clamp(1, most);
         let steps = options.order.steps_left(options.lane_offset);
@@ -143,6 +151,7 @@ impl Stream {
             rows: options.rows,
             kinds,
             schema,
+            recipes: Recipes::default(),
             cancelled: Arc::new(AtomicBool::new(false)),
         });
         let (next, stride) = (options.first_step, options.stride.max(1));
@@ -189,11 +198,9 @@ impl Stream {
             None => pool.spawn(make),
             Some(downloads) => {
                 let shared = self.shared.clone();
-                let download = move |(query, request, shape)| {
+                let download = move |(query, request)| {
                     if !shared.cancelled.load(Ordering::Relaxed) {
-                        shared.unless_cancelled(|| {
-                            shared.engine.prefetch(query, request, shape, Ahead::Download);
-                        });
+                        shared.unless_cancelled(|| shared.download(step, query, request));
                     }
                 };
                 downloads.start(self.shared.needs(step), download, move || pool.spawn(make));
@@ -213,13 +220,13 @@ impl Stream {
         self.pool.spawn(move || {
             // A panic would end the process; the batch that needs the same data reports it.
             let _ = catch_unwind(AssertUnwindSafe(|| {
-                let make = |range| shared.window_queries(range, (step, stride), steps);
+                let make = |range| shared.upcoming(range, (step, stride), steps);
                 shared.unless_cancelled(|| {
-                    for &query in share.take(make) {
+                    for &(query, step) in share.take(make) {
                         if shared.cancelled.load(Ordering::Relaxed) {
                             return;
                         }
-                        shared.engine.decode_ahead(query);
+                        shared.decode(step, query);
                     }
                 });
             }));
@@ -234,52 +241,88 @@ impl Drop for Stream {
 }
 
 impl Shared {
-    /// The queries of some steps (those that are a multiple of `stride` away from `own`), cluster by
-    /// cluster; none if the cache cannot hold what they and as
-    /// many others need, because decoding ahead would then drive out what is in use.
-    fn window_queries(
+    /// The queries of some steps (those that are a multiple of `stride` away from `own`), each with
+    /// the last step that needs it, cluster by cluster; none if the cache cannot hold what they and
+    /// as many others need, because decoding ahead would then drive out what is in use.
+    fn upcoming(
         &self,
         range: Range<u64>,
         (own, stride): (u64, u64),
         steps: Option<u64>,
-    ) -> Vec<usize> {
-        let order = self.sequence.order();
+    ) -> Vec<(usize, u64)> {
         let end = steps.map_or(range.end, |steps| range.end.min(steps));
-        let mut wanted: Vec<(u64, usize)> = (range.start..end)
+        let mut wanted: Vec<(u64, usize, u64)> = (range.start..end)
+            .rev()
             .filter(|step| step % stride == own % stride)
-            .flat_map(|step| {
-                let lane_offset = self.lane_offset + step * order.lane_rows();
-                self.sequence.slots(self.epoch, lane_offset, self.rows.clone())
-            })
-            .map(|slot| (slot.cluster, slot.query))
+            .flat_map(|step| self.slots(step).into_iter().map(move |slot| (slot, step)))
+            .map(|(slot, step)| (slot.cluster, slot.query, step))
             .collect();
-        wanted.sort_unstable();
-        wanted.dedup();
-        let budget = self.engine.plan().options.cache_bytes as u64 / 2;
+        wanted.sort_by_key(|&(cluster, query, _)| (cluster, query));
+        wanted.dedup_by_key(|&mut (cluster, query, _)| (cluster, query));
+        let budget = self.engine.setup().options.cache_bytes as u64 / 2;
         let (mut seen, mut bytes) = (HashSet::new(), 0);
-        for &(_, query) in &wanted {
-            for piece in self.engine.pieces(query).unwrap_or_default().iter().flatten() {
-                bytes += if seen.insert(piece.id) { piece.size } else { 0 };
+        for &(_, query, step) in &wanted {
+            for recipe in self.ahead(step, query) {
+                let chunks = self.engine.chunks(&recipe).unwrap_or_default();
+                for chunk in chunks.iter().flatten() {
+                    bytes += if seen.insert(chunk.id) { chunk.size } else { 0 };
+                }
             }
             if bytes > budget || self.cancelled.load(Ordering::Relaxed) {
                 return Vec::new();
             }
         }
-        wanted.into_iter().map(|(_, query)| query).collect()
+        wanted.into_iter().map(|(_, query, step)| (query, step)).collect()
     }
 
-    /// Every (query, variable, pixels) of a step that a file may be needed for.
-    fn needs(&self, step: u64) -> Vec<(usize, usize, (usize, usize))> {
+    /// The slots of a step that this rank fills.
+    fn slots(&self, step: u64) -> Vec<Slot> {
         let lane_offset = self.lane_offset + step * self.sequence.order().lane_rows();
-        let slots = self.sequence.slots(self.epoch, lane_offset, self.rows.clone());
-        let requests = &self.engine.plan().requests;
-        let shapes: Vec<(usize, usize)> =
-            requests.iter().map(|request| request.shape.unwrap_or_default()).collect();
+        self.sequence.slots(self.epoch, lane_offset, self.rows.clone())
+    }
+
+    /// The recipes of a query that a step will need, by variable; none of those that it has taken,
+    /// or that cannot be made.
+    fn ahead(&self, step: u64, query: usize) -> impl Iterator<Item = Arc<Recipe>> {
+        let requests = 0..self.engine.setup().requests.len();
+        requests.filter_map(move |request| self.recipe_ahead(step, query, request))
+    }
+
+    fn recipe_ahead(&self, step: u64, query: usize, request: usize) -> Option<Arc<Recipe>> {
+        let shape = self.engine.setup().requests[request].shape?;
+        let make = || self.engine.recipe(query, request, Some(shape));
+        self.recipes.ahead((query, request), step, make).ok()?
+    }
+
+    /// Decodes what a step will need of a query.
+    fn decode(&self, step: u64, query: usize) {
+        for request in 0..self.kinds.len() {
+            if let Some(recipe) = self.recipe_ahead(step, query, request) {
+                self.engine.bring(&recipe, request, Ahead::Decode);
+            }
+        }
+    }
+
+    /// Downloads what a step will need of a query's variable.
+    fn download(&self, step: u64, query: usize, request: usize) {
+        match self.engine.setup().requests[request].variable.geometry {
+            Geometry::Points => self.engine.bring_points(query, request),
+            Geometry::Grid => {
+                if let Some(recipe) = self.recipe_ahead(step, query, request) {
+                    self.engine.bring(&recipe, request, Ahead::Download);
+                }
+            }
+        }
+    }
+
+    /// Every (query, variable) of a step that a file may be needed for.
+    fn needs(&self, step: u64) -> Vec<(usize, usize)> {
+        let requests = 0..self.kinds.len();
         let of_query = |slot: &Slot| {
             let query = slot.query;
-            shapes.iter().enumerate().map(move |(request, &shape)| (query, request, shape))
+            requests.clone().map(move |request| (query, request))
         };
-        slots.iter().flat_map(of_query).collect()
+        self.slots(step).iter().flat_map(of_query).collect()
     }
 
     /// Does `work`, whose waits for a remote store end when the stream is dropped.
@@ -290,14 +333,14 @@ impl Shared {
 
     /// Makes the batch of a step.
     fn batch(&self, step: u64) -> Result<RecordBatch> {
+        self.recipes.begin(step);
         let order = self.sequence.order();
-        let lane_offset = self.lane_offset + step * order.lane_rows();
-        let slots = self.sequence.slots(self.epoch, lane_offset, self.rows.clone());
+        let slots = self.slots(step);
         let rows = slots
             .iter()
             .map(|&Slot { query, padded, .. }| Row {
                 index: query,
-                query: self.engine.plan().queries[query],
+                query: self.engine.setup().queries[query],
                 padded,
             })
             .collect();
@@ -313,13 +356,15 @@ impl Shared {
                 return Err(Error::cancelled("the loader was closed"));
             }
             let query = slots[row].query;
-            *outcome = self.unless_cancelled(|| self.engine.fill(query, variable, cell))?;
+            let made = self.recipes.take((query, variable));
+            *outcome = self.unless_cancelled(|| self.engine.fill(query, variable, made, cell))?;
             Ok(())
         })?;
         telemetry.count_samples(slots.len());
         let masked: Vec<&str> =
             collated.outcomes.iter().filter_map(|o| o.unreadable.as_deref()).collect();
-        let (epoch_after, offset_after) = order.advance(self.epoch, lane_offset);
+        let (epoch_after, offset_after) =
+            order.advance(self.epoch, self.lane_offset + step * order.lane_rows());
         let cursor = Cursor::new(order, &self.digests, epoch_after, offset_after).to_json()?;
         let metadata = [
             ("oceanarrow.epoch".to_owned(), self.epoch.to_string()),
@@ -327,18 +372,5 @@ impl Shared {
             ("oceanarrow.masked".to_owned(), serde_json::json!(masked).to_string()),
         ];
         record_batch(collated, &self.schema, metadata)
-    }
-}
-
-/// Memory of a batch, about.
-pub(super) fn batch_bytes(kinds: &[ColumnKind], rows: usize) -> usize {
-    rows.saturating_mul(kinds.iter().map(bytes_a_row).sum())
-}
-
-/// Bytes a row of a column, about.
-fn bytes_a_row(kind: &ColumnKind) -> usize {
-    match kind {
-        ColumnKind::Grid(shape) => shape.size() * if shape.support { 9 } else { 5 },
-        ColumnKind::Points => 4096,
     }
 }

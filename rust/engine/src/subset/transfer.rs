@@ -11,7 +11,8 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
 use crate::error::{Error, Result};
-use crate::store::{ByteSource, Extent, Location, Part, Want, interrupt};
+use crate::interrupt;
+use crate::store::{ByteSource, Extent, Location, Part, Want};
 
 /// Bytes that a thread holds at most.
 const PIECE: u64 = 16 << 20;

@@ -56,7 +56,7 @@ pub struct Options {
 /// Everything an engine needs, as plain data: it travels to worker processes, which then never
 /// touch the catalog's files.
 #[derive(Clone, Serialize, Deserialize)]
-pub struct Plan {
+pub struct Setup {
     /// The granules that a query may need.
     pub catalog: Catalog,
     /// The user's queries, in order.
@@ -71,7 +71,7 @@ pub struct Plan {
     pub storage: StorageOptions,
 }
 
-impl Plan {
+impl Setup {
     /// Opens the catalog, and keeps what the queries may need of it. `store` was made with `storage`.
     pub fn open(
         store: &Store,

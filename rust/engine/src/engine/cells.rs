@@ -1,0 +1,212 @@
+//! One (query, variable): its recipe, what it reads, and how it is painted.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{Engine, Request};
+use crate::collate::{CellMut, Outcome};
+use crate::error::Result;
+use crate::granule::{Ahead, Index, StoredChunk, When};
+use crate::plan::{DayCandidates, Piece, PieceGroups};
+use crate::query::Query;
+use crate::render::{Day, GridRule, PatchMut, PointRow, Recipe, Tile, select_points};
+use crate::variable::Geometry;
+
+impl Engine {
+    /// The recipe of a query's gridded variable, of `shape` pixels or its native cells; `None` where
+    /// no file covers the query. Opens the files, or finds them in an index, and reads no data.
+    pub(crate) fn recipe(
+        &self,
+        query: usize,
+        request: usize,
+        shape: Option<(usize, usize)>,
+    ) -> Result<Option<Arc<Recipe>>> {
+        let (query, wanted) = (&self.setup().queries[query], &self.setup().requests[request]);
+        let days = self.candidates(query, request);
+        if days.is_empty() {
+            return Ok(None);
+        }
+        self.telemetry().count_recipe();
+        let days = self.open_days(&days, wanted, shape)?;
+        Recipe::new(&days, query, shape, &wanted.rules).map(|recipe| Some(Arc::new(recipe)))
+    }
+
+    /// The stored chunks that painting fetches, those fetched at once together.
+    pub(crate) fn chunks(&self, recipe: &Recipe) -> Result<PieceGroups> {
+        let mut groups = Vec::new();
+        for reading in recipe.readings() {
+            for chunks in self.reader().chunks(reading)? {
+                let piece = |c: &StoredChunk| Piece {
+                    id: c.id,
+                    size: c.bytes as u64,
+                    read: c.stored_bytes,
+                };
+                groups.push(chunks.iter().map(piece).collect());
+            }
+        }
+        Ok(groups)
+    }
+
+    /// Gets what painting will read. Errors are left to the painting.
+    pub(crate) fn bring(&self, recipe: &Recipe, request: usize, ahead: Ahead) {
+        let bring = || recipe.readings().try_for_each(|r| self.reader().bring(r, ahead));
+        let _: Result<()> = match ahead {
+            // Waiting is not working.
+            Ahead::Download => bring(),
+            Ahead::Decode => self.telemetry().timed(request, bring),
+        };
+    }
+
+    /// Gets a query's point data. Errors are left to the filling.
+    pub(crate) fn bring_points(&self, query: usize, request: usize) {
+        let (query, wanted) = (&self.setup().queries[query], &self.setup().requests[request]);
+        let unit = Some(&*wanted.variable.unit);
+        let days = self.candidates(query, request);
+        let _: Result<()> = days.iter().flat_map(|day| &day.files).try_for_each(|file| {
+            let location = self.locate(file.granule)?;
+            self.reader().points(&location, &wanted.variable.netcdf, unit).map(drop)
+        });
+    }
+
+    /// Fills one (query, variable) of a batch, by the recipe that was made for it, if one was.
+    pub(crate) fn fill(
+        &self,
+        query: usize,
+        request: usize,
+        made: Option<Arc<Recipe>>,
+        cell: CellMut<'_>,
+    ) -> Result<Outcome> {
+        self.telemetry().timed(request, || match cell {
+            CellMut::Points(row) => self.fill_points(&self.setup().queries[query], request, row),
+            CellMut::Grid(mut patch) => self.fill_patch(query, request, made, &mut patch),
+        })
+    }
+
+    fn fill_patch(
+        &self,
+        index: usize,
+        request: usize,
+        made: Option<Arc<Recipe>>,
+        patch: &mut PatchMut<'_>,
+    ) -> Result<Outcome> {
+        let (query, wanted) = (&self.setup().queries[index], &self.setup().requests[request]);
+        let fill_value = wanted.rules.fill_value;
+        let painted = self.painted(index, request, wanted.shape, made, |recipe| {
+            recipe.paint(|reading| self.reader().window(reading), patch)
+        });
+        match painted.transpose() {
+            None => {
+                patch.clear(query, fill_value);
+                Ok(Outcome::default())
+            }
+            Some(painted) => {
+                let files = painted.map(|recipe| recipe.files());
+                self.settle(files, query, request, || patch.clear(query, fill_value))
+            }
+        }
+    }
+
+    /// Paints by the recipe, which is made unless it was; once more by a new one, with those files
+    /// opened of which an index told something that proved wrong. Returns the recipe that counted.
+    pub(super) fn painted(
+        &self,
+        query: usize,
+        request: usize,
+        shape: Option<(usize, usize)>,
+        made: Option<Arc<Recipe>>,
+        mut paint: impl FnMut(&Recipe) -> Result<()>,
+    ) -> Result<Option<Arc<Recipe>>> {
+        let recipe = match made {
+            Some(recipe) => recipe,
+            None => match self.recipe(query, request, shape)? {
+                Some(recipe) => recipe,
+                None => return Ok(None),
+            },
+        };
+        let Err(error) = paint(&recipe) else { return Ok(Some(recipe)) };
+        let doubtful = recipe.readings().filter(|r| self.reader().distrust(&r.grid, &error));
+        if doubtful.count() == 0 {
+            return Err(error);
+        }
+        let anew = self.recipe(query, request, shape)?;
+        anew.as_ref().map_or(Ok(()), |recipe| paint(recipe))?;
+        Ok(anew)
+    }
+
+    /// Fills the levels of a query.
+    pub(super) fn fill_points(
+        &self,
+        query: &Query,
+        request: usize,
+        row: &mut PointRow,
+    ) -> Result<Outcome> {
+        let Request { variable, rules, .. } = &self.setup().requests[request];
+        let days = self.candidates(query, request);
+        if days.is_empty() {
+            return Ok(Outcome::default());
+        }
+        let mut read = || {
+            let mut files = Vec::new();
+            for file in days.iter().flat_map(|day| &day.files) {
+                let location = self.locate(file.granule)?;
+                let points =
+                    self.reader().points(&location, &variable.netcdf, Some(&variable.unit))?;
+                if select_points(&points, query, row) {
+                    files.push(file.granule);
+                }
+            }
+            for value in &mut row.values {
+                *value = rules.deliver(f64::from(*value));
+            }
+            Ok(files)
+        };
+        let filled = read();
+        self.settle(filled, query, request, || *row = PointRow::default())
+    }
+
+    /// The candidate files of the days that will be rendered.
+    pub(crate) fn candidates(&self, query: &Query, request: usize) -> Vec<DayCandidates> {
+        let wanted = &self.setup().requests[request];
+        let Some(selector) = self.selector(request) else { return Vec::new() };
+        let mut days = selector.candidates(&self.setup().catalog, query);
+        if wanted.variable.geometry == Geometry::Grid {
+            days = wanted.rules.temporal.select(&days).to_vec();
+        }
+        days
+    }
+
+    /// Opens the candidates' grids. The cropping convention knows no neighbours.
+    fn open_days(
+        &self,
+        days: &[DayCandidates],
+        request: &Request,
+        shape: Option<(usize, usize)>,
+    ) -> Result<Vec<Day>> {
+        let Request { variable, rules, .. } = request;
+        let neighbours = rules.grid == GridRule::Exact && shape.is_some();
+        self.read_index();
+        let open = |day: &DayCandidates| {
+            let files = day.files.iter().filter(|file| file.overlaps || neighbours);
+            let tiles = files.map(|file| {
+                let location = self.locate(file.granule)?;
+                let grid = self.reader().grid(&location, &variable.netcdf, Some(&variable.unit))?;
+                let when = When::Day(day.day);
+                Ok(Tile { object: file.granule, grid, when, conditions: Vec::new() })
+            });
+            Ok(Day { day: day.day, tiles: tiles.collect::<Result<_>>()? })
+        };
+        days.iter().map(open).collect()
+    }
+
+    /// Reads the index, before the first grid is opened.
+    fn read_index(&self) {
+        let Some(path) = &self.setup().options.index else { return };
+        let catalog = &self.setup().catalog;
+        self.reader().know(|| {
+            let known =
+                catalog.granules().iter().map(|g| (catalog.relative_path(g), catalog.location(g)));
+            Index::read(Path::new(path), known.collect::<HashMap<_, _>>())
+        });
+    }
+}

@@ -1,0 +1,213 @@
+//! The engine: what a loader was set up with, and the stages behind it, for one (query, variable) at
+//! a time.
+//!
+//! ```text
+//!  Setup, query, variable --candidates, grids--> Recipe --bring--> chunks in the caches
+//!                                                   |
+//!                                                   +----paint---> a place in a batch, or a Sample
+//! ```
+
+mod cells;
+mod downloads;
+mod explain;
+mod sample;
+mod setup;
+mod telemetry;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use crate::catalog::Catalog;
+use crate::collate::{Outcome, SlabPool};
+use crate::error::{Error, Kind, Result};
+use crate::granule::GranuleReader;
+use crate::plan::Selector;
+use crate::query::Query;
+use crate::store::{DiskCache, DiskCacheStats, Location, Store};
+use telemetry::Telemetry;
+
+pub use explain::Cost;
+pub use sample::{Sample, SampleColumn};
+pub use setup::{OnError, Options, Request, Setup};
+pub use telemetry::Stats;
+
+pub(crate) use downloads::Downloads;
+pub(crate) use explain::batch_bytes;
+
+/// A setup with its caches. `Send + Sync`; made anew in every process.
+pub struct Engine {
+    setup: Setup,
+    selectors: Vec<Option<Selector>>,
+    reader: GranuleReader,
+    store: Arc<Store>,
+    /// Granules whose place in their archive has been checked.
+    checked: Vec<AtomicBool>,
+    slabs: Arc<SlabPool>,
+    telemetry: Telemetry,
+    /// Why there is no disk cache although there should be one.
+    no_disk_cache: Option<String>,
+    /// When each request's turn is within a row.
+    ranks: Vec<usize>,
+    /// Of remote datasets: the threads that wait for them, started by the first read.
+    downloads: OnceLock<Result<Downloads>>,
+}
+
+/// Threads that wait for a remote store at most.
+const MAX_DOWNLOADS: usize = 64;
+
+/// Idle batch memory that an engine keeps at most.
+const IDLE_SLAB_BYTES: usize = 256 << 20;
+
+impl Engine {
+    /// An engine with empty caches and a store of its own.
+    pub fn new(setup: Setup) -> Self {
+        let store = Arc::new(Store::new(&setup.storage));
+        Self::with_store(setup, store)
+    }
+
+    /// An engine with empty caches that reads through the store its setup was made with.
+    pub fn with_store(setup: Setup, store: Arc<Store>) -> Self {
+        let selectors: Vec<Option<Selector>> =
+            setup.requests.iter().map(|r| Selector::new(&setup.catalog, &r.variable)).collect();
+        let reader = GranuleReader::new(store.clone(), setup.options.cache_bytes);
+        let (reader, no_disk_cache) =
+            match setup.options.disk_cache.as_ref().map(DiskCache::open).transpose() {
+                Ok(Some(cache)) => {
+                    let cache = cache.within(setup.state.clone());
+                    (reader.with_disk_cache(cache, setup.storage.offline), None)
+                }
+                Ok(None) => (reader, None),
+                Err(e) => (reader, Some(e.to_string())),
+            };
+        let checked = setup.catalog.granules().iter().map(|_| AtomicBool::new(false)).collect();
+        let telemetry = Telemetry::new(setup.requests.len());
+        let slabs = SlabPool::new(IDLE_SLAB_BYTES);
+        let ranks = ranks(&setup.catalog, &selectors);
+        Self {
+            setup,
+            selectors,
+            reader,
+            store,
+            checked,
+            slabs,
+            telemetry,
+            no_disk_cache,
+            ranks,
+            downloads: OnceLock::new(),
+        }
+    }
+
+    /// When each request's turn is within a row: the finer its cells, the more work it is.
+    pub(crate) fn ranks(&self) -> &[usize] {
+        &self.ranks
+    }
+
+    /// What the engine was set up with.
+    pub fn setup(&self) -> &Setup {
+        &self.setup
+    }
+
+    /// What the engine has done.
+    pub fn stats(&self) -> Stats {
+        let failure = self.no_disk_cache.clone();
+        let disk_cache = self.reader.disk_cache_stats();
+        let disk_cache = disk_cache.unwrap_or(DiskCacheStats { failure, ..Default::default() });
+        let index_failure = self.reader.index_failure();
+        let traffic = self.store.traffic();
+        self.telemetry.snapshot(self.reader.stats(), disk_cache, traffic, index_failure)
+    }
+
+    /// The threads that wait for a remote dataset; `None` for a local one, which needs none.
+    pub(crate) fn downloads(&self) -> Result<Option<&Downloads>> {
+        if !self.setup.catalog.is_remote() {
+            return Ok(None);
+        }
+        let threads = self.setup.storage.policy.concurrency.min(MAX_DOWNLOADS);
+        let made = self.downloads.get_or_init(|| Downloads::new(threads));
+        made.as_ref().map(Some).map_err(Clone::clone)
+    }
+
+    pub(crate) fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// Memory for batches.
+    pub(crate) fn slabs(&self) -> &Arc<SlabPool> {
+        &self.slabs
+    }
+
+    /// Finds the files of a request; `None` if the dataset has none.
+    fn selector(&self, request: usize) -> Option<&Selector> {
+        self.selectors.get(request)?.as_ref()
+    }
+
+    pub(crate) fn reader(&self) -> &GranuleReader {
+        &self.reader
+    }
+
+    pub(crate) fn telemetry(&self) -> &Telemetry {
+        &self.telemetry
+    }
+
+    /// Where a granule lies. An archive's entry is checked against its local header once.
+    pub(crate) fn locate(&self, granule: u32) -> Result<Location> {
+        let catalog = &self.setup.catalog;
+        let entry = &catalog.granules()[granule as usize];
+        let checked = &self.checked[granule as usize];
+        if !checked.load(Ordering::Relaxed) {
+            catalog.check_zip_entry(&*self.store, entry)?;
+            checked.store(true, Ordering::Relaxed);
+        }
+        Ok(catalog.location(entry))
+    }
+
+    /// Whether a cell with this error is masked. A network or disk error never is.
+    pub(crate) fn masks(&self, error: &Error) -> bool {
+        let bad_granule =
+            matches!(error.kind, Kind::CorruptGranule | Kind::NotFound | Kind::Unsupported);
+        self.setup.options.on_error == OnError::Mask && bad_granule
+    }
+
+    /// Turns what came of a rendering into an outcome: names the query and the variable in an error, or
+    /// masks the cell where bad granules are masked.
+    pub(crate) fn settle(
+        &self,
+        rendered: Result<Vec<u32>>,
+        query: &Query,
+        request: usize,
+        mask: impl FnOnce(),
+    ) -> Result<Outcome> {
+        let variable = &self.setup.requests[request].variable.name;
+        match rendered {
+            Ok(files) => Ok(Outcome { present: true, files, unreadable: None }),
+            Err(error) => {
+                let error = error.variable(variable).query(query);
+                if !self.masks(&error) {
+                    return Err(error);
+                }
+                mask();
+                let asset = error.asset.as_deref().unwrap_or("unknown file");
+                self.telemetry.note_unreadable(asset, &error.message);
+                Ok(Outcome {
+                    present: true,
+                    files: Vec::new(),
+                    unreadable: Some(error.to_string()),
+                })
+            }
+        }
+    }
+}
+
+/// The place of each selector by the size of its cells, the finest first; profiles have none.
+fn ranks(catalog: &Catalog, selectors: &[Option<Selector>]) -> Vec<usize> {
+    let finest = |selector: &Option<Selector>| {
+        let matching = catalog.granules().iter().filter(|g| selector.is_some_and(|s| s.matches(g)));
+        matching.map(|granule| granule.res_deg_lat).fold(f32::INFINITY, f32::min)
+    };
+    let cells: Vec<f32> = selectors.iter().map(finest).collect();
+    let mut order: Vec<usize> = (0..cells.len()).collect();
+    order.sort_by(|&a, &b| cells[a].total_cmp(&cells[b]));
+    let mut ranks = vec![0; order.len()];
+    order.into_iter().enumerate().for_each(|(rank, request)| ranks[request] = rank);
+    ranks
+}

@@ -1,0 +1,186 @@
+//! Painting: a recipe and its windows become pixels.
+
+use std::cell::RefCell;
+
+use super::deliver::Delivery;
+use super::field::{Columns, Field, Placed};
+use super::patch::{PatchMut, PlaneMut};
+use super::recipe::{Layer, Recipe, Source};
+use super::resample::{PixelRow, Scratch, resample};
+use super::rules::{Rules, TemporalAgg};
+use crate::error::Result;
+use crate::granule::{Reading, Unpack, Window};
+
+thread_local! {
+    /// Rows in the making; kept, because fresh pages cost more than the work.
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+    /// Sums and counts of the days of a window.
+    static DAYS: RefCell<PixelRow> = RefCell::default();
+}
+
+/// Gives the cells of a reading.
+type Read<'s, 'r> = &'s mut dyn FnMut(&'r Reading) -> Result<Window<'r>>;
+
+impl Recipe {
+    /// Paints the patch; every element of `out` is written. `read` gives the cells of a reading,
+    /// and is asked for those of one day at a time.
+    ///
+    /// # Errors
+    /// Those of `read`.
+    pub fn paint<'r>(
+        &'r self,
+        mut read: impl FnMut(&'r Reading) -> Result<Window<'r>>,
+        out: &mut PatchMut<'_>,
+    ) -> Result<()> {
+        out.set_axes(|| self.pixel_axes());
+        match (self.rules.temporal, out.planes.as_mut_slice()) {
+            (TemporalAgg::Mean, [plane]) if self.layers.len() > 1 => {
+                pool_days(&self.layers, &self.rules, &mut read, plane)
+            }
+            (_, planes) => place_days(&self.layers, &self.rules, &mut read, planes),
+        }
+    }
+}
+
+/// Paints each day on its plane; the planes without a day become invalid.
+fn place_days<'r>(
+    layers: &'r [Layer],
+    rules: &Rules,
+    read: Read<'_, 'r>,
+    planes: &mut [PlaneMut<'_>],
+) -> Result<()> {
+    for (i, plane) in planes.iter_mut().enumerate() {
+        if !layers.iter().any(|layer| layer.plane == i) {
+            plane.invalidate(rules.fill_value);
+        }
+    }
+    for layer in layers {
+        let Some(PlaneMut { values, mask, support }) = planes.get_mut(layer.plane) else {
+            continue;
+        };
+        if let Some(support) = support.as_deref_mut() {
+            support.fill(0.0);
+        }
+        let width = layer.columns.len();
+        layer.rows_of_pixels(read, &mut |i, row, unpack| {
+            let line = i * width..(i + 1) * width;
+            let delivery = Delivery::new(unpack, rules);
+            delivery.write(row, &mut values[line.clone()], &mut mask[line.clone()]);
+            if let Some(support) = support.as_deref_mut() {
+                Delivery::add_support(row, 1.0, &mut support[line]);
+            }
+        })?;
+    }
+    Ok(())
+}
+
+/// Paints the mean of the days on which each pixel is valid.
+fn pool_days<'r>(
+    layers: &'r [Layer],
+    rules: &Rules,
+    read: Read<'_, 'r>,
+    plane: &mut PlaneMut<'_>,
+) -> Result<()> {
+    if let Some(support) = plane.support.as_deref_mut() {
+        support.fill(0.0);
+    }
+    let share = 1.0 / layers.len() as f64;
+    DAYS.with_borrow_mut(|days| {
+        days.clear(plane.values.len(), 1.0);
+        for layer in layers {
+            let width = layer.columns.len();
+            layer.rows_of_pixels(read, &mut |i, row, unpack| {
+                let line = i * width..(i + 1) * width;
+                let (sums, counts) =
+                    (&mut days.sums[line.clone()], &mut days.weights[line.clone()]);
+                Delivery::new(unpack, rules).add(row, sums, counts);
+                if let Some(support) = plane.support.as_deref_mut() {
+                    Delivery::add_support(row, share, &mut support[line]);
+                }
+            })?;
+        }
+        // Each day has been held against the least support.
+        let rules = Rules { min_support: 0.0, ..*rules };
+        Delivery::new(Unpack::NONE, &rules).write(days, plane.values, plane.mask);
+        Ok(())
+    })
+}
+
+impl Layer {
+    /// Reads and resamples the day, row by row.
+    fn rows_of_pixels<'r>(
+        &'r self,
+        read: Read<'_, 'r>,
+        emit: &mut dyn FnMut(usize, &PixelRow, Unpack),
+    ) -> Result<()> {
+        let hidden = self.hidden(read)?;
+        let placed = self.sources.iter().map(|source| source.placed(read));
+        let field = Field::new(placed.collect::<Result<_>>()?)?;
+        let width = self.columns.len();
+        SCRATCH.with_borrow_mut(|scratch| {
+            resample(&field, &self.rows, &self.columns, scratch, |i, row| {
+                if let Some(hidden) = hidden.as_ref().and_then(|h| h.get(i * width..)) {
+                    row.hide(hidden);
+                }
+                emit(i, row, field.unpack());
+            });
+        });
+        Ok(())
+    }
+
+    /// Which pixels the masks hide; `None` without masks.
+    fn hidden<'r>(&'r self, read: Read<'_, 'r>) -> Result<Option<Vec<bool>>> {
+        if self.masks.is_empty() {
+            return Ok(None);
+        }
+        let width = self.columns.len();
+        let mut hidden = vec![false; self.rows.len() * width];
+        for mask in &self.masks {
+            let Some(layer) = &mask.layer else {
+                hidden.fill(true);
+                continue;
+            };
+            layer.rows_of_pixels(read, &mut |i, row, unpack| {
+                if let Some(line) = hidden.get_mut(i * width..(i + 1) * width) {
+                    Delivery::new(unpack, &mask.rules).hide_invalid(row, line);
+                }
+            })?;
+        }
+        Ok(Some(hidden))
+    }
+}
+
+impl Source {
+    /// The cells on the mosaic, without those that a condition rules out.
+    fn placed<'r>(&'r self, read: Read<'_, 'r>) -> Result<Placed<'r>> {
+        let mut window = read(&self.reading)?;
+        if !self.conditions.is_empty() {
+            window = self.checked(&window, read)?;
+        }
+        Ok(Placed { window, rows: self.rows.clone(), columns: self.columns.clone() })
+    }
+
+    fn checked<'r>(&'r self, window: &Window<'_>, read: Read<'_, 'r>) -> Result<Window<'r>> {
+        let width = self.reading.cols.len();
+        let mut values = vec![f32::NAN; self.reading.rows.len() * width];
+        let mut line = Columns::default();
+        for (row, values) in values.chunks_mut(width.max(1)).enumerate() {
+            line.read(window, row, width);
+            values.iter_mut().zip(line.values(window.unpack())).for_each(|(to, from)| {
+                *to = from.map_or(f32::NAN, |value| value as f32);
+            });
+        }
+        for (reading, rule) in &self.conditions {
+            let flags = read(reading)?;
+            for (row, values) in values.chunks_mut(width.max(1)).enumerate() {
+                line.read(&flags, row, width);
+                for (value, flag) in values.iter_mut().zip(line.values(flags.unpack())) {
+                    if !flag.is_some_and(|flag| rule.holds(flag)) {
+                        *value = f32::NAN;
+                    }
+                }
+            }
+        }
+        Window::of_values(values, width)
+    }
+}

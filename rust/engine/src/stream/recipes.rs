@@ -1,0 +1,113 @@
+//! Recipes on their way: made when a (query, variable) is first looked at, by predicting, decoding
+//! ahead or downloading, and taken by the step that paints it.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use crate::error::Result;
+use crate::render::Recipe;
+
+/// Recipes that wait hold at most about this many bytes; beyond, they are made again when needed.
+const WAITING_BYTES: usize = 64 << 20;
+
+/// A query and a requested variable.
+pub(super) type Key = (usize, usize);
+
+/// A recipe, once it is made; `None` where no file covers the query.
+type Made = Result<Option<Arc<Recipe>>>;
+
+/// The recipes that wait for their step.
+pub(super) struct Recipes {
+    state: Mutex<State>,
+    budget: usize,
+}
+
+#[derive(Default)]
+struct Waiting {
+    recipe: Arc<OnceLock<Made>>,
+    /// What it takes, once that is known.
+    bytes: usize,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: HashMap<Key, Waiting>,
+    bytes: usize,
+    /// Steps before this one have begun; they take their recipes, or make their own.
+    begun: u64,
+}
+
+impl Default for Recipes {
+    fn default() -> Self {
+        Self { state: Mutex::default(), budget: WAITING_BYTES }
+    }
+}
+
+impl Recipes {
+    /// A step begins: what it needs is no longer made ahead.
+    pub(super) fn begin(&self, step: u64) {
+        let mut state = self.lock();
+        state.begun = state.begun.max(step + 1);
+    }
+
+    /// The recipe that `step` will need, made by `make` unless it waits here; `None` also where the
+    /// step has begun.
+    pub(super) fn ahead(&self, key: Key, step: u64, make: impl FnOnce() -> Made) -> Made {
+        let cell = {
+            let mut state = self.lock();
+            if step < state.begun {
+                return Ok(None);
+            }
+            let full = state.bytes >= self.budget;
+            match state.waiting.entry(key) {
+                Entry::Occupied(entry) => entry.get().recipe.clone(),
+                Entry::Vacant(_) if full => {
+                    drop(state);
+                    return make();
+                }
+                Entry::Vacant(entry) => entry.insert(Waiting::default()).recipe.clone(),
+            }
+        };
+        let mut fresh = false;
+        let made = cell.get_or_init(|| {
+            fresh = true;
+            make()
+        });
+        if fresh {
+            self.weigh(key, made);
+        }
+        made.clone()
+    }
+
+    /// The recipe, if one was made; it no longer waits.
+    pub(super) fn take(&self, key: Key) -> Option<Arc<Recipe>> {
+        let recipe = {
+            let mut state = self.lock();
+            let Waiting { recipe, bytes } = state.waiting.remove(&key)?;
+            state.bytes -= bytes;
+            recipe
+        };
+        // One that is being made is worth the wait; of one that isn't yet, the caller takes care.
+        recipe.get_or_init(|| Ok(None)).clone().ok().flatten()
+    }
+
+    /// Counts what has just been made, if it still waits. A failure is left to the painting, which
+    /// tries again.
+    fn weigh(&self, key: Key, made: &Made) {
+        let state = &mut *self.lock();
+        if let Entry::Occupied(mut entry) = state.waiting.entry(key) {
+            let Ok(made) = made else {
+                entry.remove();
+                return;
+            };
+            let bytes = size_of::<(Key, Waiting)>() + made.as_ref().map_or(0, |m| m.bytes());
+            entry.get_mut().bytes = bytes;
+            state.bytes += bytes;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
