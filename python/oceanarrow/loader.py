@@ -323,7 +323,8 @@ class Loader:
         """What this process has done so far.
 
         Returns:
-            `samples` rendered, `bytes_read`, `chunks_decoded` of gridded variables, and
+            `samples` rendered, `recipes` made (plans of what a query's variable reads and how it is
+            painted: one each, also where it is looked at ahead), `bytes_read`, `chunks_decoded` of gridded variables, and
             `chunks_distinct` among them, `chunk_hits` (chunks that the cache had),
             `files_opened`, `index_hits` (files that an index or `cache_dir` spared opening),
             `index_failure` (why `index` could not be read, or None), `requests` over the network,

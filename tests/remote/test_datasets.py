@@ -91,6 +91,14 @@ def test_remote_batches_are_the_local_ones(
     assert stats["network_bytes"] > stats["bytes_read"] > 0
 
 
+def test_downloads_and_batches_share_their_recipes(server: FaultServer) -> None:
+    made = loader(f"{server.home}/ocean", QUERIES * 6, batch_size=3)
+    grids = ("l4_ssh", "l3_ssh", "l4_sst")
+    covered = sum(int(b.to_numpy()["present"][name].sum()) for b in made for name in grids)
+    stats = made.stats()
+    assert stats["recipes"] == covered > 60
+
+
 def test_samples_are_the_local_ones_in_workers_too(server: FaultServer, containers: Path) -> None:
     def dataset(place: object) -> OceanTACODataset:
         return OceanTACODataset(

@@ -111,3 +111,68 @@ impl Recipes {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::error::Error;
+    use crate::query::Query;
+    use crate::render::{GridRule, Resampling, Rules, TemporalAgg};
+
+    fn recipe() -> Arc<Recipe> {
+        let query = Query {
+            lon_min: 0.0,
+            lon_max: 1.0,
+            lat_min: 0.0,
+            lat_max: 1.0,
+            day_start: 0,
+            day_end: 0,
+        };
+        let rules = Rules {
+            resampling: Resampling::Auto,
+            grid: GridRule::Exact,
+            temporal: TemporalAgg::Mean,
+            min_support: 0.0,
+            fill_value: 0.0,
+            normalize: None,
+        };
+        Arc::new(Recipe::new(&[], &query, Some((2, 2)), &rules).unwrap())
+    }
+
+    #[test]
+    fn a_recipe_waits_once_and_is_taken_once() {
+        let recipes = Recipes::default();
+        let (first, never) = (recipe(), || panic!("it waits"));
+        let made = recipes.ahead((3, 0), 7, || Ok(Some(first.clone()))).unwrap().unwrap();
+        assert!(Arc::ptr_eq(&made, &first));
+        let again = recipes.ahead((3, 0), 7, never).unwrap().unwrap();
+        assert!(Arc::ptr_eq(&again, &first));
+        assert!(recipes.lock().bytes > first.bytes());
+        assert!(Arc::ptr_eq(&recipes.take((3, 0)).unwrap(), &first));
+        assert!(recipes.take((3, 0)).is_none());
+        assert_eq!(recipes.lock().bytes, 0);
+    }
+
+    #[test]
+    fn nothing_is_made_ahead_for_a_step_that_has_begun() {
+        let recipes = Recipes::default();
+        recipes.begin(4);
+        let made = recipes.ahead((0, 0), 4, || panic!("too late")).unwrap();
+        assert!(made.is_none());
+        assert!(recipes.ahead((0, 0), 5, || Ok(Some(recipe()))).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_failure_does_not_wait_and_a_full_room_keeps_nothing() {
+        let recipes = Recipes { budget: 1, ..Recipes::default() };
+        assert!(recipes.ahead((0, 0), 0, || Err(Error::io("down"))).is_err());
+        assert!(recipes.take((0, 0)).is_none());
+        assert!(recipes.ahead((0, 0), 0, || Ok(Some(recipe()))).unwrap().is_some());
+        assert!(recipes.ahead((1, 0), 0, || Ok(Some(recipe()))).unwrap().is_some());
+        assert!(recipes.take((1, 0)).is_none(), "the room was full");
+        assert!(recipes.take((0, 0)).is_some());
+        assert_eq!(recipes.lock().bytes, 0);
+    }
+}
