@@ -324,14 +324,15 @@ class Loader:
 
         Returns:
             `samples` rendered, `recipes` made (plans of what a query's variable reads and how it is
-            painted: one each, also where it is looked at ahead), `bytes_read`, `chunks_decoded` of
-            gridded variables, and `chunks_distinct` among them, `chunk_hits` (chunks that the cache
-            had), `files_opened`, `index_hits` (files that an index or `cache_dir` spared opening),
-            `index_failure` (why `index` could not be read, or None), `requests` over the network,
-            `retries` among them, `network_bytes`, `disk_blocks_read` (chunks found in
-            `cache_dir`), `disk_blocks_damaged`, `disk_bytes_written`, `disk_cache_failure` (why
-            nothing more is written, or None),
-            `masked` (cells of unreadable files), `unreadable`, {file: reason}, `seconds`,
+            painted: one each, also where it is looked at ahead), `recipe_seconds` that it took
+            (opening files included), `bytes_read`, `chunks_decoded` of gridded variables, and
+            `chunks_distinct` among them, `chunk_hits` (chunks that the cache had), `files_opened`,
+            `index_hits` (files that an index or `cache_dir` spared opening), `index_failure` (why
+            `index` could not be read, or None), `requests` over the network, `retries` among them,
+            `network_bytes`, `disk_blocks_read` (chunks found in `cache_dir`),
+            `disk_blocks_damaged`, `disk_bytes_written`, `disk_cache_failure` (why nothing more is
+            written, or None), `masked` (cells of unreadable files), `unreadable`, {file: reason},
+            `seconds`,
             {variable: time spent opening, decoding and rendering it, summed over the threads},
             and `amplification`: decodes a distinct chunk in this process, 1.0 at first. It grows
             with every epoch of which the caches cannot hold all chunks; `explain` predicts it for

@@ -11,6 +11,26 @@ pub enum Geometry {
     Points,
 }
 
+/// Whether a variable is an input, a target, or both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Role {
+    /// An input.
+    pub input: bool,
+    /// A target.
+    pub target: bool,
+}
+
+impl Role {
+    /// As it stands in a schema.
+    pub const fn name(self) -> &'static str {
+        match (self.input, self.target) {
+            (true, true) => "input,target",
+            (false, true) => "target",
+            _ => "input",
+        }
+    }
+}
+
 /// What a variable name stands for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Variable {

@@ -11,7 +11,7 @@ use arrow_array::types::{Float32Type, UInt8Type};
 use bytes::Bytes;
 use oceanarrow_engine::collate::{CellMut, Collated, ColumnKind, GridShape, Row, SlabPool};
 use oceanarrow_engine::error::{Error, Result};
-use oceanarrow_engine::export::{ColumnField, Role, batch_schema, record_batch};
+use oceanarrow_engine::export::{ColumnField, batch_schema, record_batch};
 use oceanarrow_engine::granule::{
     Ahead, Dtype, GranuleReader, Grid, RawGrid, Reading, When, Window,
 };
@@ -20,6 +20,7 @@ use oceanarrow_engine::render::{
     CellRule, Day, GridRule, PatchMut, Recipe, Resampling, Rules, TemporalAgg, Tile,
 };
 use oceanarrow_engine::store::{ByteSource, Location};
+use oceanarrow_engine::variable::Role;
 
 /// Objects in memory, named by their numbers.
 struct Memory(Vec<Vec<f32>>);

@@ -245,6 +245,7 @@ impl Engine {
         let dict = PyDict::new(py);
         dict.set_item("samples", stats.samples)?;
         dict.set_item("recipes", stats.recipes)?;
+        dict.set_item("recipe_seconds", stats.recipe_seconds)?;
         dict.set_item("bytes_read", stats.granule.bytes_read)?;
         dict.set_item("chunks_decoded", stats.granule.chunks_decoded)?;
         dict.set_item("chunks_distinct", stats.granule.chunks_distinct)?;

@@ -2,9 +2,8 @@
 
 use oceanarrow_engine::engine;
 use oceanarrow_engine::error::Error;
-use oceanarrow_engine::export::Role;
 use oceanarrow_engine::render::{GridRule, Resampling, Rules, TemporalAgg};
-use oceanarrow_engine::variable::{Geometry, Variable, built_in};
+use oceanarrow_engine::variable::{Geometry, Role, Variable, built_in};
 use pyo3::prelude::*;
 
 use crate::error::raise;

@@ -27,9 +27,11 @@ impl Engine {
         if days.is_empty() {
             return Ok(None);
         }
-        self.telemetry().count_recipe();
-        let days = self.open_days(&days, wanted, shape)?;
-        Recipe::new(&days, query, shape, &wanted.rules).map(|recipe| Some(Arc::new(recipe)))
+        let made = self.telemetry().planned(|| {
+            let days = self.open_days(&days, wanted, shape)?;
+            Recipe::new(&days, query, shape, &wanted.rules)
+        });
+        made.map(|recipe| Some(Arc::new(recipe)))
     }
 
     /// The stored chunks that painting fetches, those fetched at once together.

@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::Catalog;
 use crate::collate::{ColumnKind, GridShape};
 use crate::error::{Error, Result};
-use crate::export::{ColumnField, Role};
+use crate::export::ColumnField;
 use crate::granule::Index;
 use crate::plan::Selector;
 use crate::query::Query;
 use crate::render::{GridRule, Rules, TemporalAgg};
 use crate::store::{DiskCache, DiskCacheOptions, Kept, StorageOptions, Store};
-use crate::variable::{Geometry, Variable};
+use crate::variable::{Geometry, Role, Variable};
 
 /// What to do about a granule that cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

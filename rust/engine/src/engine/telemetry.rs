@@ -24,6 +24,8 @@ pub struct Stats {
     pub seconds: Vec<f64>,
     /// Recipes made: one a (query, variable) of a batch, and those of predictions.
     pub recipes: u64,
+    /// Seconds that threads made them, opening of files included.
+    pub recipe_seconds: f64,
     /// What the granule stage has done.
     pub granule: GranuleStats,
     /// What the disk cache has done.
@@ -39,6 +41,8 @@ pub(crate) struct Telemetry {
     samples: AtomicU64,
     masked: AtomicU64,
     recipes: AtomicU64,
+    /// Nanoseconds.
+    planned: AtomicU64,
     unreadable: Mutex<BTreeMap<String, String>>,
     /// Nanoseconds a requested variable.
     worked: Vec<AtomicU64>,
@@ -51,6 +55,7 @@ impl Telemetry {
             samples: AtomicU64::new(0),
             masked: AtomicU64::new(0),
             recipes: AtomicU64::new(0),
+            planned: AtomicU64::new(0),
             unreadable: Mutex::default(),
             worked: (0..requests).map(|_| AtomicU64::new(0)).collect(),
         }
@@ -70,8 +75,13 @@ impl Telemetry {
         self.samples.fetch_add(n as u64, Ordering::Relaxed);
     }
 
-    pub(super) fn count_recipe(&self) {
+    /// Makes a recipe.
+    pub(super) fn planned<T>(&self, make: impl FnOnce() -> T) -> T {
+        let start = Instant::now();
+        let made = make();
         self.recipes.fetch_add(1, Ordering::Relaxed);
+        self.planned.fetch_add(start.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        made
     }
 
     pub(super) fn note_unreadable(&self, asset: &str, reason: &str) {
@@ -94,6 +104,7 @@ impl Telemetry {
             samples: self.samples.load(Ordering::Relaxed),
             masked: self.masked.load(Ordering::Relaxed),
             recipes: self.recipes.load(Ordering::Relaxed),
+            recipe_seconds: self.planned.load(Ordering::Relaxed) as f64 / 1e9,
             unreadable: self.unreadable.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             seconds: seconds.collect(),
             granule,

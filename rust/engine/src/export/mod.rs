@@ -16,7 +16,7 @@ use arrow_schema::{ArrowError, DataType, Field, Schema};
 use crate::collate::{Collated, ColumnData, GridBuffers, PointRow};
 use crate::error::{Error, Result};
 
-pub use schema::{ColumnField, Role, batch_schema};
+pub use schema::{ColumnField, batch_schema};
 
 /// Row status: delivered.
 const OK: u8 = 0;

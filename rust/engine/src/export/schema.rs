@@ -6,25 +6,7 @@ use std::sync::Arc;
 use arrow_schema::{DataType, Field, Schema};
 
 use crate::collate::{ColumnKind, GridShape};
-
-/// Whether a variable is an input, a target, or both.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Role {
-    /// An input.
-    pub input: bool,
-    /// A target.
-    pub target: bool,
-}
-
-impl Role {
-    fn name(self) -> &'static str {
-        match (self.input, self.target) {
-            (true, true) => "input,target",
-            (false, true) => "target",
-            _ => "input",
-        }
-    }
-}
+use crate::variable::Role;
 
 /// What the schema says of a variable.
 pub struct ColumnField {

@@ -1,13 +1,16 @@
 //! Granules: windows and points of NetCDF4 (HDF5) files.
 //!
 //! ```text
-//!  bytes --> hdf5 (metadata, chunk index)    --> coordinates, axes, time, cf --> Grid, Points
-//!    |                                                                                |
-//!    +-----> chunks (cache, filters) ------> window (sums, convert) --------> Window, &mut [f32]
+//!  bytes --> format (hdf5, filters) --> cf (coordinates, axes, packing, time) --> Grid, Points
+//!    |                                                                             ^   |
+//!    |                                              index (what opening would tell) +   v
+//!    +-----> chunks (fetch, decode, cache, disk) --> grids (view, sums, convert) <-- Reading
+//!                                                              |
+//!                                                              +--> Window, &mut [f32]
 //! ```
 //!
 //! Opening a file reads its metadata once, through hdf5-reader, and remembers for one variable the
-//! axes, the packing and where each chunk lies. A window then reads only the chunks it touches,
+//! axes, the packing and where each chunk lies. A reading then takes only the chunks it touches,
 //! by byte range, and hands out its own rectangle of them as it is stored. Decoded chunks are kept in
 //! their stored type, and threads that want the same chunk share one decode.
 

@@ -37,8 +37,9 @@ pub struct PlacedCells {
     pub columns: Places,
 }
 
-/// A stretch of a tile on the mosaic; a tile stands there once a turn of the circle.
-struct Stretch {
+/// Cells of a tile near the box and where they lie on the mosaic; a tile stands there once a turn of
+/// the circle.
+struct Standing {
     tile: usize,
     rows: Range<usize>,
     columns: Range<usize>,
@@ -54,7 +55,7 @@ pub struct Mosaic {
     pub lat: Axis,
     /// Longitudes of the cell centres.
     pub lon: Axis,
-    stretches: Vec<Stretch>,
+    standings: Vec<Standing>,
 }
 
 /// Cells that a mosaic keeps beyond the box on each side: interpolation needs one, telling a gap
@@ -77,7 +78,7 @@ impl Mosaic {
             return Self {
                 lat: Axis::new(grid.lat[rows.clone()].to_vec()),
                 lon: Axis::new(grid.lon[columns.clone()].iter().map(|x| x + turn).collect()),
-                stretches: vec![Stretch {
+                standings: vec![Standing {
                     tile: *tile,
                     row_map: Places::Run(0..rows.len()),
                     column_map: Places::Run(0..columns.len()),
@@ -96,10 +97,10 @@ impl Mosaic {
             .unzip();
         let (lat, row_maps) = Axis::join(&lats);
         let (lon, column_maps) = Axis::join(&lons);
-        let stretches = placed
+        let standings = placed
             .into_iter()
             .zip(row_maps.into_iter().zip(column_maps))
-            .map(|((tile, rows, _, columns), (row_map, column_map))| Stretch {
+            .map(|((tile, rows, _, columns), (row_map, column_map))| Standing {
                 tile,
                 rows,
                 columns,
@@ -107,7 +108,7 @@ impl Mosaic {
                 column_map,
             })
             .collect();
-        Self { lat, lon, stretches }
+        Self { lat, lon, standings }
     }
 
     /// Rows and columns of the mosaic.
@@ -117,16 +118,16 @@ impl Mosaic {
 
     /// The cells that carry weight in `footprint`, tile by tile.
     pub fn placed(&self, footprint: &Footprint) -> Vec<PlacedCells> {
-        let placed = |stretch: &Stretch| {
-            let (rows, columns) = footprint.window(&stretch.row_map, &stretch.column_map)?;
+        let placed = |standing: &Standing| {
+            let (rows, columns) = footprint.window(&standing.row_map, &standing.column_map)?;
             Some(PlacedCells {
-                tile: stretch.tile,
-                rows: stretch.row_map.part(&rows),
-                columns: stretch.column_map.part(&columns),
-                cells: (shift(rows, stretch.rows.start), shift(columns, stretch.columns.start)),
+                tile: standing.tile,
+                rows: standing.row_map.part(&rows),
+                columns: standing.column_map.part(&columns),
+                cells: (shift(rows, standing.rows.start), shift(columns, standing.columns.start)),
             })
         };
-        self.stretches.iter().filter_map(placed).collect()
+        self.standings.iter().filter_map(placed).collect()
     }
 }
 

@@ -141,7 +141,7 @@ fn following(index: &[u64], ranges: &[Range<u64>]) -> Option<Vec<u64>> {
 }
 
 /// The part of one chunk that lies in a view.
-struct Part {
+struct Overlap {
     /// Stored rows.
     stored_rows: Range<u64>,
     /// Where its columns lie in the view.
@@ -154,7 +154,7 @@ struct Part {
     column_stride: usize,
 }
 
-impl Part {
+impl Overlap {
     /// `None` where the chunk does not reach into the view.
     fn new(view: &View<'_>, index: &[u64]) -> Option<Self> {
         let extents = view.array.extents(index);
@@ -202,22 +202,23 @@ pub(in crate::granule) fn blocks<'a>(
     for batch in view.batches() {
         let fetched = chunks.fetch(view.array, &batch)?;
         for (chunk, index) in fetched.into_iter().zip(&batch) {
-            let Some(part) = Part::new(view, index) else { continue };
-            let placed = rows.place(&part.stored_rows);
-            let pitch = part.row_stride * element;
-            let last = part.stored_rows.end.saturating_sub(part.stored_rows.start + 1) as usize;
-            let first = part.first * element + if rows.reversed { last * pitch } else { 0 };
+            let Some(overlap) = Overlap::new(view, index) else { continue };
+            let placed = rows.place(&overlap.stored_rows);
+            let pitch = overlap.row_stride * element;
+            let last =
+                overlap.stored_rows.end.saturating_sub(overlap.stored_rows.start + 1) as usize;
+            let first = overlap.first * element + if rows.reversed { last * pitch } else { 0 };
             let pitch = if rows.reversed { -(pitch as isize) } else { pitch as isize };
             let (cells, first, pitch) = match chunk {
                 Chunk::Inline(bytes) => (Cells::Inline(bytes), first, pitch),
                 Chunk::Decoded(bytes) => (Cells::Decoded(bytes), first, pitch),
                 Chunk::Unwritten if !fill_is_valid => continue,
                 Chunk::Unwritten => {
-                    (Cells::Filled(view.array.fill.repeat(part.columns.len())), 0, 0)
+                    (Cells::Filled(view.array.fill.repeat(overlap.columns.len())), 0, 0)
                 }
             };
             let rows = placed.start as usize..placed.end as usize;
-            blocks.push(Block { rows, columns: part.columns, cells, first, pitch });
+            blocks.push(Block { rows, columns: overlap.columns, cells, first, pitch });
         }
     }
     Ok(Some(blocks))
@@ -232,7 +233,7 @@ fn paste<O: Real>(
     out: &mut [O],
     gather: &mut Vec<u8>,
 ) -> Result<()> {
-    let Some(part) = Part::new(view, index) else { return Ok(()) };
+    let Some(overlap) = Overlap::new(view, index) else { return Ok(()) };
     let bytes = match chunk {
         Chunk::Inline(bytes) => Some(*bytes),
         Chunk::Decoded(bytes) => Some(bytes.as_slice()),
@@ -240,20 +241,20 @@ fn paste<O: Real>(
     };
     let blank = converter.one(&view.array.fill);
     let (width, element) = (view.cols.len() as usize, view.array.dtype.size());
-    for (step, row) in part.stored_rows.clone().enumerate() {
+    for (step, row) in overlap.stored_rows.clone().enumerate() {
         let to = view.rows.as_ref().map_or(0, |rows| rows.place(&(row..row + 1)).start) as usize;
         let to = to * width;
-        let target = out.get_mut(to + part.columns.start..to + part.columns.end);
+        let target = out.get_mut(to + overlap.columns.start..to + overlap.columns.end);
         let target = target.ok_or_else(|| Error::internal("a row lies outside the window"))?;
         let Some(bytes) = bytes else {
             target.fill(blank);
             continue;
         };
-        let from = (part.first + step * part.row_stride) * element;
-        let needed = ((target.len() - 1) * part.column_stride + 1) * element;
+        let from = (overlap.first + step * overlap.row_stride) * element;
+        let needed = ((target.len() - 1) * overlap.column_stride + 1) * element;
         let source = bytes.get(from..from + needed);
         let source = source.ok_or_else(|| Error::corrupt("a chunk is shorter than its shape"))?;
-        converter.strided(source, part.column_stride, target, gather);
+        converter.strided(source, overlap.column_stride, target, gather);
         if view.cols.reversed {
             target.reverse();
         }
