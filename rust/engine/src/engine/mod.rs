@@ -17,9 +17,12 @@ mod telemetry;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use arrow_schema::Schema;
+
 use crate::catalog::Catalog;
 use crate::collate::{Outcome, SlabPool};
 use crate::error::{Error, Kind, Result};
+use crate::export::batch_schema;
 use crate::granule::GranuleReader;
 use crate::plan::Selector;
 use crate::query::Query;
@@ -105,6 +108,13 @@ impl Engine {
     /// What the engine was set up with.
     pub fn setup(&self) -> &Setup {
         &self.setup
+    }
+
+    /// The schema of the engine's batches, with `metadata`.
+    pub fn schema(&self, metadata: impl IntoIterator<Item = (String, String)>) -> Result<Schema> {
+        let version = ("oceanarrow.version".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
+        let metadata = metadata.into_iter().chain([version]).collect();
+        Ok(batch_schema(&self.setup().columns()?, metadata))
     }
 
     /// What the engine has done.

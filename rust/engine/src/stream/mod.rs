@@ -20,7 +20,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use crate::collate::{Collated, ColumnKind, Row};
 use crate::engine::{Engine, batch_bytes};
 use crate::error::{Error, Result};
-use crate::export::{batch_schema, record_batch};
+use crate::export::record_batch;
 use crate::granule::Ahead;
 use crate::interrupt;
 use crate::plan::{Cursor, Order, PlanDigests, Sequence, Slot};
@@ -110,15 +110,6 @@ struct Shared {
     recipes: Recipes,
     /// Shared with waits for remote stores, which it ends.
     cancelled: Arc<AtomicBool>,
-}
-
-impl Engine {
-    /// The schema of the engine's batches, with `metadata`.
-    pub fn schema(&self, metadata: impl IntoIterator<Item = (String, String)>) -> Result<Schema> {
-        let version = ("oceanarrow.version".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
-        let metadata = metadata.into_iter().chain([version]).collect();
-        Ok(batch_schema(&self.setup().columns()?, metadata))
-    }
 }
 
 impl Stream {
@@ -333,7 +324,9 @@ impl Shared {
 
     /// Makes the batch of a step.
     fn batch(&self, step: u64) -> Result<RecordBatch> {
-        self.recipes.begin(step);
+        if !self.engine.setup().catalog.is_remote() {
+            self.recipes.begin(step);
+        }
         let order = self.sequence.order();
         let slots = self.slots(step);
         let rows = slots

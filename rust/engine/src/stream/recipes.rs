@@ -45,7 +45,8 @@ impl Default for Recipes {
 }
 
 impl Recipes {
-    /// A step begins: what it needs is no longer made ahead.
+    /// A step begins, in turn: what it and those before it need is no longer made ahead. Steps that
+    /// wait for their own downloads need not say so.
     pub(super) fn begin(&self, step: u64) {
         let mut state = self.lock();
         state.begun = state.begun.max(step + 1);
