@@ -116,8 +116,7 @@ mod tests {
         ];
         for (unit, others) in spellings {
             for other in others {
-                let (scale, offset) =
-                    conversion(other, unit).unwrap_or_else(|| (f64::NAN, f64::NAN));
+                let (scale, offset) = conversion(other, unit).unwrap_or((f64::NAN, f64::NAN));
                 let same = (scale - 1.0).abs() < 1e-12 && offset == 0.0;
                 assert!(same, "{other:?} as {unit:?}: {scale} {offset}");
             }
@@ -168,10 +167,10 @@ mod tests {
             let there = conversion(&from, &to);
             let back = conversion(&to, &from);
             prop_assert_eq!(there.is_some(), back.is_some());
-            if let (Some((scale, offset)), Some((inverse, shift))) = (there, back) {
-                if scale.is_normal() && inverse.is_normal() && offset == 0.0 && shift == 0.0 {
-                    prop_assert!((scale * inverse - 1.0).abs() < 1e-9);
-                }
+            if let (Some((scale, offset)), Some((inverse, shift))) = (there, back)
+                && scale.is_normal() && inverse.is_normal() && offset == 0.0 && shift == 0.0
+            {
+                prop_assert!((scale * inverse - 1.0).abs() < 1e-9);
             }
         }
 
