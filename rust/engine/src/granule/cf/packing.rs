@@ -38,39 +38,48 @@ impl Packing {
         }
     }
 
-    /// The packing that the attributes of `variable` describe.
+    /// The packing that the attributes of `variable` describe. Each attribute is compared in its own
+    /// type: `_Unsigned` gives the bits of those as wide as the variable another meaning, and
+    /// nothing wraps. See [`Limits`] for what `valid_*` are about.
     pub(in crate::granule) fn of(variable: &Variable<'_>, dtype: Dtype) -> Result<Self> {
-        let dtype = match variable.text("_Unsigned")?.as_deref() {
-            Some("true" | "True" | "TRUE") => dtype.unsigned(),
-            Some("false" | "False" | "FALSE") => dtype.signed(),
-            _ => dtype,
+        let (dtype, reinterpret) = match variable.text("_Unsigned")?.as_deref() {
+            Some("true" | "True" | "TRUE") => (dtype.unsigned(), true),
+            Some("false" | "False" | "FALSE") => (dtype.signed(), true),
+            _ => (dtype, false),
         };
-        let numbers = |name: &str| -> Result<Vec<Number>> {
+        let numbers = |name: &str| -> Result<(Vec<Number>, usize)> {
             Ok(match variable.attribute(name)? {
-                Some(Attribute::Numbers(numbers)) => {
-                    numbers.into_iter().map(|number| number.reinterpreted(dtype)).collect()
+                Some(Attribute::Numbers(numbers, width)) => {
+                    let same_bits = reinterpret && width == dtype.size();
+                    let meant = |n: Number| if same_bits { n.reinterpreted(dtype) } else { n };
+                    (numbers.into_iter().map(meant).collect(), width)
                 }
-                _ => Vec::new(),
+                _ => (Vec::new(), 0),
             })
         };
         let mut packing = Self {
             scale: single(variable, "scale_factor")?.unwrap_or(1.0),
             offset: single(variable, "add_offset")?.unwrap_or(0.0),
-            invalid: numbers("_FillValue")?,
+            invalid: numbers("_FillValue")?.0,
             ..Self::none(dtype)
         };
-        packing.invalid.extend(numbers("missing_value")?);
-        match numbers("valid_range")?.as_slice() {
-            [low, high] => (packing.low, packing.high) = (Some(*low), Some(*high)),
-            [] => {
-                packing.low = numbers("valid_min")?.first().copied();
-                packing.high = numbers("valid_max")?.first().copied();
-            }
+        packing.invalid.extend(numbers("missing_value")?.0);
+        let packed = |name: &str| -> Result<usize> { Ok(numbers(name)?.1) };
+        let width = packed("scale_factor")?.max(packed("add_offset")?);
+        let limits = Limits { packing: &packing, packed: width };
+        let ((range, width), first) =
+            (numbers("valid_range")?, |(n, width): (Vec<Number>, usize)| {
+                n.first().map(|n| (*n, width))
+            });
+        let (low, high) = match range[..] {
+            [low, high] => (Some((low, width)), Some((high, width))),
+            [] => (first(numbers("valid_min")?), first(numbers("valid_max")?)),
             _ => {
                 let message = "the attribute valid_range does not have two numbers";
                 return Err(Error::corrupt(message).variable(&variable.name));
             }
-        }
+        };
+        (packing.low, packing.high) = limits.stored(low, high);
         Ok(packing)
     }
 
@@ -98,11 +107,56 @@ impl Packing {
     }
 }
 
+/// A limit, and the bytes of its type.
+type Limit = Option<(Number, usize)>;
+
+/// What `valid_min`, `valid_max` and `valid_range` of a packed variable are about (NetCDF Users
+/// Guide, attribute conventions, `valid_range`): packed numbers, unless they are floating-point
+/// numbers and the packed ones are integers or narrower floating-point numbers; then values.
+struct Limits<'a> {
+    packing: &'a Packing,
+    /// Bytes of the wider of `scale_factor` and `add_offset`; 0 without either.
+    packed: usize,
+}
+
+impl Limits<'_> {
+    /// The limits in stored numbers.
+    fn stored(&self, low: Limit, high: Limit) -> (Option<Number>, Option<Number>) {
+        let (mut lows, mut highs) = (Vec::new(), Vec::new());
+        for (limit, is_low) in [(low, true), (high, false)] {
+            let Some((number, about_values)) = limit.map(|limit| self.one(limit, is_low)) else {
+                continue;
+            };
+            // A falling line turns the order of values round.
+            let turned = about_values && self.packing.scale < 0.0;
+            if is_low == turned { highs.push(number) } else { lows.push(number) }
+        }
+        let order = |a: &Number, b: &Number| a.as_f64().total_cmp(&b.as_f64());
+        (lows.into_iter().max_by(order), highs.into_iter().min_by(order))
+    }
+
+    /// One limit in stored numbers, and whether it was about values. Outwards by the rounding of
+    /// its type and of unpacking, lest the number be lost whose value the limit was meant to be.
+    fn one(&self, (limit, width): (Number, usize), is_low: bool) -> (Number, bool) {
+        let Packing { dtype, scale, offset, .. } = *self.packing;
+        let Number::Float(value) = limit else { return (limit, false) };
+        let wider = !dtype.is_float() || width > dtype.size();
+        if self.packed == 0 || !wider || value.is_nan() {
+            return (limit, false);
+        }
+        let ulp = if width < size_of::<f64>() { f64::from(f32::EPSILON) } else { f64::EPSILON };
+        let slack = value.abs() * ulp / 2.0 + (value.abs() + offset.abs()) * 2.0 * f64::EPSILON;
+        let steps = (slack / scale.abs()).min(0.5);
+        let outwards = if is_low == (scale < 0.0) { steps } else { -steps };
+        (Number::Float((value - offset) / scale + outwards), true)
+    }
+}
+
 /// The attribute's one number; `None` if there is no such attribute.
 fn single(variable: &Variable<'_>, name: &str) -> Result<Option<f64>> {
     match variable.attribute(name)? {
         None | Some(Attribute::Other) => Ok(None),
-        Some(Attribute::Numbers(numbers)) => match numbers.as_slice() {
+        Some(Attribute::Numbers(numbers, _)) => match numbers.as_slice() {
             [number] if number.as_f64().is_finite() => Ok(Some(number.as_f64())),
             _ => Err(Error::corrupt(format!("the attribute {name} is not one finite number"))
                 .variable(&variable.name)),

@@ -52,6 +52,10 @@ impl Dtype {
         }
     }
 
+    pub(in crate::granule) const fn is_float(self) -> bool {
+        matches!(self, Dtype::F32 | Dtype::F64)
+    }
+
     pub(in crate::granule) const fn unsigned(self) -> Self {
         match self {
             Dtype::I8 => Dtype::U8,

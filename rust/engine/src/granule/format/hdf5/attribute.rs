@@ -26,7 +26,8 @@ impl Number {
         }
     }
 
-    /// The value that the same bits have in `dtype`, for attributes of `_Unsigned` variables.
+    /// The value that the same bits have in `dtype`, which is as wide: for attributes of `_Unsigned`
+    /// variables.
     pub(in crate::granule) fn reinterpreted(self, dtype: Dtype) -> Self {
         let Number::Int(value) = self else { return self };
         let range = 1i128 << (8 * dtype.size());
@@ -45,8 +46,8 @@ impl Number {
 pub(in crate::granule) enum Attribute {
     /// One string; several are joined by spaces.
     Text(String),
-    /// One number or more.
-    Numbers(Vec<Number>),
+    /// One number or more, and the bytes that each takes.
+    Numbers(Vec<Number>, usize),
     /// Nothing the engine looks at.
     Other,
 }
@@ -106,7 +107,7 @@ fn numbers(data: &[u8], size: u8, order: ByteOrder, number: impl Fn(&[u8]) -> Nu
         }
         number(&bytes)
     };
-    Attribute::Numbers(data.chunks_exact(size).take(MAX_NUMBERS).map(little).collect())
+    Attribute::Numbers(data.chunks_exact(size).take(MAX_NUMBERS).map(little).collect(), size)
 }
 
 fn integer(little: &[u8], signed: bool) -> i128 {
