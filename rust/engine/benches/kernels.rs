@@ -122,6 +122,7 @@ impl Kernel {
             object: 0,
             grid: Arc::new(self.grid().into()),
             when: When::Day(0),
+            resolution: f32::NAN,
             conditions: Vec::new(),
         };
         let days = [Day { day: 0, tiles: vec![tile] }];

@@ -64,6 +64,7 @@ fn day(day: i32, object: usize) -> Day {
         object: object as u32,
         grid: grid(object),
         when: When::Day(day),
+        resolution: f32::NAN,
         conditions: Vec::new(),
     };
     Day { day, tiles: vec![tile] }

@@ -123,6 +123,7 @@ impl Drawing {
                 object: self.objects.len() as u32,
                 grid: Arc::new(grid.into()),
                 when: When::Day(day),
+                resolution: f32::NAN,
                 conditions: Vec::new(),
             });
             self.objects.push(chunks_of(world, columns, storage));

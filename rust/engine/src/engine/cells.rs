@@ -194,7 +194,10 @@ impl Engine {
                 let location = self.locate(file.granule)?;
                 let grid = self.reader().grid(&location, &variable.netcdf, Some(&variable.unit))?;
                 let when = When::Day(day.day);
-                Ok(Tile { object: file.granule, grid, when, conditions: Vec::new() })
+                let granule = self.setup().catalog.granules().get(file.granule as usize);
+                let resolution = granule.map_or(f32::NAN, |granule| granule.res_deg_lat);
+                let conditions = Vec::new();
+                Ok(Tile { object: file.granule, grid, when, resolution, conditions })
             });
             Ok(Day { day: day.day, tiles: tiles.collect::<Result<_>>()? })
         };

@@ -10,6 +10,8 @@ const TOLERANCE: f64 = 1e-3;
 #[derive(Clone, Debug)]
 pub struct Axis {
     centres: Vec<f64>,
+    /// The size of a cell that has no neighbour to tell it; 0 where nothing does.
+    lone: f64,
 }
 
 /// Where a point lies on an axis: its two neighbours and the weight of the upper one.
@@ -143,7 +145,13 @@ impl Indices {
 impl Axis {
     /// An axis over strictly ascending centres.
     pub fn new(centres: Vec<f64>) -> Self {
-        Self { centres }
+        Self { centres, lone: 0.0 }
+    }
+
+    /// The same, where a cell without a neighbour is of this size.
+    #[must_use]
+    pub fn with_lone_cell(self, lone: f64) -> Self {
+        Self { lone, ..self }
     }
 
     /// Joins stretches of several tiles' axes; also tells where each stretch's centres went.
@@ -235,14 +243,15 @@ impl Axis {
         beside.iter().any(Option::is_some) && beside.iter().flatten().all(|s| here > 2.0 * s)
     }
 
-    /// Whether the edge cell `i` of its segment counts at `x`: within half its own spacing.
+    /// Whether the edge cell `i` of its segment counts at `x`: within half of its size, which is the
+    /// spacing to its neighbour.
     fn reaches(&self, i: usize, x: f64) -> bool {
         let inside = |a: usize| {
             let (from, to) = (self.centres.get(a)?, self.centres.get(a + 1)?);
             (!self.gap(a)).then_some(to - from)
         };
         let spacing = i.checked_sub(1).and_then(inside).or_else(|| inside(i));
-        let reach = spacing.map_or(1e-9, |s| s * (0.5 + TOLERANCE));
+        let reach = (spacing.unwrap_or(self.lone) * (0.5 + TOLERANCE)).max(1e-9);
         self.centres.get(i).is_some_and(|c| (x - c).abs() <= reach)
     }
 }
@@ -261,6 +270,12 @@ pub fn stretch(axis: &[f64], range: Range<usize>, turn: f64) -> Vec<Centre> {
         below.into_iter().chain(above).reduce(f64::min).unwrap_or(0.0)
     };
     range.map(|i| Centre { x: axis[i] + turn, cell: spacing(i) }).collect()
+}
+
+/// The size of the cells of an axis, on the whole; `None` if it has only one.
+pub fn cell_size(axis: &[f64]) -> Option<f64> {
+    let (first, last) = (axis.first()?, axis.last()?);
+    (axis.len() > 1).then(|| (last - first) / (axis.len() - 1) as f64)
 }
 
 /// `n` points from `start` to `stop`, both included, computed as NumPy does.
@@ -292,6 +307,17 @@ mod tests {
         assert_eq!(place(&axis, 3.01), None);
         assert_eq!(nearest(1.0), Some(0));
         assert_eq!(nearest(1.01), Some(1));
+    }
+
+    #[test]
+    fn a_lone_cell_counts_as_far_as_it_is_told_to() {
+        let axis = Axis::new(vec![35.0]).with_lone_cell(0.25);
+        let counts = |axis: &Axis, x: f64| place(axis, x).is_some();
+        assert!([34.875, 35.0, 35.125].into_iter().all(|x| counts(&axis, x)));
+        assert!(![34.87, 35.13].into_iter().any(|x| counts(&axis, x)));
+        assert!(!counts(&Axis::new(vec![35.0]), 35.001));
+        assert_eq!(cell_size(&[1.0, 2.0, 4.0]), Some(1.5));
+        assert_eq!(cell_size(&[1.0]), None);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::axis::{Axis, Places, stretch};
+use super::axis::{Axis, Places, cell_size, stretch};
 use super::kernel::Footprint;
 use super::rules::CellRule;
 use crate::geo::BBox;
@@ -18,8 +18,20 @@ pub struct Tile {
     pub grid: Arc<Grid>,
     /// The time steps of the file that make up the granule.
     pub when: When,
+    /// The size of its cells in degrees as the catalog has it, NaN if it doesn't.
+    pub resolution: f32,
     /// Variables of the same file and axes, and what they must be where a cell is to count.
     pub conditions: Vec<(Arc<Grid>, CellRule)>,
+}
+
+impl Tile {
+    /// The size of the one cell of an axis, by the other axis, else by the catalog; `None` if it has
+    /// more cells.
+    fn lone(&self, axis: &[f64], other: &[f64]) -> Option<f64> {
+        let stated = f64::from(self.resolution);
+        let size = || cell_size(other).unwrap_or(if stated > 0.0 { stated } else { 0.0 });
+        (axis.len() == 1).then(size)
+    }
 }
 
 /// Rows and columns of a tile.
@@ -73,11 +85,16 @@ impl Mosaic {
                 placed.extend(turns(&grid.lon, bbox, halo).into_iter().map(at));
             }
         }
+        let near = || placed.iter().filter_map(|(tile, ..)| tiles.get(*tile));
+        let lone_row = near().find_map(|tile| tile.lone(&tile.grid.lat, &tile.grid.lon));
+        let lone_column = near().find_map(|tile| tile.lone(&tile.grid.lon, &tile.grid.lat));
+        let (lone_row, lone_column) = (lone_row.unwrap_or(0.0), lone_column.unwrap_or(0.0));
         if let [(tile, rows, turn, columns)] = &placed[..] {
             let Tile { grid, .. } = &tiles[*tile];
+            let lon = grid.lon[columns.clone()].iter().map(|x| x + turn).collect();
             return Self {
-                lat: Axis::new(grid.lat[rows.clone()].to_vec()),
-                lon: Axis::new(grid.lon[columns.clone()].iter().map(|x| x + turn).collect()),
+                lat: Axis::new(grid.lat[rows.clone()].to_vec()).with_lone_cell(lone_row),
+                lon: Axis::new(lon).with_lone_cell(lone_column),
                 standings: vec![Standing {
                     tile: *tile,
                     row_map: Places::Run(0..rows.len()),
@@ -108,7 +125,7 @@ impl Mosaic {
                 column_map,
             })
             .collect();
-        Self { lat, lon, standings }
+        Self { lat: lat.with_lone_cell(lone_row), lon: lon.with_lone_cell(lone_column), standings }
     }
 
     /// Rows and columns of the mosaic.

@@ -11,15 +11,51 @@ pub(in crate::granule) struct Axis {
     pub reversed: bool,
 }
 
+/// The farthest longitude that is read: a few turns of the circle.
+const FARTHEST: f64 = 1080.0;
+
+/// Shares of a degree that rounding may add.
+const ROUNDING: f64 = 1e-3;
+
 /// The ascending axis of stored latitudes.
 pub(in crate::granule) fn latitude(values: Vec<f64>) -> Result<Axis> {
-    ascending("latitude", values, |_| {})
+    let axis = ascending("latitude", values, |_| {})?;
+    check_latitudes(&axis.values)?;
+    Ok(axis)
+}
+
+/// Latitudes lie within 90 degrees, or a cell beyond: some grids have their edges there.
+pub(in crate::granule) fn check_latitudes(ascending: &[f64]) -> Result<()> {
+    let (Some(first), Some(last)) = (ascending.first(), ascending.last()) else { return Ok(()) };
+    let cells = ascending.len().saturating_sub(1).max(1) as f64;
+    // Of an axis that is no latitude, the size of a cell says nothing.
+    let cell = ((last - first) / cells).min(45.0);
+    if *first >= -90.0 - cell - ROUNDING && *last <= 90.0 + cell + ROUNDING {
+        return Ok(());
+    }
+    Err(Error::corrupt(format!("the latitude axis leaves the globe: {first} to {last} degrees")))
+}
+
+/// Longitudes lie within a few turns of the circle and span no more than one; 0 and 360 may both be
+/// there.
+pub(in crate::granule) fn check_longitudes(ascending: &[f64]) -> Result<()> {
+    let (Some(first), Some(last)) = (ascending.first(), ascending.last()) else { return Ok(()) };
+    let near = first.abs() <= FARTHEST && last.abs() <= FARTHEST;
+    if near && last - first <= 360.0 + ROUNDING {
+        return Ok(());
+    }
+    Err(Error::corrupt(format!(
+        "the longitude axis spans more than one turn of the circle, or lies turns away: {first} to \
+         {last} degrees"
+    )))
 }
 
 /// The ascending axis of stored longitudes; where they jump back by a turn (0..179, -180..-1),
 /// those after the jump are raised by 360.
 pub(in crate::granule) fn longitude(values: Vec<f64>) -> Result<Axis> {
-    ascending("longitude", values, unwrap_turn)
+    let axis = ascending("longitude", values, unwrap_turn)?;
+    check_longitudes(&axis.values)?;
+    Ok(axis)
 }
 
 fn ascending(name: &str, stored: Vec<f64>, unwrap: impl Fn(&mut [f64])) -> Result<Axis> {
@@ -123,5 +159,24 @@ mod tests {
         }
         assert!(longitude(vec![0.0, 1.0, 2.0, 0.5, 1.5]).is_err());
         assert!(longitude(vec![0.0, 1.0, -2.0]).is_err());
+    }
+
+    #[test]
+    fn axes_lie_on_the_globe() {
+        let range = |from: f64, step: f64, n: u32| -> Vec<f64> {
+            (0..n).map(|i| from + f64::from(i) * step).collect()
+        };
+        for sound in [range(-90.0, 0.25, 721), range(-90.125, 0.25, 722), range(80.0, 1.0, 11)] {
+            assert!(latitude(sound).is_ok());
+        }
+        for beyond in [range(-91.0, 0.25, 721), vec![0.0, 5e303], vec![91.0], vec![-90.0, 360.0]] {
+            assert!(latitude(beyond).unwrap_err().message.contains("latitude"));
+        }
+        for sound in [range(0.0, 0.5, 721), range(-720.0, 1.0, 360), range(359.5, 1.0, 100)] {
+            assert!(longitude(sound).is_ok());
+        }
+        for beyond in [range(0.0, 0.5, 723), vec![-70.0, 5e303], vec![2000.0], vec![-1e9, 0.0]] {
+            assert!(longitude(beyond).unwrap_err().message.contains("longitude"));
+        }
     }
 }

@@ -16,6 +16,7 @@ use twox_hash::XxHash3_64;
 use super::axis::{put_axis, take_axis};
 use super::varint::{put, take, unzigzag, zigzag};
 use crate::error::{Error, Result};
+use crate::granule::cf::axes;
 use crate::granule::cf::packing::Packing;
 use crate::granule::format::array::{
     Array, Dtype, MAX_RANK, Source, Stored, block_shape, decoded_size,
@@ -27,7 +28,7 @@ use crate::granule::grids::sums::Summation;
 use crate::store::Location;
 
 /// Goes up when what the bytes mean changes.
-pub(super) const FORMAT: u8 = 1;
+pub(super) const FORMAT: u8 = 2;
 
 /// The largest entry, packed or not. That of a swath takes a few KiB.
 const MAX_BYTES: usize = 64 << 20;
@@ -120,6 +121,7 @@ pub(super) fn decode(
     let (small, mut rest) =
         postcard::take_from_bytes::<Small>(&plain).map_err(|_| damaged("its start"))?;
     let (lat, lon) = (take_axis(&mut rest)?, take_axis(&mut rest)?);
+    axes::check_latitudes(&lat).and_then(|()| axes::check_longitudes(&lon))?;
     check_dimensions(&small, lat.len(), lon.len())?;
     let packing = packing(&small)?.in_unit(small.unit.as_deref(), unit)?;
     let array =
