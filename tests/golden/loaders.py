@@ -85,10 +85,13 @@ LOADERS: dict[str, tuple[list[Query], list[str], list[str], dict[str, Any]]] = {
 }  # fmt: skip
 
 
+DEFAULTS: dict[str, Any] = {"default_patch_size": (5, 6)}
+
+
 def make(root: Path, name: str) -> list[Loader]:
     """The loaders of all ranks."""
     queries, inputs, targets, options = LOADERS[name]
-    options = {"default_patch_size": (5, 6), "threads": 1, **options}
+    options = {**DEFAULTS, "threads": 1, **options}
     ranks = options.pop("ranks", 1)
     if "global_batch_size" not in options:
         options["batch_size"] = 4

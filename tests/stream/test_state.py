@@ -228,9 +228,9 @@ def test_what_is_no_part_of_the_plan_may_change(ocean):
     "garbage",
     [
         "", "[]", "null", "{", {}, {"v": 1}, {"v": 2}, None, 7, [1, 2], b"{}",
-        {"v": 1, "epoch": 0, "lane_offset": float("nan"), "lanes": 1, "digests": {}},
-        {"v": 1, "epoch": 0, "lane_offset": object(), "lanes": 1, "digests": {}},
-        {"v": 1, "epoch": -1, "lane_offset": 0, "lanes": 12, "digests": {}},
+        {"v": 2, "epoch": 0, "lane_offset": float("nan"), "lanes": 1, "digests": {}},
+        {"v": 2, "epoch": 0, "lane_offset": object(), "lanes": 1, "digests": {}},
+        {"v": 2, "epoch": -1, "lane_offset": 0, "lanes": 12, "digests": {}},
     ],
 )  # fmt: skip
 def test_what_is_no_state_is_refused_at_once(ocean, garbage):

@@ -11,6 +11,16 @@ pub enum Geometry {
     Points,
 }
 
+impl Geometry {
+    /// The stable name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Grid => "grid",
+            Self::Points => "points",
+        }
+    }
+}
+
 /// What a variable name stands for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Variable {

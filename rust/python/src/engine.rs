@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use numpy::{PyArray1, PyArrayMethods, PyReadonlyArray2};
 use oceanarrow_engine::error::Error;
 use oceanarrow_engine::loader::{self, OnError, Options, Plan, SampleColumn, StreamOptions};
+use oceanarrow_engine::plan::{Record, Value};
 use oceanarrow_engine::render::{NativePatch, PointRow};
 use oceanarrow_engine::store::{DiskCacheOptions, Store};
 use pyo3::prelude::*;
@@ -17,7 +18,7 @@ use crate::error::{raise, run};
 use crate::options;
 use crate::order::Order;
 use crate::query::queries;
-use crate::request::{Request, choice};
+use crate::request::{Request, choice, rendering_fields, variable_fields};
 use crate::stream::Stream;
 use crate::subset::Subset;
 
@@ -136,19 +137,18 @@ impl Engine {
         Ok((columns, sample.n_files))
     }
 
-    /// What a plan consists of besides the queries and their order, by name.
-    fn plan_fields(&self) -> PyResult<BTreeMap<&'static str, Vec<u8>>> {
+    /// What a plan consists of besides the queries and their order: canonical bytes by name
+    /// (`docs/identity.md`).
+    fn plan_fields(&self) -> BTreeMap<&'static str, Vec<u8>> {
         let engine = self.engine();
-        let plan = engine.plan();
-        let bytes = |value: postcard::Result<Vec<u8>>| {
-            value.map_err(|e| raise(Error::internal(format!("cannot digest the plan: {e}"))))
+        let requests = &engine.plan().requests;
+        let list = |record: fn(&loader::Request) -> Record<'_>| {
+            Value::List(requests.iter().map(|r| Value::Record(record(r))).collect()).bytes()
         };
-        let variables: Vec<_> = plan.requests.iter().map(|r| (&r.variable, r.role)).collect();
-        let rendering: Vec<_> = plan.requests.iter().map(|r| (r.rules, r.shape)).collect();
-        Ok(BTreeMap::from([
-            ("variables", bytes(postcard::to_stdvec(&variables))?),
-            ("rendering", bytes(postcard::to_stdvec(&rendering))?),
-        ]))
+        BTreeMap::from([
+            ("variables", list(variable_fields)),
+            ("rendering", list(rendering_fields)),
+        ])
     }
 
     /// Starts a stream: steps `first_step`, `first_step + stride`, ... counted from `lane_offset`.

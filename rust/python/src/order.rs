@@ -37,7 +37,7 @@ impl Order {
         self.sequence.order()
     }
 
-    /// The digests of the plan, with fields of the caller's.
+    /// The digests of the plan, with fields of the caller's in their canonical bytes.
     pub fn digests(&self, fields: BTreeMap<String, Vec<u8>>) -> PlanDigests {
         fields.iter().fold(self.digests.clone(), |digests, (name, bytes)| digests.with(name, bytes))
     }
@@ -75,7 +75,7 @@ impl Order {
             };
             let weights = weights.map(|w| Weights::new(&w, &clusters)).transpose()?.map(Arc::new);
             let order = plan::Order::new(spec, Arc::new(clusters), weights)?;
-            let digests = PlanDigests::of_order(&order).with_queries(&queries);
+            let digests = PlanDigests::of_order(&order, &queries);
             Ok(Self { sequence: Sequence::new(order), digests })
         })
     }

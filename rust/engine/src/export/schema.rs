@@ -17,7 +17,8 @@ pub struct Role {
 }
 
 impl Role {
-    fn name(self) -> &'static str {
+    /// The stable name.
+    pub const fn name(self) -> &'static str {
         match (self.input, self.target) {
             (true, true) => "input,target",
             (false, true) => "target",

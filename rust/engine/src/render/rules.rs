@@ -38,6 +38,16 @@ pub enum GridRule {
     Crop,
 }
 
+impl GridRule {
+    /// The stable name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Crop => "crop",
+        }
+    }
+}
+
 /// How the days of a window become one patch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TemporalAgg {
@@ -52,6 +62,16 @@ pub enum TemporalAgg {
 }
 
 impl TemporalAgg {
+    /// The stable name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Mean => "mean",
+            Self::First => "first",
+            Self::Last => "last",
+            Self::Stack => "stack",
+        }
+    }
+
     /// The days of a window that are rendered.
     pub fn select<T>(self, days: &[T]) -> &[T] {
         match self {
