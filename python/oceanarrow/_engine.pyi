@@ -248,6 +248,8 @@ class Order:
     def resume(self, state: str, fields: Mapping[str, bytes]) -> tuple[Order, int, int]:
         """The order to go on with, the epoch and the lane offset of a state.
 
+        Warns (`UserWarning`) if the state is of another rules version.
+
         Raises:
             InvalidInputError: it is no state.
             PlanMismatchError: it is that of another plan, or its lanes do not divide G.

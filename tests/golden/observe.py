@@ -37,6 +37,8 @@ def _observe_one(ranks: list[Loader]) -> dict[str, Any]:
     first = [list(islice(rank, FIRST_BATCHES)) for rank in ranks]
     states = [rank.state_dict() for rank in ranks]
     assert all(state == states[0] for state in states)
+    # The rules version goes up with the values, not with the plan.
+    assert states[0].pop("rules") >= 2
     epochs = []
     for number in range(2):
         for rank in ranks:

@@ -199,7 +199,7 @@ proptest! {
         let digests = PlanDigests::of_order(&other, &queries);
         let taken = taken.min(first.steps_left(0).unwrap());
         let offset = taken * first.lane_rows();
-        let state = Cursor::new(&first, &PlanDigests::of_order(&first, &queries), 3, offset);
+        let state = Cursor::new(&first, &PlanDigests::of_order(&first, &queries), 1, 3, offset);
         let state = state.to_json().unwrap();
         let second = Cursor::from_json(&state).unwrap().resume(&other, &digests).unwrap();
         let mut all = batches(&first, 3, 0, taken);

@@ -21,6 +21,7 @@ use crate::error::{Error, Result};
 use crate::export::{batch_schema, record_batch};
 use crate::granule::Ahead;
 use crate::plan::{Cursor, Order, PlanDigests, Sequence, Slot};
+use crate::render::RULES_VERSION;
 use crate::store::interrupt;
 
 /// Which steps a stream makes, and how.
@@ -320,7 +321,8 @@ impl Shared {
         let masked: Vec<&str> =
             collated.outcomes.iter().filter_map(|o| o.unreadable.as_deref()).collect();
         let (epoch_after, offset_after) = order.advance(self.epoch, lane_offset);
-        let cursor = Cursor::new(order, &self.digests, epoch_after, offset_after).to_json()?;
+        let cursor = Cursor::new(order, &self.digests, RULES_VERSION, epoch_after, offset_after)
+            .to_json()?;
         let metadata = [
             ("oceanarrow.epoch".to_owned(), self.epoch.to_string()),
             ("oceanarrow.cursor".to_owned(), cursor),

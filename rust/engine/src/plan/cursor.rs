@@ -23,14 +23,22 @@ pub struct Cursor {
     pub lane_offset: u64,
     /// The lanes in use.
     pub lanes: u64,
+    /// The version of the rules that values were rendered by.
+    pub rules: u32,
     digests: PlanDigests,
 }
 
 impl Cursor {
     /// A cursor before the step at `lane_offset`.
-    pub fn new(order: &Order, digests: &PlanDigests, epoch: u64, lane_offset: u64) -> Self {
-        let lanes = order.lanes();
-        Self { v: VERSION, epoch, lane_offset, lanes, digests: digests.clone() }
+    pub fn new(
+        order: &Order,
+        digests: &PlanDigests,
+        rules: u32,
+        epoch: u64,
+        lane_offset: u64,
+    ) -> Self {
+        let (lanes, digests) = (order.lanes(), digests.clone());
+        Self { v: VERSION, epoch, lane_offset, lanes, rules, digests }
     }
 
     /// As JSON, less than 512 bytes.

@@ -27,7 +27,7 @@ use resample::{PixelRow, Scratch, resample};
 pub use mosaic::Tile;
 pub use patch::{NativePatch, PatchMut};
 pub use points::{PointRow, select as select_points};
-pub use rules::{GridRule, Resampling, Rules, TemporalAgg};
+pub use rules::{GridRule, RULES_VERSION, Resampling, Rules, TemporalAgg};
 
 /// The tiles of one source on one day, in catalog order.
 pub struct Day {
