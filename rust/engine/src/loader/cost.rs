@@ -8,7 +8,7 @@ use super::stream::batch_bytes;
 use crate::collate::ColumnKind;
 use crate::error::{Error, Result};
 use crate::granule::StoredChunk;
-use crate::plan::{Locality, Order, Piece, PieceGroups};
+use crate::plan::{CacheItem, CacheItemGroups, Locality, Order};
 use crate::render::touched;
 use crate::variable::Geometry;
 
@@ -49,7 +49,7 @@ impl Engine {
     }
 
     /// The chunks that rendering a query fetches.
-    pub(super) fn pieces(&self, query: usize) -> Result<PieceGroups> {
+    pub(super) fn pieces(&self, query: usize) -> Result<CacheItemGroups> {
         let query = &self.plan().queries[query];
         let mut groups = Vec::new();
         let mut requests: Vec<usize> = (0..self.ranks().len()).collect();
@@ -74,8 +74,8 @@ impl Engine {
     }
 }
 
-fn pieces_of(chunks: &[StoredChunk]) -> Vec<Piece> {
-    let piece = |chunk: &StoredChunk| Piece {
+fn pieces_of(chunks: &[StoredChunk]) -> Vec<CacheItem> {
+    let piece = |chunk: &StoredChunk| CacheItem {
         id: chunk.id,
         size: chunk.bytes as u64,
         read: chunk.stored_bytes,
