@@ -8,7 +8,7 @@ tests/test_oracle.py.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import torch
 from oracle_files import Tile, read_points, read_tile
+from oracle_mosaic import SAME_CELL, Mosaic, build_mosaic
 
 REGION_BOXES = {
     f"{half}_{name}": (west, west + 90, south, south + 90)
@@ -45,9 +46,9 @@ FILES = {
     "glorys_vo": ("glorys.nc", "vo"),
     "argo": ("argo.nc", "TEMP"),
 }
-# How far beside the box cells are looked at: far more than any rule needs.
-_MARGIN = 30.0
-_SAME_CELL = 1e-3
+# Cells that count beyond the box, and degrees or catalogue cells between it and a near region.
+_BEYOND = 3
+_NEAR_DEGREES, _NEAR_CELLS = 2.0, 2
 _NOISE = 1e-9
 
 
@@ -106,25 +107,6 @@ class Profiles:
     files: set[Path]
 
 
-@dataclass
-class Mosaic:
-    """The tiles of a day on one grid. ``covers`` says where each tile's rows and columns went."""
-
-    lat: np.ndarray
-    lon: np.ndarray
-    values: np.ndarray
-    covers: list[tuple[Path, list[int], list[int]]]
-    used: np.ndarray = field(init=False)
-    touched: np.ndarray = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.used = np.zeros(self.values.shape, bool)
-        self.touched = np.zeros(self.values.shape, bool)
-
-    def files(self, cells: np.ndarray) -> set[Path]:
-        return {path for path, rows, cols in self.covers if cells[np.ix_(rows, cols)].any()}
-
-
 # ---- which files --------------------------------------------------------------------------------
 
 
@@ -150,58 +132,25 @@ def overlaps(query: Asked, region: str) -> bool:
     return across and max(query.lat_min, south) < min(query.lat_max, north)
 
 
+def distance(query: Asked, region: str) -> float:
+    """Degrees between box and region along the axis where they are farther apart, or 0."""
+    west, east = longitudes(query)
+    left, right, south, north = REGION_BOXES[region]
+    across = min(max(left + turn - east, west - right - turn) for turn in range(-1440, 1441, 360))
+    return max(0.0, across, south - query.lat_max, query.lat_min - north)
+
+
+def near_degrees(tile: Tile) -> float:
+    """How far from the box a tile's region may lie to matter."""
+    step = (tile.lat[-1] - tile.lat[0]) / (tile.lat.size - 1) if tile.lat.size > 1 else 0.0
+    return max(_NEAR_DEGREES, _NEAR_CELLS * step)
+
+
 def files_of(root: Path, day: date, variable: str) -> dict[str, Path]:
     """Region to file, of those that exist."""
     name = FILES[variable][0]
     paths = {r: root / "DATA" / f"{day:%Y_%m_%d}" / r / name for r in sorted(REGION_BOXES)}
     return {region: path for region, path in paths.items() if path.is_file()}
-
-
-# ---- one grid a day -----------------------------------------------------------------------------
-
-
-def _joined(axes: Sequence[np.ndarray]) -> tuple[np.ndarray, list[list[int]]]:
-    """The union of axes, and where each one's cells went."""
-    entries = []
-    for which, axis in enumerate(axes):
-        for k, value in enumerate(axis):
-            around = [abs(axis[j] - value) for j in (k - 1, k + 1) if 0 <= j < len(axis)]
-            entries.append((float(value), min(around, default=np.inf), which))
-    entries.sort(key=lambda entry: entry[0])
-    union: list[float] = []
-    cell = np.inf
-    places: list[list[int]] = [[] for _ in axes]
-    for value, size, which in entries:
-        smaller = min(cell, size)
-        tolerance = _SAME_CELL * smaller if np.isfinite(smaller) else 0.0
-        if not union or (value - union[-1] > 0 and value - union[-1] >= tolerance):
-            union.append(value)
-            cell = size
-        cell = min(cell, size)
-        places[which].append(len(union) - 1)
-    return np.array(union), places
-
-
-def build_mosaic(tiles: Sequence[Tile], west: float, east: float) -> Mosaic:
-    """Join tiles, each at every turn of the circle that comes near [west, east]."""
-    lat, row_places = _joined([tile.lat for tile in tiles])
-    copies: list[tuple[int, np.ndarray]] = []
-    for k, tile in enumerate(tiles):
-        copies += [(k, tile.lon + turn) for turn in range(-1440, 1441, 360)]
-    near = [(k, (lon >= west - _MARGIN) & (lon <= east + _MARGIN), lon) for k, lon in copies]
-    near = [entry for entry in near if entry[1].any()]
-    lon, col_places = _joined([lon[keep] for _, keep, lon in near])
-    total, count = np.zeros((lat.size, lon.size)), np.zeros((lat.size, lon.size))
-    covers = []
-    for (k, keep, _), cols in zip(near, col_places, strict=True):
-        values = tiles[k].values[:, keep]
-        block = np.ix_(row_places[k], cols)
-        valid = np.isfinite(values)
-        total[block] += np.where(valid, values, 0.0)
-        count[block] += valid
-        covers.append((tiles[k].path, row_places[k], cols))
-    with np.errstate(invalid="ignore"):
-        return Mosaic(lat, lon, total / count, covers)
 
 
 # ---- weights along one axis ---------------------------------------------------------------------
@@ -233,7 +182,7 @@ def linear_weights(axis: np.ndarray, point: float) -> list[tuple[int, float]]:
         for edge, inner in ((first, first + 1), (last, last - 1)):
             reach = _NOISE
             if first != last:
-                reach = 0.5 * abs(axis[edge] - axis[inner]) * (1 + _SAME_CELL)
+                reach = 0.5 * abs(axis[edge] - axis[inner]) * (1 + SAME_CELL)
             outside = axis[first] - point if edge == first else point - axis[last]
             if 0 < outside <= reach:
                 return [(edge, 1.0)]
@@ -409,8 +358,13 @@ def render(
     temporal_agg: str = "mean",
     min_support: float = 0.01,
     fill_value: float = 0.0,
+    far: bool = True,
 ) -> Rendered:
-    """What a gridded variable of a query should be."""
+    """What a gridded variable of a query should be.
+
+    The rules leave open whether a tile has a part in the grid if all its cells are farther from
+    the box than three of them; `far` says that it has.
+    """
     west, east = longitudes(query)
     days = window(query)
     files = {day: files_of(root, day, variable) for day in days}
@@ -427,9 +381,15 @@ def render(
     )
     layers = {}
     for day in chosen:
-        regions = [r for r in files[day] if grid == "exact" or overlaps(query, r)]
-        tiles = [read_tile(files[day][r], FILES[variable][1], day) for r in regions]
-        mosaic = build_mosaic(tiles, west, east)
+        tiles = []
+        for region, path in files[day].items():
+            tile = read_tile(path, FILES[variable][1], day)
+            spare = near_degrees(tile) - distance(query, region)
+            if overlaps(query, region) or (grid == "exact" and spare >= 0.0):
+                tiles.append(tile)
+            out.shaky |= grid == "exact" and abs(spare) < _NOISE
+        box = (west, east, query.lat_min, query.lat_max)
+        mosaic = build_mosaic(tiles, box, _BEYOND if grid == "exact" else 0, far=far)
         if grid == "exact":
             values, support, shaky = render_exact(mosaic, query, shape, resample)
         else:

@@ -166,7 +166,8 @@ class Engine:
     def sample(
         self, index: int, shapes: Sequence[tuple[int, int] | None]
     ) -> tuple[list[tuple[npt.NDArray[Any], ...] | None], int]: ...
-    def plan_fields(self) -> dict[str, bytes]: ...
+    def plan_fields(self) -> dict[str, bytes]:
+        """What belongs to the plan besides queries and order: canonical bytes by field."""
     def stream(
         self,
         order: Order,
@@ -241,11 +242,13 @@ class Order:
             InvalidInputError: the world size does not divide G, or there is no such rank.
         """
     def plan_id(self, fields: Mapping[str, bytes]) -> str:
-        """One name for the whole plan; `fields` are what else belongs to it."""
+        """One name for the whole plan; `fields` are canonical bytes of what else belongs to it."""
     def state(self, epoch: int, lane_offset: int, fields: Mapping[str, bytes]) -> str:
         """Where a run stands, as JSON; `fields` are as in `plan_id`."""
     def resume(self, state: str, fields: Mapping[str, bytes]) -> tuple[Order, int, int]:
         """The order to go on with, the epoch and the lane offset of a state.
+
+        Warns (`UserWarning`) if the state is of another rules version.
 
         Raises:
             InvalidInputError: it is no state.

@@ -307,7 +307,11 @@ class Loader:
 
         Raises:
             PlanMismatchError: the state is of another plan; the message names what differs.
-            InvalidInputError: it is no state.
+            InvalidInputError: it is no state, or that of another version of states.
+
+        Warns:
+            UserWarning: a release with another rules version saved it (`docs/identity.md`): the
+                order is the same, but some values may differ.
         """
         order, epoch, offset = self._make_order().resume(_state_text(state), self._fields)
         self.close()

@@ -96,7 +96,7 @@ def test_a_mismatch_of_a_field_of_the_caller() -> None:
     state = order.state(0, 3, FIELDS)
     with pytest.raises(PlanMismatchError, match=": rendering differs; "):
         order.resume(state, {**FIELDS, "rendering": b"nearest"})
-    with pytest.raises(PlanMismatchError, match=": rendering, seed differ; "):
+    with pytest.raises(PlanMismatchError, match=": rendering, seed, window differ; "):
         engine(seed=None, window=1).resume(
             engine(window=1).state(0, 3, FIELDS), {**FIELDS, "rendering": b"nearest"}
         )
@@ -108,11 +108,16 @@ def test_the_state_is_small_and_free_of_ranks() -> None:
     state = engine(seed=2**64 - 1).state(2**40, 2**50, {**FIELDS, "extra": b"x" * 10_000})
     assert len(state) < 512
     parsed = json.loads(state)
-    assert set(parsed) == {"v", "epoch", "lane_offset", "lanes", "digests"}
+    assert set(parsed) == {"v", "epoch", "lane_offset", "lanes", "rules", "digests"}
     assert all(len(digest) == 16 for digest in parsed["digests"].values())
     ids = [engine(batch=b, lanes=k).plan_id(FIELDS) for b, k in [(48, 16), (96, 16), (48, 8)]]
     assert len(set(ids)) == 1
     assert engine(seed=2).plan_id(FIELDS) != ids[0]
+
+
+def _state(**changes: object) -> str:
+    state = {"v": 2, "epoch": 0, "lane_offset": 0, "lanes": 1, "rules": 2, "digests": {}}
+    return json.dumps(state | changes)
 
 
 @pytest.mark.parametrize(
@@ -120,11 +125,13 @@ def test_the_state_is_small_and_free_of_ranks() -> None:
     [
         ("", "not a state"),
         ("[]", "not a state"),
-        ('{"v": 1, "epoch": 0}', "not a state"),
-        ('{"v": 1, "epoch": -1, "lane_offset": 0, "lanes": 1, "digests": {}}', "not a state"),
-        ('{"v": 1, "epoch": 0, "lane_offset": 1e30, "lanes": 1, "digests": {}}', "not a state"),
-        (f'{{"v": 1, "epoch": 0, "lane_offset": {2**60}, "lanes": 1, "digests": {{}}}}', "large"),
-        ('{"v": 2}', "version 2"),
+        ('{"v": 2, "epoch": 0}', "not a state"),
+        (_state(epoch=-1), "not a state"),
+        (_state(lane_offset=1e30), "not a state"),
+        (_state(rules=None), "not a state"),
+        (_state(lane_offset=2**60), "large"),
+        (_state(v=1), "version 1.*an older release saved it.*set_epoch"),
+        (_state(v=3), "version 3.*a newer release saved it"),
     ],
 )
 def test_what_is_no_state_is_refused(state: str, message: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import warnings
 from itertools import islice
 
 import pytest
@@ -228,9 +229,9 @@ def test_what_is_no_part_of_the_plan_may_change(ocean):
     "garbage",
     [
         "", "[]", "null", "{", {}, {"v": 1}, {"v": 2}, None, 7, [1, 2], b"{}",
-        {"v": 1, "epoch": 0, "lane_offset": float("nan"), "lanes": 1, "digests": {}},
-        {"v": 1, "epoch": 0, "lane_offset": object(), "lanes": 1, "digests": {}},
-        {"v": 1, "epoch": -1, "lane_offset": 0, "lanes": 12, "digests": {}},
+        {"v": 2, "epoch": 0, "lane_offset": float("nan"), "lanes": 1, "rules": 2, "digests": {}},
+        {"v": 2, "epoch": 0, "lane_offset": object(), "lanes": 1, "rules": 2, "digests": {}},
+        {"v": 2, "epoch": -1, "lane_offset": 0, "lanes": 12, "rules": 2, "digests": {}},
     ],
 )  # fmt: skip
 def test_what_is_no_state_is_refused_at_once(ocean, garbage):
@@ -245,6 +246,35 @@ def test_a_damaged_state_is_refused(ocean, change):
     loader = runs.make(ocean, N)
     with pytest.raises((InvalidInputError, PlanMismatchError), match=r"lanes|position|version"):
         loader.load_state_dict(loader.state_dict() | change)
+
+
+def test_a_state_of_other_rules_goes_on_with_a_warning(ocean, recwarn):
+    loader = runs.make(ocean, N)
+    advance([loader], 2)
+    state = loader.state_dict()
+    other = runs.make(ocean, N)
+    other.load_state_dict(state)
+    assert not recwarn.list, "the same rules are nothing to warn of"
+    older = state | {"rules": state["rules"] - 1}
+    again = runs.make(ocean, N)
+    message = rf"rules version {older['rules']} .* has {state['rules']}"
+    with pytest.warns(UserWarning, match=message) as seen:
+        again.load_state_dict(older)
+    assert [warning.filename for warning in seen] == [__file__]
+    assert again.plan_id == other.plan_id
+    assert again.state_dict() == state
+    assert runs.steps(again) == runs.steps(other)
+
+
+def test_a_warning_that_is_an_error_changes_nothing(ocean):
+    loader = runs.make(ocean, N)
+    before = loader.state_dict()
+    moved = before | {"rules": 99, "epoch": 3}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(UserWarning, match="rules version 99"):
+            loader.load_state_dict(moved)
+    assert loader.state_dict() == before
 
 
 def test_a_state_beyond_the_end_is_an_epoch_that_is_over(ocean, epochs):

@@ -11,6 +11,16 @@ pub enum Geometry {
     Points,
 }
 
+impl Geometry {
+    /// The stable name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Grid => "grid",
+            Self::Points => "points",
+        }
+    }
+}
+
 /// Whether a variable is an input, a target, or both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Role {

@@ -195,10 +195,12 @@ proptest! {
         let global_batch = first.lanes() * factor;
         prop_assume!(spec.tail != Tail::Drop || global_batch <= spec.n);
         let other = order(OrderSpec { global_batch, ..spec }, days, false);
-        let digests = PlanDigests::of_order(&other);
+        let queries = queries(spec.n as usize, days);
+        let digests = PlanDigests::of_order(&other, &queries);
         let taken = taken.min(first.steps_left(0).unwrap());
         let offset = taken * first.lane_rows();
-        let state = Cursor::new(&first, &PlanDigests::of_order(&first), 3, offset).to_json().unwrap();
+        let state = Cursor::new(&first, &PlanDigests::of_order(&first, &queries), 1, 3, offset);
+        let state = state.to_json().unwrap();
         let second = Cursor::from_json(&state).unwrap().resume(&other, &digests).unwrap();
         let mut all = batches(&first, 3, 0, taken);
         all.extend(batches(&second, 3, offset, second.steps_left(offset).unwrap()));

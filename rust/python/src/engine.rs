@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use numpy::{PyArray1, PyArrayMethods, PyReadonlyArray2};
 use oceanarrow_engine::engine::{self, OnError, Options, SampleColumn, Setup};
 use oceanarrow_engine::error::Error;
+use oceanarrow_engine::plan::{Record, Value};
 use oceanarrow_engine::render::{NativePatch, PointRow};
 use oceanarrow_engine::store::{DiskCacheOptions, Store};
 use oceanarrow_engine::stream::{self, StreamOptions};
@@ -19,7 +20,7 @@ use crate::error::{raise, run};
 use crate::options;
 use crate::order::Order;
 use crate::query::queries;
-use crate::request::{Request, choice};
+use crate::request::{Request, choice, rendering_fields, variable_fields};
 use crate::stream::Stream;
 use crate::subset::Subset;
 
@@ -138,19 +139,18 @@ impl Engine {
         Ok((columns, sample.n_files))
     }
 
-    /// What a plan consists of besides the queries and their order, by name.
-    fn plan_fields(&self) -> PyResult<BTreeMap<&'static str, Vec<u8>>> {
+    /// What a plan consists of besides the queries and their order: canonical bytes by name
+    /// (`docs/identity.md`).
+    fn plan_fields(&self) -> BTreeMap<&'static str, Vec<u8>> {
         let engine = self.engine();
-        let setup = engine.setup();
-        let bytes = |value: postcard::Result<Vec<u8>>| {
-            value.map_err(|e| raise(Error::internal(format!("cannot digest the plan: {e}"))))
+        let requests = &engine.setup().requests;
+        let list = |record: fn(&engine::Request) -> Record<'_>| {
+            Value::List(requests.iter().map(|r| Value::Record(record(r))).collect()).bytes()
         };
-        let variables: Vec<_> = setup.requests.iter().map(|r| (&r.variable, r.role)).collect();
-        let rendering: Vec<_> = setup.requests.iter().map(|r| (r.rules, r.shape)).collect();
-        Ok(BTreeMap::from([
-            ("variables", bytes(postcard::to_stdvec(&variables))?),
-            ("rendering", bytes(postcard::to_stdvec(&rendering))?),
-        ]))
+        BTreeMap::from([
+            ("variables", list(variable_fields)),
+            ("rendering", list(rendering_fields)),
+        ])
     }
 
     /// Starts a stream: steps `first_step`, `first_step + stride`, ... counted from `lane_offset`.

@@ -1,6 +1,7 @@
 //! `_engine.Order`: the pure functions behind the stream, for tests and adapters.
 
 use std::collections::BTreeMap;
+use std::ffi::CString;
 use std::sync::Arc;
 
 use numpy::{PyArray1, PyReadonlyArray1, PyReadonlyArray2};
@@ -9,6 +10,8 @@ use oceanarrow_engine::plan::{
     self, Clusters, Cursor, DEFAULT_LANES, DEFAULT_WINDOW, OrderSpec, PlanDigests, Sequence, Tail,
     Weights,
 };
+use oceanarrow_engine::render::RULES_VERSION;
+use pyo3::exceptions::PyUserWarning;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -37,7 +40,7 @@ impl Order {
         self.sequence.order()
     }
 
-    /// The digests of the plan, with fields of the caller's.
+    /// The digests of the plan, with fields of the caller's in their canonical bytes.
     pub fn digests(&self, fields: BTreeMap<String, Vec<u8>>) -> PlanDigests {
         fields.iter().fold(self.digests.clone(), |digests, (name, bytes)| digests.with(name, bytes))
     }
@@ -75,7 +78,7 @@ impl Order {
             };
             let weights = weights.map(|w| Weights::new(&w, &clusters)).transpose()?.map(Arc::new);
             let order = plan::Order::new(spec, Arc::new(clusters), weights)?;
-            let digests = PlanDigests::of_order(&order).with_queries(&queries);
+            let digests = PlanDigests::of_order(&order, &queries);
             Ok(Self { sequence: Sequence::new(order), digests })
         })
     }
@@ -142,15 +145,24 @@ impl Order {
         lane_offset: u64,
         fields: BTreeMap<String, Vec<u8>>,
     ) -> PyResult<String> {
-        Cursor::new(self.order(), &self.digests(fields), epoch, lane_offset)
+        Cursor::new(self.order(), &self.digests(fields), RULES_VERSION, epoch, lane_offset)
             .to_json()
             .map_err(raise)
     }
 
-    /// The order to go on with, the epoch and the lane offset of a state.
-    fn resume(&self, state: &str, fields: BTreeMap<String, Vec<u8>>) -> PyResult<(Self, u64, u64)> {
+    /// The order to go on with, the epoch and the lane offset of a state; warns where values of
+    /// the same plan may have changed since.
+    fn resume(
+        &self,
+        py: Python<'_>,
+        state: &str,
+        fields: BTreeMap<String, Vec<u8>>,
+    ) -> PyResult<(Self, u64, u64)> {
         let cursor = Cursor::from_json(state).map_err(raise)?;
         let order = cursor.resume(self.order(), &self.digests(fields)).map_err(raise)?;
+        if cursor.rules != RULES_VERSION {
+            warn_of_rules(py, cursor.rules)?;
+        }
         let resumed = Self { sequence: Sequence::new(order), digests: self.digests.clone() };
         Ok((resumed, cursor.epoch, cursor.lane_offset))
     }
@@ -174,6 +186,15 @@ impl Order {
         dict.set_item("wanted_clusters", self.order().wanted_clusters(world_size))?;
         Ok(dict)
     }
+}
+
+/// Names the caller of `load_state_dict`.
+fn warn_of_rules(py: Python<'_>, saved: u32) -> PyResult<()> {
+    let message = CString::new(format!(
+        "the state was saved under rules version {saved} and this release has {RULES_VERSION}: the \
+         order goes on as it was, but some values may differ from those before the interruption"
+    ))?;
+    PyErr::warn(py, &py.get_type::<PyUserWarning>(), &message, 2)
 }
 
 /// The 64-bit key of a tag and numbers.

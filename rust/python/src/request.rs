@@ -2,6 +2,7 @@
 
 use oceanarrow_engine::engine;
 use oceanarrow_engine::error::Error;
+use oceanarrow_engine::plan::{Record, Value};
 use oceanarrow_engine::render::{GridRule, Resampling, Rules, TemporalAgg};
 use oceanarrow_engine::variable::{Geometry, Role, Variable, built_in};
 use pyo3::prelude::*;
@@ -70,6 +71,34 @@ impl Request {
     }
 }
 
+/// What is read, as a plan names it.
+pub fn variable_fields(request: &engine::Request) -> Record<'_> {
+    let Variable { name, source, file, netcdf, unit, geometry } = &request.variable;
+    Record::default()
+        .with("name", Value::Text(name))
+        .with("source", Value::Text(source))
+        .with("file", Value::Text(file))
+        .with("netcdf", Value::Text(netcdf))
+        .with("unit", Value::Text(unit))
+        .with("geometry", Value::Text(geometry.name()))
+        .with("role", Value::Text(request.role.name()))
+}
+
+/// How it is rendered, as a plan names it.
+pub fn rendering_fields(request: &engine::Request) -> Record<'_> {
+    let Rules { resampling, grid, temporal, min_support, fill_value, normalize } = request.rules;
+    let shape = |(h, w)| Value::List(vec![Value::Count(h as u64), Value::Count(w as u64)]);
+    let moments = |(mean, std)| Value::List(vec![Value::Real(mean), Value::Real(std)]);
+    Record::default()
+        .with("resample", Value::Text(resampling.name()))
+        .with("grid", Value::Text(grid.name()))
+        .with("temporal_agg", Value::Text(temporal.name()))
+        .with("min_support", Value::Real(min_support))
+        .with("fill_value", Value::Real(fill_value.into()))
+        .with_some("normalize", normalize.map(moments))
+        .with_some("shape", request.shape.map(shape))
+}
+
 /// A float32, if the number has one.
 fn single(fill_value: f64) -> PyResult<f32> {
     let single = fill_value as f32;
@@ -95,13 +124,5 @@ pub fn choice<T: Copy>(argument: &str, word: &str, choices: &[(&str, T)]) -> PyR
 /// The OceanTACO variables: (name, source, file, NetCDF variable, unit, geometry) each.
 #[pyfunction]
 pub fn built_in_variables() -> Vec<(String, String, String, String, String, &'static str)> {
-    built_in()
-        .map(|v| {
-            let geometry = match v.geometry {
-                Geometry::Grid => "grid",
-                Geometry::Points => "points",
-            };
-            (v.name, v.source, v.file, v.netcdf, v.unit, geometry)
-        })
-        .collect()
+    built_in().map(|v| (v.name, v.source, v.file, v.netcdf, v.unit, v.geometry.name())).collect()
 }

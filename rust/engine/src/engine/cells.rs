@@ -8,7 +8,7 @@ use super::{Engine, Request};
 use crate::collate::{CellMut, Outcome};
 use crate::error::Result;
 use crate::granule::{Ahead, Index, StoredChunk, When};
-use crate::plan::{DayCandidates, Piece, PieceGroups};
+use crate::plan::{CacheItem, CacheItemGroups, DayCandidates};
 use crate::query::Query;
 use crate::render::{Day, GridRule, PatchMut, PointRow, Recipe, Tile, select_points};
 use crate::variable::Geometry;
@@ -35,16 +35,16 @@ impl Engine {
     }
 
     /// The stored chunks that painting fetches, those fetched at once together.
-    pub(crate) fn chunks(&self, recipe: &Recipe) -> Result<PieceGroups> {
+    pub(crate) fn chunks(&self, recipe: &Recipe) -> Result<CacheItemGroups> {
         let mut groups = Vec::new();
         for reading in recipe.readings() {
             for chunks in self.reader().chunks(reading)? {
-                let piece = |c: &StoredChunk| Piece {
+                let item = |c: &StoredChunk| CacheItem {
                     id: c.id,
                     size: c.bytes as u64,
                     read: c.stored_bytes,
                 };
-                groups.push(chunks.iter().map(piece).collect());
+                groups.push(chunks.iter().map(item).collect());
             }
         }
         Ok(groups)

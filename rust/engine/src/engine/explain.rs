@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use super::Engine;
 use crate::collate::ColumnKind;
 use crate::error::{Error, Result};
-use crate::plan::{Locality, Order, PieceGroups};
+use crate::plan::{CacheItemGroups, Locality, Order};
 use crate::variable::Geometry;
 
 /// What an epoch costs.
@@ -46,7 +46,7 @@ impl Engine {
     }
 
     /// The chunks that rendering a query fetches.
-    fn pieces(&self, query: usize) -> Result<PieceGroups> {
+    fn pieces(&self, query: usize) -> Result<CacheItemGroups> {
         let mut groups = Vec::new();
         let mut requests: Vec<usize> = (0..self.ranks().len()).collect();
         requests.sort_by_key(|&request| self.ranks()[request]);

@@ -1,81 +1,17 @@
 //! Where a run stands, in a few numbers that any other run of the same plan understands.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
+use super::identity::PlanDigests;
 use super::order::Order;
-use super::permutation::Digest;
 use crate::error::{Error, Result};
-use crate::query::Query;
 
-/// The version of the state, and of the order that it points into.
-const VERSION: u32 = 1;
+/// The version of the state, of the order that it points into, and of the encoding of the plan. The
+/// digests of version 1 were taken over the engine's own structs.
+const VERSION: u32 = 2;
 
 /// Beyond this, a lane offset is no position of any run (and JSON numbers are not exact).
 const LARGEST_OFFSET: u64 = 1 << 53;
-
-/// A digest of each field of a plan, so that a mismatch can name the field.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct PlanDigests(BTreeMap<String, String>);
-
-impl PlanDigests {
-    /// The digests of an order. The batch size and the number of lanes may change within a run, the
-    /// ranks even more so: they are no fields.
-    pub fn of_order(order: &Order) -> Self {
-        let spec = order.spec();
-        let seed = spec.seed.map_or(Vec::new(), |seed| seed.to_le_bytes().to_vec());
-        Self::default()
-            .with("seed", &seed)
-            .with("window", &if spec.seed.is_some() { spec.window } else { 1 }.to_le_bytes())
-            .with("tail", spec.tail.name().as_bytes())
-            .with("weights", &order.weights_digest())
-    }
-
-    /// Adds the list of queries.
-    #[must_use]
-    pub fn with_queries(self, queries: &[Query]) -> Self {
-        let digest = queries.iter().fold(Digest::new("queries"), |digest, q| {
-            let edges = [q.lon_min, q.lon_max, q.lat_min, q.lat_max];
-            let digest = edges.iter().fold(digest, |d, edge| d.field(&edge.to_le_bytes()));
-            digest.field(&q.day_start.to_le_bytes()).field(&q.day_end.to_le_bytes())
-        });
-        self.insert("queries", &digest)
-    }
-
-    /// Adds a field.
-    #[must_use]
-    pub fn with(self, name: &str, bytes: &[u8]) -> Self {
-        self.insert(name, &Digest::new(name).field(bytes))
-    }
-
-    fn insert(mut self, name: &str, digest: &Digest) -> Self {
-        self.0.insert(name.to_owned(), hex(digest));
-        self
-    }
-
-    /// One name for the whole plan, 16 hexadecimal digits.
-    pub fn plan_id(&self) -> String {
-        let digest = self.0.iter().fold(Digest::new("plan"), |digest, (name, value)| {
-            digest.field(name.as_bytes()).field(value.as_bytes())
-        });
-        hex(&digest)
-    }
-
-    /// The fields in which two plans differ.
-    fn differing(&self, other: &PlanDigests) -> Vec<String> {
-        let mut names: Vec<String> = self.0.keys().chain(other.0.keys()).cloned().collect();
-        names.sort_unstable();
-        names.dedup();
-        names.retain(|name| self.0.get(name) != other.0.get(name));
-        names
-    }
-}
-
-fn hex(digest: &Digest) -> String {
-    digest.bytes().iter().map(|byte| format!("{byte:02x}")).collect()
-}
 
 /// Where a run stands: identical on all ranks, free of their number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,14 +23,22 @@ pub struct Cursor {
     pub lane_offset: u64,
     /// The lanes in use.
     pub lanes: u64,
+    /// The version of the rules that values were rendered by.
+    pub rules: u32,
     digests: PlanDigests,
 }
 
 impl Cursor {
     /// A cursor before the step at `lane_offset`.
-    pub fn new(order: &Order, digests: &PlanDigests, epoch: u64, lane_offset: u64) -> Self {
-        let lanes = order.lanes();
-        Self { v: VERSION, epoch, lane_offset, lanes, digests: digests.clone() }
+    pub fn new(
+        order: &Order,
+        digests: &PlanDigests,
+        rules: u32,
+        epoch: u64,
+        lane_offset: u64,
+    ) -> Self {
+        let (lanes, digests) = (order.lanes(), digests.clone());
+        Self { v: VERSION, epoch, lane_offset, lanes, rules, digests }
     }
 
     /// As JSON, less than 512 bytes.
@@ -112,8 +56,14 @@ impl Cursor {
         let unreadable = |e| Error::invalid_input(format!("not a state of a loader: {e}"));
         let Version { v } = serde_json::from_str(json).map_err(unreadable)?;
         if v != VERSION {
+            let cure = if v < VERSION {
+                "an older release saved it; finish the epoch with that release, or begin one here \
+                 with set_epoch"
+            } else {
+                "a newer release saved it; install that one"
+            };
             return Err(Error::invalid_input(format!(
-                "the state has version {v}; this release reads version {VERSION}"
+                "the state has version {v}, and this release reads version {VERSION}: {cure}"
             )));
         }
         let cursor: Self = serde_json::from_str(json).map_err(unreadable)?;

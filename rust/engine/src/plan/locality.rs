@@ -5,49 +5,38 @@ use std::collections::HashSet;
 use lru::LruCache;
 
 use super::order::{Order, Sequence, Slot};
-use super::reuse::{Distances, Reuse};
+use super::reuse::{CacheItem, Distances, Reuse};
 use crate::error::{Error, Result};
 
 /// A cache is large enough when it decodes at most this share more than it must.
 const SPARE_DECODES: f64 = 0.05;
 
-/// Rows whose pieces are asked for at once.
+/// Rows whose items are asked for at once.
 const ROWS_AT_ONCE: u64 = 4096;
 
-/// Something that a query decodes, and its size.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Piece {
-    /// A name.
-    pub id: u64,
-    /// Its share of the cache, in the unit of the budget.
-    pub size: u64,
-    /// What is read to decode it.
-    pub read: u64,
-}
-
-/// The pieces of a row: those of a group are fetched at once, the groups one after the other.
-pub type PieceGroups = Vec<Vec<Piece>>;
+/// The items of a row: those of a group are fetched at once, the groups one after the other.
+pub type CacheItemGroups = Vec<Vec<CacheItem>>;
 
 /// The cost of an epoch, or of its first steps, with caches that are empty at first.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Locality {
     /// Steps simulated.
     pub steps: u64,
-    /// Pieces decoded, by all ranks together.
+    /// CacheItems decoded, by all ranks together.
     pub decodes: u64,
     /// The sum of their sizes.
     pub decoded_size: u64,
     /// The sum of what is read for them.
     pub read_size: u64,
-    /// Pieces decoded with caches without a limit: each rank's distinct ones.
+    /// CacheItems decoded with caches without a limit: each rank's distinct ones.
     pub least_decodes: u64,
-    /// Distinct pieces: what had to be decoded anyway.
+    /// Distinct items: what had to be decoded anyway.
     pub distinct: u64,
     /// The sum of their sizes.
     pub distinct_size: u64,
-    /// Decodes a distinct piece.
+    /// Decodes a distinct item.
     pub amplification: f64,
-    /// Distinct pieces of a global batch, on average.
+    /// Distinct items of a global batch, on average.
     pub distinct_a_batch: f64,
     /// Distinct clusters of a global batch, on average.
     pub clusters_a_batch: f64,
@@ -62,19 +51,19 @@ impl Order {
             return Err(Error::invalid_input("the cache must hold at least one cluster"));
         }
         self.locality_of(world_size, cache, most_steps, |slots| {
-            let piece = |slot: &Slot| vec![vec![Piece { id: slot.cluster, size: 1, read: 1 }]];
-            Ok(slots.iter().map(piece).collect())
+            let item = |slot: &Slot| vec![vec![CacheItem { id: slot.cluster, size: 1, read: 1 }]];
+            Ok(slots.iter().map(item).collect())
         })
     }
 
-    /// Predicts the cost in pieces of the caller's: each rank keeps the latest of total size `cache`.
-    /// With lanes that run on, an epoch is taken to be N queries. `pieces` has an entry a slot.
+    /// Predicts the cost in items of the caller's: each rank keeps the latest of total size `cache`.
+    /// With lanes that run on, an epoch is taken to be N queries. `items` has an entry a slot.
     pub fn locality_of(
         &self,
         world_size: u64,
         cache: u64,
         most_steps: u64,
-        pieces: impl Fn(&[Slot]) -> Result<Vec<PieceGroups>>,
+        items: impl Fn(&[Slot]) -> Result<Vec<CacheItemGroups>>,
     ) -> Result<Locality> {
         let batch = self.spec().global_batch;
         let rank_rows = self.spec().rank_rows(0, world_size)?.end;
@@ -87,7 +76,7 @@ impl Order {
             let batches: Vec<Vec<Slot>> = (step..next)
                 .map(|step| sequence.slots(0, step * self.lane_rows(), 0..batch))
                 .collect();
-            let mut groups = pieces(&batches.concat())?.into_iter();
+            let mut groups = items(&batches.concat())?.into_iter();
             for slots in &batches {
                 for ((row, slot), groups) in (0..).zip(slots).zip(&mut groups) {
                     tally.row((row / rank_rows) as usize, slot, &groups);
@@ -115,7 +104,7 @@ struct Tally {
     distances: Distances,
     seen: HashSet<u64>,
     distinct_size: u64,
-    batch_pieces: HashSet<u64>,
+    batch_items: HashSet<u64>,
     batch_clusters: HashSet<u64>,
     in_batches: u64,
     clusters_in_batches: u64,
@@ -128,32 +117,32 @@ impl Tally {
             distances: Distances::default(),
             seen: HashSet::new(),
             distinct_size: 0,
-            batch_pieces: HashSet::new(),
+            batch_items: HashSet::new(),
             batch_clusters: HashSet::new(),
             in_batches: 0,
             clusters_in_batches: 0,
         }
     }
 
-    fn row(&mut self, rank: usize, slot: &Slot, groups: &PieceGroups) {
+    fn row(&mut self, rank: usize, slot: &Slot, groups: &CacheItemGroups) {
         self.batch_clusters.insert(slot.cluster);
         let (cache, reuse) = &mut self.ranks[rank];
         for group in groups {
             cache.want(group);
             reuse.want(group, &mut self.distances);
-            for piece in group {
-                self.batch_pieces.insert(piece.id);
-                if self.seen.insert(piece.id) {
-                    self.distinct_size += piece.size;
+            for item in group {
+                self.batch_items.insert(item.id);
+                if self.seen.insert(item.id) {
+                    self.distinct_size += item.size;
                 }
             }
         }
     }
 
     fn end_batch(&mut self) {
-        self.in_batches += self.batch_pieces.len() as u64;
+        self.in_batches += self.batch_items.len() as u64;
         self.clusters_in_batches += self.batch_clusters.len() as u64;
-        self.batch_pieces.clear();
+        self.batch_items.clear();
         self.batch_clusters.clear();
     }
 
@@ -192,20 +181,20 @@ impl Cache {
         Self { kept, budget, size: 0, decodes: 0, decoded_size: 0, read_size: 0 }
     }
 
-    /// All pieces are looked up before the first of the others is decoded.
-    fn want(&mut self, pieces: &[Piece]) {
-        let missing: Vec<&Piece> =
-            pieces.iter().filter(|piece| self.kept.get(&piece.id).is_none()).collect();
-        for piece in missing {
+    /// All items are looked up before the first of the others is decoded.
+    fn want(&mut self, items: &[CacheItem]) {
+        let missing: Vec<&CacheItem> =
+            items.iter().filter(|item| self.kept.get(&item.id).is_none()).collect();
+        for item in missing {
             self.decodes += 1;
-            self.decoded_size += piece.size;
-            self.read_size += piece.read;
-            self.keep(*piece);
+            self.decoded_size += item.size;
+            self.read_size += item.read;
+            self.keep(*item);
         }
     }
 
-    /// Keeps a piece; one above the budget is not kept, and drops no other.
-    fn keep(&mut self, Piece { id, size, .. }: Piece) {
+    /// Keeps an item; one above the budget is not kept, and drops no other.
+    fn keep(&mut self, CacheItem { id, size, .. }: CacheItem) {
         if size > self.budget {
             return;
         }

@@ -3,6 +3,7 @@
 mod candidates;
 mod cluster;
 mod cursor;
+mod identity;
 mod locality;
 mod order;
 mod permutation;
@@ -12,9 +13,11 @@ mod weights;
 
 pub use candidates::{Candidate, DayCandidates, Selector};
 pub use cluster::Clusters;
-pub use cursor::{Cursor, PlanDigests};
-pub use locality::{Locality, Piece, PieceGroups};
+pub use cursor::Cursor;
+pub use identity::{PlanDigests, Record, Value};
+pub use locality::{CacheItemGroups, Locality};
 pub use order::{EpochOrder, Order, Sequence, Slot};
 pub use permutation::{Digest, key, permute};
+pub use reuse::CacheItem;
 pub use spec::{DEFAULT_LANES, DEFAULT_WINDOW, OrderSpec, Tail};
 pub use weights::Weights;

@@ -101,9 +101,9 @@ impl Order {
         &self.clusters
     }
 
-    /// A digest of the weights; nothing if there are none.
-    pub(super) fn weights_digest(&self) -> Vec<u8> {
-        self.weights.as_ref().map_or(Vec::new(), |weights| weights.digest().to_vec())
+    /// The integer weights in the order of the user's list, if there are any.
+    pub(super) fn weights_of_list(&self) -> Option<Vec<u64>> {
+        self.weights.as_ref().map(|weights| weights.of_list(&self.clusters))
     }
 
     /// The lanes in use, L.

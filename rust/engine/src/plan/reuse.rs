@@ -2,16 +2,25 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::locality::Piece;
+/// Something that a query decodes and a cache keeps: say a chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheItem {
+    /// A name.
+    pub id: u64,
+    /// Its share of the cache, in the unit of the budget.
+    pub size: u64,
+    /// What is read to decode it.
+    pub read: u64,
+}
 
-/// What a cache of least recently used pieces must hold to have a piece still when it is wanted
-/// again: the pieces wanted since, and the piece itself.
+/// What a cache of least recently used items must hold to have an item still when it is wanted
+/// again: the items wanted since, and the item itself.
 #[derive(Debug, Default)]
 pub(super) struct Distances {
     /// Times by distance, which is rounded up by 2 % at most.
     repeats: BTreeMap<u64, u64>,
     firsts: u64,
-    largest_piece: u64,
+    largest_item: u64,
 }
 
 impl Distances {
@@ -30,11 +39,11 @@ impl Distances {
                 return distance;
             }
         }
-        self.largest_piece
+        self.largest_item
     }
 }
 
-/// The pieces that one rank has wanted, by the time when it last did.
+/// The items that one rank has wanted, by the time when it last did.
 #[derive(Debug, Default)]
 pub(super) struct Reuse {
     latest: HashMap<u64, (usize, u64)>,
@@ -45,11 +54,11 @@ pub(super) struct Reuse {
 }
 
 impl Reuse {
-    /// Notes pieces that are wanted at once.
-    pub(super) fn want(&mut self, pieces: &[Piece], distances: &mut Distances) {
-        for piece in pieces {
-            distances.largest_piece = distances.largest_piece.max(piece.size);
-            match self.latest.get(&piece.id) {
+    /// Notes items that are wanted at once.
+    pub(super) fn want(&mut self, items: &[CacheItem], distances: &mut Distances) {
+        for item in items {
+            distances.largest_item = distances.largest_item.max(item.size);
+            match self.latest.get(&item.id) {
                 None => distances.firsts += 1,
                 Some(&(time, _)) => {
                     let distance = rounded_up(self.total - self.before(time));
@@ -57,16 +66,16 @@ impl Reuse {
                 }
             }
         }
-        for piece in pieces {
+        for item in items {
             if self.now == self.tree.len() {
                 self.make_room();
             }
-            if let Some((time, size)) = self.latest.insert(piece.id, (self.now, piece.size)) {
+            if let Some((time, size)) = self.latest.insert(item.id, (self.now, item.size)) {
                 self.change(time, size.wrapping_neg());
                 self.total -= size;
             }
-            self.change(self.now, piece.size);
-            self.total += piece.size;
+            self.change(self.now, item.size);
+            self.total += item.size;
             self.now += 1;
         }
     }
@@ -136,7 +145,7 @@ mod tests {
             (0..6000u64).map(|i| (i * i * 7 + i / 3) % 97 % (1 + i % 60)).collect();
         let (mut reuse, mut distances) = (Reuse::default(), Distances::default());
         for &id in &sequence {
-            reuse.want(&[Piece { id, size: 1, read: 0 }], &mut distances);
+            reuse.want(&[CacheItem { id, size: 1, read: 0 }], &mut distances);
         }
         for cache in 1..80 {
             let again: u64 = distances.repeats.range(cache as u64 + 1..).map(|(_, n)| n).sum();

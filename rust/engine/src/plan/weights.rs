@@ -1,7 +1,7 @@
 //! Weighted queries: how often each occurs in an epoch, by systematic resampling.
 
 use super::cluster::Clusters;
-use super::permutation::{Digest, key};
+use super::permutation::key;
 use crate::error::{Error, Result};
 
 /// The largest weight as an integer; the others are rounded down to the same scale, but not to 0.
@@ -46,10 +46,13 @@ impl Weights {
         Ok(Self { before })
     }
 
-    /// A digest of the weights.
-    pub fn digest(&self) -> [u8; 8] {
-        let table = Digest::new("weights");
-        self.before.iter().fold(table, |digest, sum| digest.field(&sum.to_le_bytes())).bytes()
+    /// The integer weights in the order of the user's list.
+    pub(super) fn of_list(&self, clusters: &Clusters) -> Vec<u64> {
+        let mut list = vec![0; self.before.len() - 1];
+        for (row, sums) in (0..).zip(self.before.windows(2)) {
+            list[clusters.position(row)] = sums[1] - sums[0];
+        }
+        list
     }
 
     /// The draws of an epoch.

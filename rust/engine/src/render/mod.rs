@@ -28,4 +28,4 @@ pub use mosaic::Tile;
 pub use patch::{NativePatch, PatchMut, PlaneMut};
 pub use points::{PointRow, select as select_points};
 pub use recipe::{Day, Recipe};
-pub use rules::{CellRule, GridRule, Resampling, Rules, TemporalAgg};
+pub use rules::{CellRule, GridRule, RULES_VERSION, Resampling, Rules, TemporalAgg};

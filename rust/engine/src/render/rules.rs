@@ -4,6 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::query::Query;
 
+/// Goes up with every change after which a value may differ, though its plan is the same: a mended
+/// fault, say. 1 is what stood before states had it.
+pub const RULES_VERSION: u32 = 2;
+
 /// How values move from cells to pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Resampling {
@@ -38,6 +42,16 @@ pub enum GridRule {
     Crop,
 }
 
+impl GridRule {
+    /// The stable name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Crop => "crop",
+        }
+    }
+}
+
 /// How the days of a window become one patch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TemporalAgg {
@@ -52,6 +66,16 @@ pub enum TemporalAgg {
 }
 
 impl TemporalAgg {
+    /// The stable name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Mean => "mean",
+            Self::First => "first",
+            Self::Last => "last",
+            Self::Stack => "stack",
+        }
+    }
+
     /// The days of a window that are rendered.
     pub fn select<T>(self, days: &[T]) -> &[T] {
         match self {

@@ -24,7 +24,7 @@ use crate::export::record_batch;
 use crate::granule::Ahead;
 use crate::interrupt;
 use crate::plan::{Cursor, Order, PlanDigests, Sequence, Slot};
-use crate::render::Recipe;
+use crate::render::{RULES_VERSION, Recipe};
 use crate::variable::Geometry;
 use decode_ahead::DecodeAhead;
 use recipes::Recipes;
@@ -358,7 +358,8 @@ impl Shared {
             collated.outcomes.iter().filter_map(|o| o.unreadable.as_deref()).collect();
         let (epoch_after, offset_after) =
             order.advance(self.epoch, self.lane_offset + step * order.lane_rows());
-        let cursor = Cursor::new(order, &self.digests, epoch_after, offset_after).to_json()?;
+        let cursor = Cursor::new(order, &self.digests, RULES_VERSION, epoch_after, offset_after)
+            .to_json()?;
         let metadata = [
             ("oceanarrow.epoch".to_owned(), self.epoch.to_string()),
             ("oceanarrow.cursor".to_owned(), cursor),

@@ -1,0 +1,137 @@
+"""The encoding of plans a second time, from docs/identity.md and without the engine."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import struct
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from oceanarrow.dataset import Query
+
+#: Name: source, file, variable in the file, unit.
+VARIABLES = {
+    "l4_ssh": ("l4_ssh", "l4_ssh.nc", "sla", "m"),
+    "l4_sst": ("l4_sst", "l4_sst.nc", "analysed_sst", "degC"),
+    "l3_swot": ("l3_swot", "l3_swot.nc", "ssha_filtered", "m"),
+    "glorys_ssh": ("glorys", "glorys.nc", "zos", "m"),
+    "glorys_uo": ("glorys", "glorys.nc", "uo", "m s-1"),
+    "argo": ("argo", "argo.nc", "TEMP", "degC"),
+}
+DEFAULTS = {
+    "resample": "bilinear",
+    "grid": "exact",
+    "temporal_agg": "mean",
+    "min_support": 0.01,
+    "fill_value": 0.0,
+    "normalize": None,
+}
+
+
+class Column(list):
+    """A long list of numbers of one type: "U", "I" or "F"."""
+
+    def __init__(self, tag: str, numbers: Sequence[float]) -> None:
+        super().__init__(numbers)
+        self.tag = tag
+
+
+def encode(value: Any) -> bytes:
+    if isinstance(value, Column):
+        code = {"U": "<Q", "I": "<q", "F": "<d"}[value.tag]
+        return value.tag.encode() + _count(value) + b"".join(struct.pack(code, x) for x in value)
+    if isinstance(value, str):
+        return b"t" + _text(value)
+    if isinstance(value, int):
+        return b"u" + struct.pack("<Q", value)
+    if isinstance(value, float):
+        return b"f" + (b"\0\0\0\0\0\0\xf8\x7f" if math.isnan(value) else struct.pack("<d", value))
+    if isinstance(value, Mapping):
+        said = {name.encode(): x for name, x in value.items() if x is not None}
+        fields = (_count(name) + name + encode(x) for name, x in sorted(said.items()))
+        return b"r" + _count(said) + b"".join(fields)
+    return b"l" + _count(value) + b"".join(map(encode, value))
+
+
+def _count(things: Any) -> bytes:
+    return struct.pack("<Q", len(things))
+
+
+def _text(text: str) -> bytes:
+    return _count(text.encode()) + text.encode()
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=8).hexdigest()
+
+
+def digests(plan: Mapping[str, Any]) -> dict[str, str]:
+    """Of each field, as a state holds them."""
+    tag = encode("oceanarrow plan field")
+    return {
+        name: _digest(tag + encode(name) + encode(value))
+        for name, value in plan.items()
+        if value is not None
+    }
+
+
+def plan_id(plan: Mapping[str, Any]) -> str:
+    return _digest(encode("oceanarrow plan") + encode(digests(plan)))
+
+
+def plan(
+    queries: Sequence[Query], inputs: list[str], targets: list[str], options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The fields of the plan of a loader with these arguments."""
+    names = [*inputs, *(name for name in targets if name not in inputs)]
+    shuffle, weights = options.get("shuffle", True), options.get("weights")
+    return {
+        "queries": _columns(queries),
+        "variables": [_variable(name, inputs, targets) for name in names],
+        "rendering": [_rendering(name, options) for name in names],
+        "seed": options.get("seed", 0) if shuffle else None,
+        "window": options.get("window", 1024) if shuffle else None,
+        "tail": options.get("tail") or ("drop" if shuffle else "pad"),
+        "weights": weights and Column("U", _whole(weights)),
+    }
+
+
+def _columns(queries: Sequence[Query]) -> dict[str, Column]:
+    edges = {
+        name: Column("F", [getattr(query, name) for query in queries])
+        for name in ("lon_min", "lon_max", "lat_min", "lat_max")
+    }
+    ends = {"day_start": "time_start", "day_end": "time_end"}
+    epoch = date(1970, 1, 1)
+    days = {
+        name: Column("I", [(_day(getattr(query, end)) - epoch).days for query in queries])
+        for name, end in ends.items()
+    }
+    return edges | days
+
+
+def _day(text: Any) -> date:
+    return date.fromisoformat(str(text)[:10])
+
+
+def _whole(weights: Sequence[float]) -> list[int]:
+    largest = max(weights)
+    return [max(int(weight / largest * 2.0**32), int(weight > 0)) for weight in weights]
+
+
+def _variable(name: str, inputs: list[str], targets: list[str]) -> dict[str, str]:
+    fields = dict(zip(("source", "file", "netcdf", "unit"), VARIABLES[name], strict=True))
+    roles = [role for role, of in (("input", inputs), ("target", targets)) if name in of]
+    geometry = "points" if name == "argo" else "grid"
+    return fields | {"name": name, "geometry": geometry, "role": ",".join(roles)}
+
+
+def _rendering(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    rules = {}
+    for rule, default in DEFAULTS.items():
+        value = options.get(rule, default)
+        rules[rule] = value.get(name, default) if isinstance(value, Mapping) else value
+    shape = options.get("patch_sizes", {}).get(name, options["default_patch_size"])
+    return rules | {"shape": shape}
