@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::assembly::Assembly;
 use super::failure::{Failure, Origin, Outcome, broken, refused, shown};
 use super::gate::Permit;
-use super::limits::{asked_wait, exhausted};
+use super::limits::{asked_wait, exhausted, in_words};
 use super::process::Process;
 use super::signed::Redirections;
 use super::traffic::Meter;
@@ -173,7 +173,7 @@ impl Transport {
             Err(Error::io(format!("gave up after {tries} tries ({why}): {}", error.message)))
         };
         if let Some(wait) = asked.filter(|&wait| wait > self.policy.rate_limit_wait) {
-            return gave_up(format!("the server asks to wait {} s", wait.as_secs()));
+            return gave_up(format!("the server asks to wait {}", in_words(wait)));
         }
         if tries >= self.policy.tries {
             return gave_up("all that are allowed".into());
@@ -278,9 +278,9 @@ impl Transport {
         let closed = gate.closed_for();
         if closed > self.policy.rate_limit_wait {
             return Err(Failure::Final(Error::io(format!(
-                "{} asked to wait another {} s",
+                "{} asked to wait another {}",
                 shown(url),
-                closed.as_secs()
+                in_words(closed)
             ))));
         }
         let permit = gate.enter(self.policy.concurrency).await;
