@@ -324,7 +324,8 @@ class Loader:
 
         Returns:
             `samples` rendered, `bytes_read`, `chunks_decoded` of gridded variables, and
-            `chunks_distinct` among them, `chunk_hits` (chunks that the cache had),
+            `chunks_distinct` among them (within 2% if over 200,000), `chunk_hits` (chunks found in
+            the cache),
             `files_opened`, `index_hits` (files that an index or `cache_dir` spared opening),
             `index_failure` (why `index` could not be read, or None), `requests` over the network,
             `retries` among them, `network_bytes`, `disk_blocks_read` (chunks found in

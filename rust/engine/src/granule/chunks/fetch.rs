@@ -135,7 +135,8 @@ impl StoredChunks {
         let fetched = if ranges.is_empty() { Vec::new() } else { self.read(array, &ranges)? };
         for (duty, bytes) in missing.into_iter().zip(fetched) {
             if let Some(spilled) = &spilled {
-                spilled.write(duty.chunk.linear, &Arc::new(bytes.to_vec()));
+                // A copy, or the writer would hold all that was read together with it.
+                spilled.write(duty.chunk.linear, bytes.len(), || Arc::new(bytes.to_vec()));
             }
             found[duty.slot] = (*duty.ticket.fulfil(bytes)).clone();
         }

@@ -137,8 +137,19 @@ impl DiskCache {
 
     /// Writes a block later. Left out is what the slot, the disk or the budget cannot take.
     pub fn write_behind(&self, file: &Arc<BlockFile>, slot: u64, block: &Arc<Vec<u8>>) {
-        if !self.counters.failed() && file.takes(slot, block) {
-            self.writer.offer(file, slot, block);
+        self.write_behind_with(file, slot, block.len(), || block.clone());
+    }
+
+    /// The same for a block of `size` bytes that `block` makes if it will be written.
+    pub fn write_behind_with(
+        &self,
+        file: &Arc<BlockFile>,
+        slot: u64,
+        size: usize,
+        block: impl FnOnce() -> Arc<Vec<u8>>,
+    ) {
+        if !self.counters.failed() && file.takes(slot, size) {
+            self.writer.offer(file, slot, size, block);
         }
     }
 
