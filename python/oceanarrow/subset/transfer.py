@@ -11,7 +11,7 @@ from pathlib import Path
 
 from oceanarrow.atomic_file import replace_file
 from oceanarrow.dataset.query import Query
-from oceanarrow.exceptions import InvalidInputError, TransientIoError
+from oceanarrow.exceptions import InvalidInputError, UnwritableError
 from oceanarrow.optional import require
 from oceanarrow.progress import progress_bar
 from oceanarrow.request import (
@@ -146,7 +146,7 @@ class Download:
         there = next(p for p in (self.directory, *self.directory.parents) if p.exists())
         free = shutil.disk_usage(there).free
         if needed > free:
-            raise TransientIoError(
+            raise UnwritableError(
                 f"the download needs {needed:,} bytes more, and the disk of {self.directory} has "
                 f"{free:,} bytes left; make room or choose another directory"
             )
@@ -218,8 +218,9 @@ def download(
             else (it is also a ValueError).
         NotFoundError, InvalidDatasetError: there is no sound dataset at `taco_path`, or it lacks a
             file that it lists.
-        AccessDeniedError, TransientIoError: its server refuses or cannot be reached, or the disk is
-            full; what has come stays.
+        AccessDeniedError, TransientIoError: its server refuses or cannot be reached; what has come
+            stays.
+        UnwritableError: the disk is full, or `directory` cannot be written; what has come stays.
         CorruptGranuleError: a file's size has changed since the download began.
     """
     planned = Download(

@@ -178,7 +178,7 @@ fn a_foreign_directory_is_refused_and_left_alone() {
     assert!(error.to_string().contains("neither empty nor a disk cache"), "{error}");
     assert!(error.to_string().contains(dir.path().to_str().unwrap()), "{error}");
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
-    assert_eq!(refusal(&dir.path().join("thesis.tex")).kind, Kind::Io);
+    assert_eq!(refusal(&dir.path().join("thesis.tex")).kind, Kind::Unwritable);
 }
 
 #[test]
