@@ -226,6 +226,7 @@ fn pool_days(
         // Each day has been held against the least support.
         let rules = Rules { min_support: 0.0, ..*rules };
         Delivery::new(Unpack::NONE, &rules).write(days, out.values, out.mask);
+        days.release_beyond(resample::MOST_KEPT);
         Ok(files)
     })
 }
