@@ -12,6 +12,7 @@ from typing import Any
 from oceanarrow import _engine
 from oceanarrow.cli.storage_options import add_storage_options, storage_options
 from oceanarrow.dataset.days import utc_day
+from oceanarrow.events import hand_over
 from oceanarrow.exceptions import InvalidInputError
 from oceanarrow.request import dataset_roots
 from oceanarrow.variables import Variable, find_variables, variables
@@ -49,6 +50,7 @@ def run(options: argparse.Namespace) -> int:
         The exit status: 0, or 1 if some granules could not be opened and have no entry.
     """
     chosen = _chosen(options.variables)
+    hand_over()
     with _progress() as bar:
         made = _engine.write_index(
             dataset_roots(options.taco),
@@ -88,6 +90,7 @@ def _days(start: str | None, end: str | None) -> tuple[int, int] | None:
 
 def _report(bar: Any) -> Any:
     def report(done: int, total: int) -> None:
+        hand_over()
         if bar is not None:
             bar.total = total
             bar.update(done - bar.n)

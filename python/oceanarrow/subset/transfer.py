@@ -11,6 +11,7 @@ from pathlib import Path
 
 from oceanarrow.atomic_file import replace_file
 from oceanarrow.dataset.query import Query
+from oceanarrow.events import hand_over
 from oceanarrow.exceptions import InvalidInputError, UnwritableError
 from oceanarrow.optional import require
 from oceanarrow.progress import progress_bar
@@ -109,6 +110,7 @@ class Download:
                 rows = unknown[start : start + _SIZES_AT_ONCE]
                 for row, size in zip(rows, self._subset.sizes(rows), strict=True):
                     sizes[self._granules[row][0]] = size
+                hand_over()
                 if bar is not None:
                     bar.update(len(rows))
         return {path: sizes[path] for path, _, _ in self._granules}
@@ -161,10 +163,12 @@ class Download:
         try:
             with progress_bar(total, "B", shown=self._progress, unit_scale=True) as bar:
                 for _, count in transfer:
+                    hand_over()
                     if bar is not None:
                         bar.update(count)
         finally:
             transfer.close()
+            hand_over()
 
     def _describe(self, description: Path) -> None:
         """Writes the metadata: `COLLECTION.json`, by which a dataset is known, last of all."""

@@ -11,10 +11,11 @@
 //!  Python <---- Arrow <---- export <---- collate <---- render <---- windows -----------------+
 //! ```
 //!
-//! The words (`error`, `geo`, `query`, `unit`, `variable`) may be used by every stage. A stage imports
+//! The words (`error`, `events`, `geo`, `query`, `unit`, `variable`) may be used by every stage. A stage imports
 //! only words and the stages it consumes; only `loader` wires them together.
 
 pub mod error;
+pub mod events;
 pub mod geo;
 pub mod query;
 pub mod unit;

@@ -14,6 +14,7 @@ use rustix::io::{Errno, pread};
 
 use super::{ByteSource, Location};
 use crate::error::{Error, Result};
+use crate::events::{self, Kind};
 
 /// Open files kept at most; far below the usual limit of 1,024 descriptors a process.
 const MAX_OPEN_FILES: NonZeroUsize = NonZeroUsize::new(256).unwrap();
@@ -54,6 +55,7 @@ impl LocalFiles {
                 Ok(Arc::new(OpenFile { file, size: meta.len(), modified: meta.modified()? }))
             })
             .map_err(|e| read_error(&e, location))?;
+        events::note(Kind::Open, || format!("opened {} ({} bytes)", location.object, opened.size));
         // Another thread may have been first: all read one file then.
         Ok(self.lock().get_or_insert(location.object.clone(), || opened).clone())
     }
