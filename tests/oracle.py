@@ -7,8 +7,8 @@ tests/test_oracle.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import torch
 from oracle_files import Tile, read_points, read_tile
-from oracle_mosaic import SAME_CELL, Mosaic, build_mosaic
+from oracle_mosaic import SAME_CELL, Far, Mosaic, build_mosaic
 
 REGION_BOXES = {
     f"{half}_{name}": (west, west + 90, south, south + 90)
@@ -80,7 +80,8 @@ class Rendered:
 
     ``data`` float32 and ``mask`` bool are (H, W), or (T, H, W) of a stack.  ``files`` are those
     with a cell of weight; ``files_at_most`` also those whose weight may be rounding alone.
-    ``shaky``: a cell centre lies on a footprint's or the box's edge but for rounding.
+    ``shaky``: a cell centre lies on a footprint's or the box's edge but for rounding, or a pixel
+    just about half a cell beyond one.  ``far``: tiles that may as well have no part in it.
     """
 
     data: np.ndarray
@@ -91,6 +92,7 @@ class Rendered:
     lats: np.ndarray
     lons: np.ndarray
     support: np.ndarray | None = None
+    far: set[Far] = field(default_factory=set)
     shaky: bool = False
 
 
@@ -221,6 +223,16 @@ def _nearly_on(axis: np.ndarray, edges: Iterator[float]) -> bool:
     return any(0 < d < _NOISE for d in away)
 
 
+def _nearly_reached(axis: np.ndarray, points: np.ndarray) -> bool:
+    """Whether a point lies half a cell beyond an edge, give or take what centres may be apart."""
+    for first, last in segments(axis):
+        for edge, inner in ((first, min(first + 1, last)), (last, max(last - 1, first))):
+            cell = abs(axis[edge] - axis[inner])
+            if (np.abs(np.abs(points - axis[edge]) - cell / 2) < 2 * SAME_CELL * cell).any():
+                return True
+    return False
+
+
 # ---- one day on the output grid -----------------------------------------------------------------
 
 
@@ -268,6 +280,7 @@ def render_exact(
         lon_edges = (e for foot in footprints(lons, west, east) for e in foot)
         shaky |= _nearly_on(mosaic.lat, lat_edges) or _nearly_on(mosaic.lon, lon_edges)
     weights = nearest_weights if resample == "nearest" else linear_weights
+    shaky |= _nearly_reached(mosaic.lat, lats) or _nearly_reached(mosaic.lon, lons)
     row_weights = [weights(mosaic.lat, p) + _beside(mosaic.lat, p) for p in lats]
     col_weights = [weights(mosaic.lon, p) + _beside(mosaic.lon, p) for p in lons]
     values, support = np.full(shape, np.nan), np.zeros(shape)
@@ -358,12 +371,12 @@ def render(
     temporal_agg: str = "mean",
     min_support: float = 0.01,
     fill_value: float = 0.0,
-    far: bool = True,
+    without: Collection[Far] = (),
 ) -> Rendered:
     """What a gridded variable of a query should be.
 
     The rules leave open whether a tile has a part in the grid if all its cells are farther from
-    the box than three of them; `far` says that it has.
+    the box than three of them. Those are listed in the result, and may be left out.
     """
     west, east = longitudes(query)
     days = window(query)
@@ -389,7 +402,8 @@ def render(
                 tiles.append(tile)
             out.shaky |= grid == "exact" and abs(spare) < _NOISE
         box = (west, east, query.lat_min, query.lat_max)
-        mosaic = build_mosaic(tiles, box, _BEYOND if grid == "exact" else 0, far=far)
+        mosaic = build_mosaic(tiles, box, _BEYOND if grid == "exact" else 0, without)
+        out.far |= mosaic.far
         if grid == "exact":
             values, support, shaky = render_exact(mosaic, query, shape, resample)
         else:

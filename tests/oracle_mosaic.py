@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +15,8 @@ _MARGIN = 30.0
 SAME_CELL = 1e-3
 
 Stretch = tuple[np.ndarray, slice]
+#: A file at a turn of the circle, named by its westernmost longitude there.
+Far = tuple[Path, float]
 
 
 @dataclass
@@ -25,6 +27,7 @@ class Mosaic:
     lon: np.ndarray
     values: np.ndarray
     covers: list[tuple[Path, list[int], list[int]]]
+    far: set[Far]
     used: np.ndarray = field(init=False)
     touched: np.ndarray = field(init=False)
 
@@ -43,12 +46,11 @@ def _stretch(axis: np.ndarray, low: float, high: float, beyond: int) -> Stretch:
     return axis, slice(max(first - beyond, 0), min(after + beyond, axis.size))
 
 
-def _within(stretch: Stretch, low: float, high: float, beyond: int) -> Stretch:
-    """Nothing, unless a cell lies as close to [low, high] as that many cells are wide."""
+def _is_far(stretch: Stretch, low: float, high: float, beyond: int) -> bool:
+    """Whether no cell lies as close to [low, high] as that many cells are wide."""
     axis, part = stretch
     away = beyond * np.diff(axis).max(initial=0.0)
-    near = (axis[part] >= low - away) & (axis[part] <= high + away)
-    return axis, part if near.any() else slice(0, 0)
+    return not ((axis[part] >= low - away) & (axis[part] <= high + away)).any()
 
 
 def _joined(stretches: Sequence[Stretch]) -> tuple[np.ndarray, list[list[int]]]:
@@ -74,25 +76,28 @@ def _joined(stretches: Sequence[Stretch]) -> tuple[np.ndarray, list[list[int]]]:
 
 
 def build_mosaic(
-    tiles: Sequence[Tile], box: tuple[float, float, float, float], beyond: int, *, far: bool
+    tiles: Sequence[Tile],
+    box: tuple[float, float, float, float],
+    beyond: int,
+    without: Collection[Far],
 ) -> Mosaic:
     """Join tiles, each at every turn of the circle that comes near the box.
 
-    Of each tile count the cells in `box` (west, east, south, north) and `beyond` on each side,
-    however far away these are if `far`.
+    Of each tile count the cells in `box` (west, east, south, north) and `beyond` on each side. Far
+    tiles, whose cells all lie farther from the box than `beyond` of them, may be left out.
     """
     west, east, south, north = box
     copies: list[tuple[Tile, Stretch, Stretch]] = []
+    far = set()
     for tile in tiles:
         rows = _stretch(tile.lat, south, north, beyond)
         for axis in (tile.lon + turn for turn in range(-1440, 1441, 360)):
             if axis[-1] >= west - _MARGIN and axis[0] <= east + _MARGIN:
-                copies += [(tile, rows, _stretch(axis, west, east, beyond))]
-    if not far:
-        copies = [
-            (tile, _within(rows, south, north, beyond), _within(cols, west, east, beyond))
-            for tile, rows, cols in copies
-        ]
+                cols = _stretch(axis, west, east, beyond)
+                if _is_far(rows, south, north, beyond) or _is_far(cols, west, east, beyond):
+                    far.add((tile.path, float(axis[0])))
+                if (tile.path, float(axis[0])) not in without:
+                    copies.append((tile, rows, cols))
     # A tile without a row (or column) there has no cell there.
     near = [copy for copy in copies if all(part.start < part.stop for _, part in copy[1:])]
     lat, row_places = _joined([rows for _, rows, _ in near])
@@ -107,4 +112,4 @@ def build_mosaic(
         count[block] += valid
         covers.append((tile.path, rows, cols))
     with np.errstate(invalid="ignore"):
-        return Mosaic(lat, lon, total / count, covers)
+        return Mosaic(lat, lon, total / count, covers, far)

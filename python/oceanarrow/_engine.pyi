@@ -22,12 +22,14 @@ __all__ = [
     "__version__",
     "built_in_variables",
     "error_kinds",
+    "event_kinds",
     "measure_disk_cache",
     "order_key",
     "order_permute",
     "prune_disk_cache",
     "read_points",
     "read_window",
+    "take_events",
     "write_index",
 ]
 
@@ -35,6 +37,16 @@ __version__: str
 DISK_CACHE_FORMAT: str
 
 def error_kinds() -> list[str]: ...
+def event_kinds() -> list[tuple[str, int]]:
+    """The kinds of events, and their levels in the numbers of `logging`."""
+
+def take_events(wanted: int) -> tuple[list[tuple[str, int, float, str]], int]:
+    """The events that wait, oldest first, and how many more were dropped.
+
+    Each is its kind, level, seconds since 1970-01-01, and text. From now on only events of the
+    level `wanted` or a higher one are noted.
+    """
+
 def read_window(
     path: str,
     variable: str,

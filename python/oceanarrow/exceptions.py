@@ -20,6 +20,7 @@ __all__ = [
     "PlanMismatchError",
     "TransientIoError",
     "UnsupportedError",
+    "UnwritableError",
 ]
 
 
@@ -69,6 +70,12 @@ class TransientIoError(OceanArrowError, OSError):
     """Reading failed for a reason outside the data; trying again may help."""
 
     kind = "io"
+
+
+class UnwritableError(OceanArrowError, OSError):
+    """A file cannot be written, and trying again will not help: the disk is full, say."""
+
+    kind = "unwritable"
 
 
 class PlanMismatchError(OceanArrowError, ValueError):

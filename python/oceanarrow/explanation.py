@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from oceanarrow import _engine
+from oceanarrow.events import hand_over
 from oceanarrow.ranks import Place
 from oceanarrow.request import check_positive
 
@@ -97,6 +98,13 @@ class Explanation:
         if cache_bytes is not None:
             check_positive("cache_bytes", cache_bytes, minimum=0)
             cache_bytes = min(cache_bytes, _NO_LIMIT)
+        hand_over()
+        try:
+            cost = engine.cost(
+                order, min(world_size, _NO_LIMIT), cache_bytes, min(max_steps, _NO_LIMIT)
+            )
+        finally:
+            hand_over()
         return cls(
             plan_id=plan_id,
             queries=len(engine),
@@ -111,9 +119,7 @@ class Explanation:
             tail=order_options["tail"],
             epoch_steps=order.steps_left(),
             prefetch_bytes=prefetch_bytes,
-            **engine.cost(
-                order, min(world_size, _NO_LIMIT), cache_bytes, min(max_steps, _NO_LIMIT)
-            ),
+            **cost,
         )
 
     @property

@@ -18,6 +18,7 @@ from oceanarrow.cache_directory import (
     choose_cache_directory,
 )
 from oceanarrow.dataset.query import Query
+from oceanarrow.events import hand_over
 from oceanarrow.exceptions import InvalidInputError
 from oceanarrow.normalization import Statistics, read_statistics
 from oceanarrow.variables import Variable, find_variables
@@ -113,17 +114,21 @@ def open_engine(
     check_positive("disk_cache_bytes", disk_cache_bytes)
     roots = dataset_roots(taco_path)
     path = choose_cache_directory(cache_dir, roots)
-    return _engine.Engine.open(
-        roots,
-        *queries,
-        requests,
-        on_error=on_error,
-        support=support,
-        cache_bytes=cache_bytes,
-        disk_cache=None if path is None else (path, disk_cache_bytes),
-        index=None if index is None else str(_local_path("index", index)),
-        storage_options=storage_options,
-    )
+    hand_over()
+    try:
+        return _engine.Engine.open(
+            roots,
+            *queries,
+            requests,
+            on_error=on_error,
+            support=support,
+            cache_bytes=cache_bytes,
+            disk_cache=None if path is None else (path, disk_cache_bytes),
+            index=None if index is None else str(_local_path("index", index)),
+            storage_options=storage_options,
+        )
+    finally:
+        hand_over()
 
 
 def choose_variables(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import oceanarrow
+from oceanarrow import _engine
 from oceanarrow.cli import download as download_command
 from oceanarrow.cli import main
 from oceanarrow.exceptions import InvalidInputError
@@ -105,6 +106,42 @@ def test_storage_options_reach_the_dataset(
         {"token": "123", "anonymous": True, "timeout": 2.5, "headers": headers, "x": "y"}
     ]
     assert stopped(*command, "--storage-option", "novalue") == 2
+
+
+ENTRIES = ["token=123", "anonymous=true", "timeout=2.5", 'headers={"a": "b=c"}', "x=y", "z=null"]
+
+
+def test_index_and_download_read_storage_options_alike(
+    ocean: Path, query_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[object] = []
+
+    def remember(*_: object, storage_options: object, **__: object) -> None:
+        seen.append(storage_options)
+        raise InvalidInputError("seen")
+
+    monkeypatch.setattr(download_command, "Download", remember)
+    monkeypatch.setattr(_engine, "write_index", remember)
+    options = [word for entry in ENTRIES for word in ("--storage-option", entry)]
+    common = ["-o", str(tmp_path / "out"), "--variables", "l4_sst"]
+    commands = [
+        ["download", str(ocean), "--queries", str(query_file), *common],
+        ["index", str(ocean), *common],
+    ]
+    for command in commands:
+        assert main([*command, *options]) == 1
+        for wrong in ("novalue", "=value"):
+            assert stopped(*command, "--storage-option", wrong) == 2
+    first, second = seen
+    assert first == second
+    assert first == {
+        "token": "123",
+        "anonymous": True,
+        "timeout": 2.5,
+        "headers": {"a": "b=c"},
+        "x": "y",
+        "z": None,
+    }
 
 
 def test_an_interrupt_is_status_130(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections import namedtuple
 from datetime import date, timedelta
 from pathlib import Path
@@ -16,7 +18,7 @@ import oceanarrow
 from oceanarrow import Catalog, download, variables
 from oceanarrow.cli import main
 from oceanarrow.dataset import Query
-from oceanarrow.exceptions import InvalidInputError, TransientIoError
+from oceanarrow.exceptions import InvalidInputError, UnwritableError
 from oceanarrow.taco import REGIONS
 
 from .conftest import QUERIES, VARIABLES
@@ -229,7 +231,7 @@ def test_a_full_disk_is_told_first(
 ) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10, 9, 1000))
-    with pytest.raises(TransientIoError, match="1,000 bytes left"):
+    with pytest.raises(UnwritableError, match="1,000 bytes left"):
         download(ocean, QUERIES, VARIABLES, tmp_path / "copy")
     assert not (tmp_path / "copy").exists()
 
@@ -243,11 +245,35 @@ def test_a_disk_that_fills_up_is_told(ocean: Path, tmp_path: Path) -> None:
     place = target / "DATA" / first
     place.unlink()
     (place.parent / f".{place.name}.part").symlink_to("/dev/full")
-    with pytest.raises(TransientIoError, match="disk is full"):
+    with pytest.raises(UnwritableError, match=r"disk is full.*; file: .*"):
         download(ocean, QUERIES, VARIABLES, target)
     assert not (target / "COLLECTION.json").exists()
     download(ocean, QUERIES, VARIABLES, target)
     assert_equal(batches(target), batches(ocean))
+
+
+@pytest.mark.parametrize("command", ["download", "index"])
+def test_a_file_that_may_not_grow_is_no_passing_trouble(
+    ocean: Path, query_file: Path, tmp_path: Path, command: str
+) -> None:
+    """A limit on the size of files stands for all that a disk may refuse."""
+    target = tmp_path / ("copy" if command == "download" else "index.parquet")
+    words = [command, str(ocean), "--variables", "l4_sst", "-o", str(target)]
+    if command == "download":
+        words += ["--queries", str(query_file)]
+    limited = (
+        "import resource, sys\n"
+        "from oceanarrow.cli import main\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", limited, *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    error = done.stderr.splitlines()[-1]
+    assert "ulimit -f" in error and f"; file: {target}" in error
+    assert not target.is_file()
 
 
 def test_regions_keep_their_footprints(ocean: Path, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from oceanarrow.exceptions import (
 from .conftest import CONTENT, QUICK, store
 from .fault_server import (
     Action,
+    Exchange,
     FaultServer,
     Request,
     answers,
@@ -286,6 +287,61 @@ def test_a_wait_that_the_server_asks_for_holds_for_all_threads(
     refused, *rest = server.requests
     assert refused.status == 429
     assert all(0.95 < request.at - refused.at < 3 for request in rest)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Retry-After": "18446744073709551615"},
+        {"Retry-After": "9" * 60},
+        {"Retry-After": "86401.5"},
+        {"Retry-After": "Fri, 31 Dec 9999 23:59:59 GMT"},
+        {"RateLimit": '"x";r=0;t=18446744073709551615'},
+        {"Retry-After": "0", "RateLimit": f'"x";r=0;t={"9" * 60}'},
+    ],
+)
+def test_a_wait_beyond_all_measure_is_a_day(server: FaultServer, headers: dict[str, str]) -> None:
+    reader, name = store(), f"{server.home}/file.bin"
+    server.rule(answers(429, headers))
+    with pytest.raises(TransientIoError, match="asks to wait 86400 s or more"):
+        reader.read(name, [RANGE])
+    # The host's gate is closed for as long.
+    with pytest.raises(TransientIoError, match=r"asked to wait another 86(399|400) s"):
+        reader.read(name, [RANGE])
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Retry-After": "-1"},
+        {"Retry-After": "-18446744073709551616"},
+        {"Retry-After": "0.25"},
+        {"Retry-After": "soon"},
+        {"Retry-After": "Sun, 06 Nov 1994 08:49:37 GMT"},
+        {"RateLimit": '"x";r=0;t=-5'},
+        {"RateLimit": '"x";r=99999999999999999999;t=99999999999999999999'},
+        {"RateLimit": ";;==,,"},
+    ],
+)
+def test_a_wait_that_is_none_or_short_ends_in_the_bytes(
+    server: FaultServer, headers: dict[str, str]
+) -> None:
+    server.rule(answers(429, headers), times=1)
+    assert store().read(f"{server.home}/file.bin", [RANGE]) == [expected()]
+    assert len(server.requests) == 2
+
+
+def test_any_wait_that_a_sound_answer_states_is_survived(server: FaultServer) -> None:
+    async def exhausted(exchange: Exchange) -> None:
+        status, headers, body = exchange.slice()
+        said = {"RateLimit": '"x";r=0;t=18446744073709551615'}
+        await exchange.send(status, headers | said, body)
+
+    server.rule(exhausted)
+    reader = store(rate_limit_wait=0.2)
+    for _ in range(2):
+        assert reader.read(f"{server.home}/file.bin", [RANGE]) == [expected()]
 
 
 def test_an_exhausted_window_is_respected_before_a_refusal(server: FaultServer) -> None:

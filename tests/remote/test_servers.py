@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -9,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -73,9 +74,28 @@ def await_port(port: int, process: subprocess.Popen[Any]) -> None:
             time.sleep(0.05)
 
 
+def lacking(program: str) -> NoReturn:
+    """Skips the test, but where it must run."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{program} is not installed")
+    pytest.skip(f"{program} is not installed")
+
+
+@pytest.mark.parametrize(
+    ("ci", "outcome"), [("true", pytest.fail.Exception), ("", pytest.skip.Exception)]
+)
+def test_ci_does_not_skip_what_needs_a_server(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ci: str, outcome: type[BaseException]
+) -> None:
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.setattr(f"{__name__}.NGINX", None)
+    with pytest.raises(outcome, match="nginx is not installed"):
+        run_nginx(tmp_path, tmp_path)
+
+
 def run_nginx(scratch: Path, ocean: Path, tls: str = "") -> tuple[subprocess.Popen[Any], int]:
     if NGINX is None:
-        pytest.skip("nginx is not installed")
+        lacking("nginx")
     port = free_port()
     text = CONFIGURATION.format(scratch=scratch, ocean=ocean, port=port, tls=tls)
     (scratch / "nginx.conf").write_text(text)
@@ -135,7 +155,7 @@ def test_tls_trusts_what_the_system_trusts(
     tmp_path: Path, ocean: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if OPENSSL is None:
-        pytest.skip("openssl is not installed")
+        lacking("openssl")
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     command = f"{OPENSSL} req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost".split()
     command += ["-addext", "subjectAltName=DNS:localhost"]

@@ -14,7 +14,7 @@ Module = tuple[str, ...]
 
 _COMMENT = re.compile(r"//[^\n]*")
 _TESTS = re.compile(r"#\[cfg\(test\)\]\s*mod \w+ \{.*", re.S)
-_USE = re.compile(r"\b(pub(?:\([^)]*\))?\s+)?use\s+([^;]+);")
+_USE = re.compile(r"^\s*(pub(?:\([^)]*\))?\s+)?use\s+([^;]+);", re.M)
 _INLINE = re.compile(r"\b(?:crate|super|self)(?:::\w+)+")
 _WORD = re.compile(r"\w+|::|[{},*]")
 

@@ -9,7 +9,7 @@ from typing import Any
 from oceanarrow.cli.sizes import written
 from oceanarrow.cli.storage_options import add_storage_options, storage_options
 from oceanarrow.dataset import query_files
-from oceanarrow.exceptions import TransientIoError
+from oceanarrow.exceptions import TransientIoError, UnwritableError
 from oceanarrow.subset.transfer import Amount, Download, DownloadSummary
 
 _EXAMPLES = """
@@ -76,7 +76,7 @@ def run(options: argparse.Namespace) -> None:
         return
     try:
         download.run()
-    except (KeyboardInterrupt, TransientIoError):
+    except (KeyboardInterrupt, TransientIoError, UnwritableError):
         print(
             "oceanarrow: stopped; what has come stays, run the same command again to go on",
             file=sys.stderr,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
@@ -11,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from oceanarrow import _engine
+from oceanarrow.cli.storage_options import add_storage_options, storage_options
 from oceanarrow.dataset.days import utc_day
+from oceanarrow.events import hand_over
 from oceanarrow.exceptions import InvalidInputError
 from oceanarrow.request import dataset_roots
 from oceanarrow.variables import Variable, find_variables, variables
@@ -38,13 +39,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--start-date", metavar="YYYY-MM-DD", help="first day; by default all")
     parser.add_argument("--end-date", metavar="YYYY-MM-DD", help="last day; by default all")
-    parser.add_argument(
-        "--storage-option",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="see docs/remote.md; may be given several times",
-    )
+    add_storage_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -55,13 +50,14 @@ def run(options: argparse.Namespace) -> int:
         The exit status: 0, or 1 if some granules could not be opened and have no entry.
     """
     chosen = _chosen(options.variables)
+    hand_over()
     with _progress() as bar:
         made = _engine.write_index(
             dataset_roots(options.taco),
             options.output,
             [(variable.source, variable.file, variable.netcdf) for variable in chosen],
             days=_days(options.start_date, options.end_date),
-            storage_options=_storage_options(options.storage_option),
+            storage_options=storage_options(options),
             progress=_report(bar),
         )
     size = f"{made['bytes'] / 2**20:.1f} MiB" if made["bytes"] > 2**20 else f"{made['bytes']} bytes"
@@ -92,23 +88,9 @@ def _days(start: str | None, end: str | None) -> tuple[int, int] | None:
     return first, last
 
 
-def _storage_options(pairs: list[str]) -> dict[str, Any]:
-    """Numbers, true and false are such; all else is text."""
-    options: dict[str, Any] = {}
-    for pair in pairs:
-        name, equals, text = pair.partition("=")
-        if not equals:
-            raise InvalidInputError(f"--storage-option must be KEY=VALUE, not {name!r}")
-        try:
-            value = json.loads(text)
-        except ValueError:
-            value = text
-        options[name] = text if value is None else value
-    return options
-
-
 def _report(bar: Any) -> Any:
     def report(done: int, total: int) -> None:
+        hand_over()
         if bar is not None:
             bar.total = total
             bar.update(done - bar.n)

@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 
 from oceanarrow.cache_directory import CacheDirectory
 from oceanarrow.dataset.query import Query
+from oceanarrow.events import hand_over
 from oceanarrow.exceptions import InvalidInputError
 from oceanarrow.normalization import Statistics
 from oceanarrow.request import (
@@ -151,7 +152,10 @@ class OceanTACODataset(Dataset[dict[str, Any]]):
         index %= len(self)
         query = self.queries[index]
         shapes = [self._shape(variable.name, query) for variable in self._variables]
-        columns, n_files = self._engine.sample(index, shapes)
+        try:
+            columns, n_files = self._engine.sample(index, shapes)
+        finally:
+            hand_over()
         entries = {
             variable.name: None if column is None else self._entry(variable.name, column)
             for variable, column in zip(self._variables, columns, strict=True)

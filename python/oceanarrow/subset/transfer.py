@@ -11,7 +11,8 @@ from pathlib import Path
 
 from oceanarrow.atomic_file import replace_file
 from oceanarrow.dataset.query import Query
-from oceanarrow.exceptions import InvalidInputError, TransientIoError
+from oceanarrow.events import hand_over
+from oceanarrow.exceptions import InvalidInputError, UnwritableError
 from oceanarrow.optional import require
 from oceanarrow.progress import progress_bar
 from oceanarrow.request import (
@@ -109,6 +110,7 @@ class Download:
                 rows = unknown[start : start + _SIZES_AT_ONCE]
                 for row, size in zip(rows, self._subset.sizes(rows), strict=True):
                     sizes[self._granules[row][0]] = size
+                hand_over()
                 if bar is not None:
                     bar.update(len(rows))
         return {path: sizes[path] for path, _, _ in self._granules}
@@ -146,7 +148,7 @@ class Download:
         there = next(p for p in (self.directory, *self.directory.parents) if p.exists())
         free = shutil.disk_usage(there).free
         if needed > free:
-            raise TransientIoError(
+            raise UnwritableError(
                 f"the download needs {needed:,} bytes more, and the disk of {self.directory} has "
                 f"{free:,} bytes left; make room or choose another directory"
             )
@@ -161,10 +163,12 @@ class Download:
         try:
             with progress_bar(total, "B", shown=self._progress, unit_scale=True) as bar:
                 for _, count in transfer:
+                    hand_over()
                     if bar is not None:
                         bar.update(count)
         finally:
             transfer.close()
+            hand_over()
 
     def _describe(self, description: Path) -> None:
         """Writes the metadata: `COLLECTION.json`, by which a dataset is known, last of all."""
@@ -218,8 +222,9 @@ def download(
             else (it is also a ValueError).
         NotFoundError, InvalidDatasetError: there is no sound dataset at `taco_path`, or it lacks a
             file that it lists.
-        AccessDeniedError, TransientIoError: its server refuses or cannot be reached, or the disk is
-            full; what has come stays.
+        AccessDeniedError, TransientIoError: its server refuses or cannot be reached; what has come
+            stays.
+        UnwritableError: the disk is full, or `directory` cannot be written; what has come stays.
         CorruptGranuleError: a file's size has changed since the download began.
     """
     planned = Download(

@@ -5,7 +5,7 @@
 //! exception class (`python/oceanarrow/exceptions.py`); a test keeps the two lists equal.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::{fmt, io};
 
 /// The engine's result.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -27,6 +27,8 @@ pub enum Kind {
     Unsupported,
     /// Reading failed for a reason outside the data; trying again may help.
     Io,
+    /// A file cannot be written, and trying again will not help: the disk is full, say.
+    Unwritable,
     /// A saved state belongs to another plan; the message names the fields that differ.
     PlanMismatch,
     /// The loader was closed or interrupted.
@@ -37,7 +39,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in declaration order.
-    pub const ALL: [Kind; 10] = [
+    pub const ALL: [Kind; 11] = [
         Kind::InvalidInput,
         Kind::NotFound,
         Kind::AccessDenied,
@@ -45,6 +47,7 @@ impl Kind {
         Kind::CorruptGranule,
         Kind::Unsupported,
         Kind::Io,
+        Kind::Unwritable,
         Kind::PlanMismatch,
         Kind::Cancelled,
         Kind::Internal,
@@ -60,6 +63,7 @@ impl Kind {
             Kind::CorruptGranule => "corrupt_granule",
             Kind::Unsupported => "unsupported",
             Kind::Io => "io",
+            Kind::Unwritable => "unwritable",
             Kind::PlanMismatch => "plan_mismatch",
             Kind::Cancelled => "cancelled",
             Kind::Internal => "internal",
@@ -117,6 +121,7 @@ constructors! {
     corrupt => CorruptGranule,
     unsupported => Unsupported,
     io => Io,
+    unwritable => Unwritable,
     plan_mismatch => PlanMismatch,
     cancelled => Cancelled,
     internal => Internal,
@@ -125,6 +130,30 @@ constructors! {
 impl Error {
     fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Self {
         Self { kind, message: message.into(), asset: None, variable: None, query: None }
+    }
+
+    /// The error of writing a file; `what` begins its message, such as "cannot write the index".
+    pub fn writing(what: &str, error: &io::Error) -> Self {
+        use io::ErrorKind as Cause;
+        let why = match error.kind() {
+            Cause::StorageFull => "the disk is full; make room and run this again".into(),
+            Cause::QuotaExceeded => {
+                "the disk quota is used up; make room and run this again".into()
+            }
+            Cause::FileTooLarge => "the file would be larger than its file system, or a limit of \
+                                    this process (ulimit -f), allows"
+                .into(),
+            Cause::ReadOnlyFilesystem => {
+                "the file system is read-only; choose another place".into()
+            }
+            Cause::PermissionDenied
+            | Cause::AlreadyExists
+            | Cause::NotADirectory
+            | Cause::IsADirectory
+            | Cause::InvalidFilename => error.to_string(),
+            _ => return Self::io(format!("{what}: {error}")),
+        };
+        Self::unwritable(format!("{what}: {why}"))
     }
 
     /// Names the file, unless a deeper stage has done so.
@@ -146,5 +175,43 @@ impl Error {
     pub fn query(mut self, query: impl fmt::Display) -> Self {
         self.query.get_or_insert_with(|| query.to_string());
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stays_as_it_is_is_not_called_transient() {
+        use io::ErrorKind::{
+            FileTooLarge, Interrupted, NotADirectory, PermissionDenied, QuotaExceeded,
+            ReadOnlyFilesystem, StorageFull, TimedOut,
+        };
+        // The numbers of Linux.
+        for (number, cause, words) in [
+            (28, StorageFull, "the disk is full"),
+            (122, QuotaExceeded, "quota"),
+            (27, FileTooLarge, "ulimit -f"),
+            (30, ReadOnlyFilesystem, "read-only"),
+            (13, PermissionDenied, ""),
+            (20, NotADirectory, ""),
+        ] {
+            let found = io::Error::from_raw_os_error(number);
+            if cfg!(target_os = "linux") {
+                assert_eq!(found.kind(), cause);
+            }
+            let error = Error::writing("cannot write it", &io::Error::from(cause)).asset("x/y");
+            assert_eq!(error.kind, Kind::Unwritable);
+            let text = error.to_string();
+            assert!(
+                text.starts_with("cannot write it: ") && text.ends_with("; file: x/y"),
+                "{text}"
+            );
+            assert!(text.contains(words), "{text}");
+        }
+        for cause in [Interrupted, TimedOut] {
+            assert_eq!(Error::writing("cannot write", &cause.into()).kind, Kind::Io);
+        }
     }
 }

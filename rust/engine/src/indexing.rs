@@ -62,8 +62,7 @@ pub fn write_index(
             "the dataset has no granule of these gridded variables in this time",
         ));
     }
-    let failed =
-        |e: &io::Error| Error::io(format!("cannot write the index: {e}")).asset(path.display());
+    let failed = |e: &io::Error| Error::writing("cannot write the index", e).asset(path.display());
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
     let file =
@@ -72,7 +71,8 @@ pub fn write_index(
         catalog.objects().filter(|object| is_remote(object)).map(str::to_owned).collect();
     let mut writer = IndexWriter::new(file, &origin)?;
     // What fails without naming a file is the writing.
-    let named = |e: Error| if e.kind == Kind::Io { e.asset(path.display()) } else { e };
+    let of_writing = |e: &Error| matches!(e.kind, Kind::Io | Kind::Unwritable);
+    let named = |e: Error| if of_writing(&e) { e.asset(path.display()) } else { e };
     let mut indexed =
         describe_all(store, catalog, &tasks, threads, &mut writer, progress).map_err(named)?;
     let file = writer.finish().map_err(named)?;

@@ -18,6 +18,7 @@ const fn class(kind: Kind) -> &'static str {
         Kind::CorruptGranule => "CorruptGranuleError",
         Kind::Unsupported => "UnsupportedError",
         Kind::Io => "TransientIoError",
+        Kind::Unwritable => "UnwritableError",
         Kind::PlanMismatch => "PlanMismatchError",
         Kind::Cancelled => "CancelledError",
         Kind::Internal => "InternalError",

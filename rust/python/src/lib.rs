@@ -5,6 +5,7 @@ mod catalog;
 mod disk_cache;
 mod engine;
 mod error;
+mod events;
 mod granule;
 mod indexing;
 mod options;
@@ -37,6 +38,8 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(disk_cache::measure_disk_cache, module)?)?;
     module.add_function(wrap_pyfunction!(disk_cache::prune_disk_cache, module)?)?;
     module.add_function(wrap_pyfunction!(error::error_kinds, module)?)?;
+    module.add_function(wrap_pyfunction!(events::event_kinds, module)?)?;
+    module.add_function(wrap_pyfunction!(events::take_events, module)?)?;
     module.add_function(wrap_pyfunction!(granule::read_points, module)?)?;
     module.add_function(wrap_pyfunction!(granule::read_window, module)?)?;
     module.add_function(wrap_pyfunction!(indexing::write_index, module)?)?;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+use crate::events::{self, Kind};
 use crate::granule::GranuleStats;
 use crate::store::{DiskCacheStats, Traffic};
 
@@ -88,7 +89,10 @@ impl Telemetry {
         self.masked.fetch_add(1, Ordering::Relaxed);
         let mut unreadable = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
         if unreadable.len() < MAX_NAMED {
-            unreadable.entry(asset.to_owned()).or_insert_with(|| reason.to_owned());
+            unreadable.entry(asset.to_owned()).or_insert_with(|| {
+                events::note(Kind::Masked, || format!("masked {asset}: {reason}"));
+                reason.to_owned()
+            });
         }
     }
 

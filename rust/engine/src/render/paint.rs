@@ -6,7 +6,7 @@ use super::deliver::Delivery;
 use super::field::{Columns, Field, Placed};
 use super::patch::{PatchMut, PlaneMut};
 use super::recipe::{Layer, Recipe, Source};
-use super::resample::{PixelRow, Scratch, resample};
+use super::resample::{MOST_KEPT, PixelRow, Scratch, resample};
 use super::rules::{Rules, TemporalAgg};
 use crate::error::Result;
 use crate::granule::{Reading, Unpack, Window};
@@ -102,6 +102,7 @@ fn pool_days<'r>(
         // Each day has been held against the least support.
         let rules = Rules { min_support: 0.0, ..*rules };
         Delivery::new(Unpack::NONE, &rules).write(days, plane.values, plane.mask);
+        days.release_beyond(MOST_KEPT);
         Ok(())
     })
 }

@@ -6,6 +6,9 @@ use std::ops::Range;
 use super::field::{Columns, Field};
 use super::kernel::{Kernel, Tap};
 
+/// What each thread keeps for the next rows; more is given back.
+pub const MOST_KEPT: usize = 64 << 20;
+
 /// One row of pixels before the division: sums and weights that may be added up.
 #[derive(Default)]
 pub struct PixelRow {
@@ -36,6 +39,18 @@ impl PixelRow {
             (*sum, *weight) = (0.0, 0.0);
         }
     }
+
+    /// Gives the memory back if it is more than `bytes`.
+    pub fn release_beyond(&mut self, bytes: usize) {
+        if capacity([&self.sums, &self.weights, &self.full]) > bytes {
+            *self = Self::default();
+        }
+    }
+}
+
+/// The bytes that vectors hold.
+fn capacity<const N: usize>(vectors: [&Vec<f64>; N]) -> usize {
+    vectors.iter().map(|values| values.capacity() * size_of::<f64>()).sum()
 }
 
 /// Memory that each thread keeps, because fresh pages cost more than the work.
@@ -46,6 +61,18 @@ pub struct Scratch {
     row: PixelRow,
     /// The weights of a footprint's rows.
     ones: Vec<f64>,
+}
+
+impl Scratch {
+    /// Gives the memory back if it is more than `bytes`.
+    fn release_beyond(&mut self, bytes: usize) {
+        let Self { pooled, tapped, row, ones } = self;
+        let columns = [&pooled.sums, &pooled.weights, &tapped.sums, &tapped.weights];
+        let row = [&row.sums, &row.weights, &row.full, ones];
+        if capacity(columns) + capacity(row) > bytes {
+            *self = Self::default();
+        }
+    }
 }
 
 /// The most columns of a footprint that are summed without a loop.
@@ -84,6 +111,7 @@ pub fn resample(
         }
         emit(i, row);
     }
+    scratch.release_beyond(MOST_KEPT);
 }
 
 /// Sums the rows of cells that pixel row `i` lies between.
@@ -221,6 +249,32 @@ mod tests {
             pixels.extend(row.sums.iter().zip(weights).map(|(s, (w, full))| (s / w, w / full)));
         });
         pixels
+    }
+
+    #[test]
+    fn much_memory_is_given_back_and_little_is_kept() {
+        let mut row = PixelRow::default();
+        row.clear(1000, 1.0);
+        row.release_beyond(24_000);
+        assert_eq!(capacity([&row.sums, &row.weights, &row.full]), 24_000);
+        row.release_beyond(23_999);
+        assert_eq!(capacity([&row.sums, &row.weights, &row.full]), 0);
+
+        let axis = Axis::new(vec![0.0, 1.0]);
+        let kernel = Kernel::linear(&axis, &[0.25]);
+        let field = |values: &[f32]| {
+            let window = Window::of_values(values.to_vec(), values.len()).unwrap();
+            let (rows, columns) = (Places::Run(0..1), Places::Run(0..values.len()));
+            Field::new(vec![Placed { window, rows, columns }]).unwrap()
+        };
+        let mut scratch = Scratch::default();
+        let held = |scratch: &Scratch| capacity([&scratch.tapped.sums, &scratch.tapped.weights]);
+        let few = field(&[1.0; 10]);
+        resample(&few, &Kernel::identity(1), &kernel, &mut scratch, |_, _| {});
+        assert!(held(&scratch) > 0, "what the next row needs stays");
+        let many = field(&vec![1.0; MOST_KEPT / 16]);
+        resample(&many, &Kernel::identity(1), &kernel, &mut scratch, |_, _| {});
+        assert_eq!(held(&scratch), 0);
     }
 
     #[test]

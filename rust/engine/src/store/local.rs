@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::num::NonZeroUsize;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -14,6 +14,7 @@ use rustix::io::{Errno, pread};
 
 use super::{ByteSource, Location};
 use crate::error::{Error, Result};
+use crate::events::{self, Kind};
 
 /// Open files kept at most; far below the usual limit of 1,024 descriptors a process.
 const MAX_OPEN_FILES: NonZeroUsize = NonZeroUsize::new(256).unwrap();
@@ -25,9 +26,12 @@ struct OpenFile {
     modified: SystemTime,
 }
 
+/// By path.
+type OpenFiles = LruCache<Arc<str>, Arc<OpenFile>>;
+
 /// Local files.
 pub struct LocalFiles {
-    open: Mutex<LruCache<Arc<str>, Arc<OpenFile>>>,
+    open: Mutex<OpenFiles>,
 }
 
 impl Default for LocalFiles {
@@ -38,10 +42,10 @@ impl Default for LocalFiles {
 
 impl LocalFiles {
     fn open(&self, location: &Location) -> Result<Arc<OpenFile>> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = open.get(&location.object) {
+        if let Some(found) = self.lock().get(&location.object) {
             return Ok(found.clone());
         }
+        // Without the lock: a file on a slow disk must not keep others from being opened.
         let opened = File::open(&*location.object)
             .and_then(|file| {
                 let meta = file.metadata()?;
@@ -51,8 +55,13 @@ impl LocalFiles {
                 Ok(Arc::new(OpenFile { file, size: meta.len(), modified: meta.modified()? }))
             })
             .map_err(|e| read_error(&e, location))?;
-        open.put(location.object.clone(), opened.clone());
-        Ok(opened)
+        events::note(Kind::Open, || format!("opened {} ({} bytes)", location.object, opened.size));
+        // Another thread may have been first: all read one file then.
+        Ok(self.lock().get_or_insert(location.object.clone(), || opened).clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, OpenFiles> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -131,9 +140,48 @@ fn read_error(error: &io::Error, location: &Location) -> Error {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use std::path::Path;
+    use std::process::Command;
+    use std::sync::mpsc;
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn a_slow_file_keeps_no_other_from_being_opened() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let (slow, quick) = (dir.path().join("slow"), dir.path().join("quick"));
+        // A pipe opens when somebody opens its other end.
+        assert!(Command::new("mkfifo").arg(&slow).status().unwrap().success());
+        std::fs::write(&quick, b"bytes").unwrap();
+        let files = Arc::new(LocalFiles::default());
+        let size = |path: &Path| {
+            let (files, location) = (files.clone(), Location::whole(path.to_str().unwrap()));
+            let (sender, receiver) = mpsc::channel();
+            std::thread::spawn(move || sender.send(files.size(&location)));
+            receiver
+        };
+        let waits = size(&slow);
+        assert!(waits.recv_timeout(Duration::from_millis(100)).is_err(), "it opened at once");
+        let opened = size(&quick).recv_timeout(Duration::from_secs(10));
+        let _other_end = File::options().write(true).open(&slow).unwrap();
+        assert_eq!(opened.unwrap().unwrap(), 5);
+        assert_eq!(waits.recv_timeout(Duration::from_secs(10)).unwrap().unwrap(), 0);
+    }
+
+    #[test]
+    fn threads_that_open_a_file_at_once_share_it() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let path = dir.path().join("granule.nc");
+        std::fs::write(&path, b"bytes").unwrap();
+        let (files, location) = (LocalFiles::default(), Location::whole(path.to_str().unwrap()));
+        let opened: Vec<Arc<OpenFile>> = std::thread::scope(|scope| {
+            let threads: Vec<_> =
+                (0..8).map(|_| scope.spawn(|| files.open(&location).unwrap())).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(opened.iter().all(|file| Arc::ptr_eq(file, &opened[0])));
+    }
 
     #[test]
     fn a_changed_file_has_another_version() {

@@ -8,6 +8,7 @@
 //! A remote object's name is its address as plain text, without percent-encoding, query string or
 //! secrets, so that it may appear in messages and be a key of caches.
 
+pub mod coalesce;
 mod disk_cache;
 mod kept;
 mod local;

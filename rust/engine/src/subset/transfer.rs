@@ -1,7 +1,7 @@
 //! Copies assets into files, several at once, in pieces of bounded size.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -177,16 +177,7 @@ fn partial(target: &Path) -> Result<PathBuf> {
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> Error {
-    let message = match error.kind() {
-        ErrorKind::StorageFull => {
-            "the disk is full; make room and run this again to go on".to_owned()
-        }
-        ErrorKind::QuotaExceeded => {
-            "the disk quota is used up; make room and run this again to go on".to_owned()
-        }
-        _ => format!("cannot write: {error}"),
-    };
-    Error::io(message).asset(path.display())
+    Error::writing("cannot write", error).asset(path.display())
 }
 
 #[cfg(test)]
@@ -274,9 +265,7 @@ mod tests {
         fs::write(dir.path().join("folder"), "a file where a folder should be").unwrap();
         let transfer = Transfer::start(Arc::new(Sized), copies(dir.path(), &["5"], None), 1);
         let error = run(transfer.unwrap()).unwrap_err();
-        assert_eq!(error.kind, Kind::Io);
+        assert_eq!(error.kind, Kind::Unwritable);
         assert!(error.asset.unwrap().contains("folder"));
-        let full = cannot_write(Path::new("x"), &io::Error::from(ErrorKind::StorageFull));
-        assert!(full.message.contains("disk is full"));
     }
 }

@@ -1,14 +1,14 @@
 //! Decoded chunks: from the cache, from another thread, or read and decoded here.
 
-use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{Error, Result};
 use crate::granule::chunks::cache::{ByteCache, Claim, Pending, Ticket};
 use crate::granule::chunks::disk::{Content, Spill, Spilled};
 use crate::granule::chunks::fetch::StoredChunks;
+use crate::granule::chunks::tally::Tally;
 use crate::granule::format::array::{Array, Piece, Stored, most_stored, swap_bytes};
 use crate::granule::format::filters;
 use crate::store::{ByteSource, is_remote};
@@ -44,7 +44,7 @@ pub(in crate::granule) struct Chunks {
     pub decoded: AtomicU64,
     pub hits: AtomicU64,
     /// What was decoded at least once.
-    seen: Mutex<HashSet<u64>>,
+    seen: Tally,
 }
 
 /// A chunk that this thread has to make.
@@ -62,7 +62,7 @@ impl Chunks {
         bytes_read: Arc<AtomicU64>,
     ) -> Self {
         let (decoded, hits) = (AtomicU64::new(0), AtomicU64::new(0));
-        let seen = Mutex::default();
+        let seen = Tally::default();
         let (cache, spill) = (ByteCache::new(budget), None);
         let stored = StoredChunks::new(source.clone(), bytes_read);
         Self { source, stored, cache, spill, decoded, hits, seen }
@@ -78,14 +78,14 @@ impl Chunks {
         self.spill.as_deref()
     }
 
-    /// Different chunks decoded so far.
+    /// Different chunks decoded so far; an estimate beyond 200,000.
     pub(in crate::granule) fn distinct(&self) -> u64 {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).len() as u64
+        self.seen.count()
     }
 
     #[cfg(test)]
-    pub(in crate::granule) fn seen(&self) -> HashSet<u64> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(in crate::granule) fn seen(&self) -> std::collections::HashSet<u64> {
+        self.seen.ids()
     }
 
     #[cfg(test)]
@@ -199,7 +199,7 @@ impl Chunks {
             let decoded = self.decode(array, duty.stored, &stored, duty.size)?;
             let decoded = duty.ticket.fulfil(decoded);
             if let Some(spilled) = spilled {
-                spilled.write(duty.stored.linear, &decoded);
+                spilled.write(duty.stored.linear, decoded.len(), || decoded.clone());
             }
             put(duty.slot, decoded);
         }
@@ -208,7 +208,7 @@ impl Chunks {
 
     fn decode(&self, array: &Array, chunk: Stored, stored: &[u8], size: usize) -> Result<Vec<u8>> {
         self.decoded.fetch_add(1, Ordering::Relaxed);
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(id(array, chunk));
+        self.seen.add(id(array, chunk));
         let mut bytes = filters::decode(&array.filters, chunk.skipped, stored, size)?;
         if array.swapped {
             swap_bytes(&mut bytes, array.dtype.size());

@@ -96,9 +96,15 @@ impl Spilled<'_> {
         self.cache.read(&self.file, chunk)
     }
 
-    /// Takes a chunk, to be written later.
-    pub(in crate::granule) fn write(&self, chunk: u64, bytes: &Arc<Vec<u8>>) {
-        self.cache.write_behind(&self.file, chunk, bytes);
+    /// Takes a chunk of `size` bytes, to be written later; `bytes` is asked for them only if they
+    /// will be.
+    pub(in crate::granule) fn write(
+        &self,
+        chunk: u64,
+        size: usize,
+        bytes: impl FnOnce() -> Arc<Vec<u8>>,
+    ) {
+        self.cache.write_behind_with(&self.file, chunk, size, bytes);
     }
 }
 

@@ -13,14 +13,8 @@ use crate::error::{Error, Result};
 use crate::granule::chunks::cache::{ByteCache, Claim, Pending, Ticket, Weigh};
 use crate::granule::chunks::disk::{Content, Spill};
 use crate::granule::format::array::{Array, Stored};
+use crate::store::coalesce::{Limits, runs};
 use crate::store::{ByteSource, is_remote};
-
-/// Local chunks this close together are read at once: index nodes lie between them. Remote stores
-/// join what they are asked for by a measure of their own.
-const MAX_GAP: u64 = 4 << 10;
-
-/// One read is not made longer than this by joining chunks.
-const MAX_READ: u64 = 8 << 20;
 
 /// Bytes that have arrived and wait to be decoded, at most.
 const ARRIVED_BYTES: usize = 64 << 20;
@@ -69,30 +63,15 @@ impl StoredChunks {
     }
 
     fn get_local(&self, array: &Array, chunks: &[Stored]) -> Result<Vec<Bytes>> {
-        let mut order: Vec<usize> = (0..chunks.len()).collect();
-        order.sort_unstable_by_key(|&i| chunks[i].address);
+        let ranges: Vec<Range<u64>> =
+            chunks.iter().map(|chunk| chunk.address..end(chunk)).collect();
         let mut found = vec![Bytes::new(); chunks.len()];
-        let near = |before: &Stored, after: &Stored| {
-            after.address.checked_sub(end(before)).is_some_and(|gap| gap <= MAX_GAP)
-        };
-        let mut rest = order.as_slice();
-        while let [first, ..] = rest {
-            let start = chunks[*first].address;
-            let mut length = 1;
-            while rest.get(length).is_some_and(|&next| {
-                let next = &chunks[next];
-                near(&chunks[rest[length - 1]], next) && end(next) - start <= MAX_READ
-            }) {
-                length += 1;
-            }
-            let (run, others) = rest.split_at(length);
-            let stop = run.last().map_or(start, |&last| end(&chunks[last]));
-            let bytes = self.read(array, std::slice::from_ref(&(start..stop)))?.pop();
+        for run in runs(&ranges, Limits::LOCAL) {
+            let bytes = self.read(array, std::slice::from_ref(&run.range))?.pop();
             let bytes = bytes.unwrap_or_default();
-            for &i in run {
-                found[i] = part(&bytes, chunks[i].address - start, chunks[i].size)?;
+            for i in run.members {
+                found[i] = part(&bytes, chunks[i].address - run.range.start, chunks[i].size)?;
             }
-            rest = others;
         }
         Ok(found)
     }
@@ -135,7 +114,8 @@ impl StoredChunks {
         let fetched = if ranges.is_empty() { Vec::new() } else { self.read(array, &ranges)? };
         for (duty, bytes) in missing.into_iter().zip(fetched) {
             if let Some(spilled) = &spilled {
-                spilled.write(duty.chunk.linear, &Arc::new(bytes.to_vec()));
+                // A copy, or the writer would hold all that was read together with it.
+                spilled.write(duty.chunk.linear, bytes.len(), || Arc::new(bytes.to_vec()));
             }
             found[duty.slot] = (*duty.ticket.fulfil(bytes)).clone();
         }

@@ -4,3 +4,4 @@ pub(in crate::granule) mod cache;
 pub(in crate::granule) mod decode;
 pub(in crate::granule) mod disk;
 pub(in crate::granule) mod fetch;
+mod tally;

@@ -11,10 +11,10 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt64Type;
@@ -30,6 +30,7 @@ use parquet::arrow::arrow_reader::{
 };
 use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use twox_hash::XxHash3_64;
@@ -127,7 +128,7 @@ impl IndexFile {
             .asset(&name)
         };
         let file = File::open(path).map_err(|e| match e.kind() {
-            std::io::ErrorKind::NotFound => Error { kind: Kind::NotFound, ..wrong("no such file") },
+            io::ErrorKind::NotFound => Error { kind: Kind::NotFound, ..wrong("no such file") },
             _ => Error::io(format!("cannot read the index: {e}")).asset(&name),
         })?;
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
@@ -276,15 +277,16 @@ fn guarded<T, E: std::fmt::Display>(
 
 /// Writes an index.
 pub struct IndexWriter<W: Write + Send> {
-    writer: ArrowWriter<W>,
+    writer: ArrowWriter<Noting<W>>,
     rows: Vec<IndexRow>,
+    failure: Arc<OnceLock<io::Error>>,
 }
 
 impl<W: Write + Send> IndexWriter<W> {
     /// Begins an index of granules that lie in the remote objects `origin`; none, if local.
     ///
     /// # Errors
-    /// `Io`: the file cannot be written.
+    /// `Unwritable` or `Io`: the file cannot be written.
     pub fn new(file: W, origin: &[String]) -> Result<Self> {
         let origin = serde_json::to_string(origin).unwrap_or_default();
         let metadata = vec![
@@ -297,14 +299,17 @@ impl<W: Write + Send> IndexWriter<W> {
             .set_max_row_group_row_count(Some(GROUP_ROWS))
             .set_key_value_metadata(Some(metadata))
             .build();
-        let writer = ArrowWriter::try_new(file, schema(), Some(properties)).map_err(failed)?;
-        Ok(Self { writer, rows: Vec::new() })
+        let failure = Arc::new(OnceLock::new());
+        let file = Noting { file, failure: failure.clone() };
+        let writer = ArrowWriter::try_new(file, schema(), Some(properties))
+            .map_err(|e| failed(&e, &failure))?;
+        Ok(Self { writer, rows: Vec::new(), failure })
     }
 
     /// Adds a row; they come in the order of their paths.
     ///
     /// # Errors
-    /// `Io`: the file cannot be written.
+    /// `Unwritable` or `Io`: the file cannot be written.
     pub fn add(&mut self, row: IndexRow) -> Result<()> {
         self.rows.push(row);
         if self.rows.len() < BATCH_ROWS { Ok(()) } else { self.flush() }
@@ -313,10 +318,11 @@ impl<W: Write + Send> IndexWriter<W> {
     /// Completes the file and returns it.
     ///
     /// # Errors
-    /// `Io`: the file cannot be written.
+    /// `Unwritable` or `Io`: the file cannot be written.
     pub fn finish(mut self) -> Result<W> {
         self.flush()?;
-        self.writer.into_inner().map_err(failed)
+        let written = self.writer.into_inner().map_err(|e| failed(&e, &self.failure))?;
+        Ok(written.file)
     }
 
     fn flush(&mut self) -> Result<()> {
@@ -334,10 +340,46 @@ impl<W: Write + Send> IndexWriter<W> {
         ];
         let batch = RecordBatch::try_new(schema(), columns.to_vec())
             .map_err(|e| Error::internal(format!("cannot make a batch of the index: {e}")))?;
-        self.writer.write(&batch).map_err(failed)
+        self.writer.write(&batch).map_err(|e| failed(&e, &self.failure))
     }
 }
 
-fn failed(error: parquet::errors::ParquetError) -> Error {
-    Error::io(format!("cannot write the index: {error}"))
+/// Remembers why writing failed: what Parquet's writer makes of it is text.
+struct Noting<W> {
+    file: W,
+    failure: Arc<OnceLock<io::Error>>,
+}
+
+impl<W: Write> Noting<W> {
+    fn note<T>(&self, done: io::Result<T>) -> io::Result<T> {
+        if let Err(error) = &done
+            && error.kind() != io::ErrorKind::Interrupted
+        {
+            let _ = self.failure.set(match error.raw_os_error() {
+                Some(number) => io::Error::from_raw_os_error(number),
+                None => error.kind().into(),
+            });
+        }
+        done
+    }
+}
+
+impl<W: Write> Write for Noting<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let done = self.file.write(bytes);
+        self.note(done)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let done = self.file.flush();
+        self.note(done)
+    }
+}
+
+fn failed(error: &ParquetError, noted: &OnceLock<io::Error>) -> Error {
+    let what = "cannot write the index";
+    match noted.get() {
+        Some(cause) => Error::writing(what, cause),
+        None => Error::io(format!("{what}: {error}")),
+    }
 }

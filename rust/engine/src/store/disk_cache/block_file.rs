@@ -158,9 +158,9 @@ impl BlockFile {
         Slot::Damaged
     }
 
-    /// Whether there is such a slot and the block fits it; an empty one is no block.
-    pub(super) fn takes(&self, slot: u64, block: &[u8]) -> bool {
-        slot < self.shape.slots && !block.is_empty() && block.len() as u64 <= self.shape.slot_bytes
+    /// Whether there is such a slot and a block of `size` bytes fits it; an empty one is no block.
+    pub(super) fn takes(&self, slot: u64, size: usize) -> bool {
+        slot < self.shape.slots && size > 0 && size as u64 <= self.shape.slot_bytes
     }
 
     /// Writes a block that the slot takes: first the bytes, then what makes them count.

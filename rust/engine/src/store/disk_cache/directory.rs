@@ -48,8 +48,7 @@ impl Directory {
             Ok(Ok(())) => Ok(opened),
             Ok(Err(problem)) => Err(Error::invalid_input(problem).asset(path.display())),
             Err(e) => {
-                let problem = format!("cannot use this as a disk cache: {e}");
-                Err(Error::io(problem).asset(path.display()))
+                Err(Error::writing("cannot use this as a disk cache", &e).asset(path.display()))
             }
         }
     }

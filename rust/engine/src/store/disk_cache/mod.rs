@@ -23,6 +23,7 @@ use std::sync::{Arc, OnceLock};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
+use crate::events::{self, Kind};
 use block_file::Slot;
 use directory::Directory;
 use writer::Writer;
@@ -55,6 +56,8 @@ pub struct DiskCacheStats {
 /// What the threads that read and the one that writes share.
 #[derive(Default)]
 struct Counters {
+    /// Where the cache lies, for what is told of it.
+    path: String,
     read: AtomicU64,
     damaged: AtomicU64,
     written: AtomicU64,
@@ -64,7 +67,20 @@ struct Counters {
 impl Counters {
     /// Keeps the first reason.
     fn fail(&self, reason: &dyn std::fmt::Display) {
-        let _ = self.failure.set(reason.to_string());
+        if self.failure.set(reason.to_string()).is_ok() {
+            let path = &self.path;
+            events::note(Kind::Cache, || {
+                format!("the disk cache {path} is written no more in this process: {reason}")
+            });
+        }
+    }
+
+    fn damaged(&self) {
+        self.damaged.fetch_add(1, Ordering::Relaxed);
+        let path = &self.path;
+        events::note(Kind::Cache, || {
+            format!("a block of the disk cache {path} is damaged, and does not count")
+        });
     }
 
     fn failed(&self) -> bool {
@@ -89,7 +105,7 @@ impl DiskCache {
     /// can be neither read nor created.
     pub fn open(options: &DiskCacheOptions) -> Result<Self> {
         let directory = Arc::new(Directory::open(Path::new(&options.path))?);
-        let counters = Arc::new(Counters::default());
+        let counters = Arc::new(Counters { path: options.path.clone(), ..Counters::default() });
         let writer = Writer::new(directory.clone(), options.budget, counters.clone());
         Ok(Self { directory, counters, writer, space: Vec::new() })
     }
@@ -128,7 +144,7 @@ impl DiskCache {
                 Some(block)
             }
             Slot::Damaged => {
-                self.counters.damaged.fetch_add(1, Ordering::Relaxed);
+                self.counters.damaged();
                 None
             }
             Slot::Empty => None,
@@ -137,8 +153,19 @@ impl DiskCache {
 
     /// Writes a block later. Left out is what the slot, the disk or the budget cannot take.
     pub fn write_behind(&self, file: &Arc<BlockFile>, slot: u64, block: &Arc<Vec<u8>>) {
-        if !self.counters.failed() && file.takes(slot, block) {
-            self.writer.offer(file, slot, block);
+        self.write_behind_with(file, slot, block.len(), || block.clone());
+    }
+
+    /// The same for a block of `size` bytes that `block` makes if it will be written.
+    pub fn write_behind_with(
+        &self,
+        file: &Arc<BlockFile>,
+        slot: u64,
+        size: usize,
+        block: impl FnOnce() -> Arc<Vec<u8>>,
+    ) {
+        if !self.counters.failed() && file.takes(slot, size) {
+            self.writer.offer(file, slot, size, block);
         }
     }
 

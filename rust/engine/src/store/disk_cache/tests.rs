@@ -28,6 +28,26 @@ fn block(seed: u64) -> Vec<u8> {
     (0..9_000u64).map(|i| ((i * (2 * seed + 1)) >> 3) as u8).collect()
 }
 
+#[test]
+fn a_block_that_will_not_be_written_is_not_made() {
+    let dir = TempDir::new().unwrap();
+    let cache = open(dir.path(), 1 << 30);
+    let file = cache.file(b"x", SHAPE).unwrap();
+    let made = |cache: &DiskCache, slot, size: usize| {
+        let mut made = false;
+        cache.write_behind_with(&file, slot, size, || {
+            made = true;
+            Arc::new(vec![1; size])
+        });
+        made
+    };
+    assert!(made(&cache, 0, 9_000));
+    assert!(!made(&cache, SHAPE.slots, 9_000), "no such slot");
+    assert!(!made(&cache, 0, 10_001), "too long");
+    cache.counters.fail(&"no more room");
+    assert!(!made(&cache, 0, 9_000));
+}
+
 fn fill(cache: &DiskCache, name: &str, slots: std::ops::Range<u64>) {
     let file = cache.file(name.as_bytes(), SHAPE).unwrap();
     slots.for_each(|slot| cache.write_behind(&file, slot, &Arc::new(block(slot))));
@@ -158,7 +178,7 @@ fn a_foreign_directory_is_refused_and_left_alone() {
     assert!(error.to_string().contains("neither empty nor a disk cache"), "{error}");
     assert!(error.to_string().contains(dir.path().to_str().unwrap()), "{error}");
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
-    assert_eq!(refusal(&dir.path().join("thesis.tex")).kind, Kind::Io);
+    assert_eq!(refusal(&dir.path().join("thesis.tex")).kind, Kind::Unwritable);
 }
 
 #[test]

@@ -24,6 +24,8 @@ const SLACK: u64 = 64;
 struct Job {
     file: Arc<BlockFile>,
     slot: u64,
+    /// What it counts for among those that wait.
+    size: usize,
     block: Arc<Vec<u8>>,
 }
 
@@ -71,15 +73,21 @@ impl Writer {
         self.state.is_full()
     }
 
-    /// Takes a block, unless too many wait or the cache is full.
-    pub(super) fn offer(&self, file: &Arc<BlockFile>, slot: u64, block: &Arc<Vec<u8>>) {
+    /// Takes a block of `size` bytes, unless too many wait or the cache is full.
+    pub(super) fn offer(
+        &self,
+        file: &Arc<BlockFile>,
+        slot: u64,
+        size: usize,
+        block: impl FnOnce() -> Arc<Vec<u8>>,
+    ) {
         let Some(jobs) = self.jobs.as_ref().filter(|_| !self.is_full()) else { return };
-        if self.state.waiting.fetch_add(block.len(), Ordering::Relaxed) > MAX_WAITING {
-            self.state.waiting.fetch_sub(block.len(), Ordering::Relaxed);
+        if self.state.waiting.fetch_add(size, Ordering::Relaxed) > MAX_WAITING {
+            self.state.waiting.fetch_sub(size, Ordering::Relaxed);
             return;
         }
         self.start();
-        let _ = jobs.send(Job { file: file.clone(), slot, block: block.clone() });
+        let _ = jobs.send(Job { file: file.clone(), slot, size, block: block() });
     }
 
     fn start(&self) {
@@ -119,8 +127,8 @@ impl State {
 
     fn write_all(&self, jobs: &Receiver<Job>) {
         let mut allowance = 0;
-        for Job { file, slot, block } in jobs {
-            self.waiting.fetch_sub(block.len(), Ordering::Relaxed);
+        for Job { file, slot, size, block } in jobs {
+            self.waiting.fetch_sub(size, Ordering::Relaxed);
             let bytes = block.len() as u64;
             let written = self.admit(bytes, &mut allowance).and_then(|admitted| {
                 if admitted {

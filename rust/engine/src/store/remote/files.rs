@@ -17,6 +17,7 @@ use super::process::Process;
 use super::traffic::{Meter, Traffic};
 use super::transport::{Answer, Target, Transport, bearer};
 use crate::error::{Error, Result};
+use crate::events::{self, Kind};
 use crate::store::root::encoded;
 use crate::store::{ByteSource, Extent, Location, Part, StorageOptions, Want};
 
@@ -277,6 +278,7 @@ impl Shared {
         let Some(before) = known.get_mut(object) else {
             if let Some(size) = size {
                 let tag = tag.map(str::to_owned);
+                events::note(Kind::Open, || format!("opened {object} ({size} bytes)"));
                 known.put(object.clone(), Known { size, tag, assumed: false });
             }
             return Ok(());

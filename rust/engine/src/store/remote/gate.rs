@@ -78,9 +78,9 @@ impl Gate {
         Ok(Permit { gate: self.clone(), most })
     }
 
-    /// Closes the gate for everyone.
+    /// Closes the gate for everyone; a time that no clock can tell leaves it as it is.
     pub(super) fn close_for(&self, wait: Duration) {
-        let until = Instant::now() + wait;
+        let Some(until) = Instant::now().checked_add(wait) else { return };
         let mut state = self.lock();
         state.closed_until = Some(state.closed_until.map_or(until, |known| known.max(until)));
     }
@@ -136,6 +136,7 @@ mod tests {
     use tokio::runtime::{Builder, Runtime};
     use tokio::time::Instant;
 
+    use super::super::limits::MAX_WAIT;
     use super::{FIRST_LIMIT, Gate};
 
     fn runtime() -> Runtime {
@@ -185,6 +186,10 @@ mod tests {
             let _permit = gate.enter(4).await;
             assert!(start.elapsed() >= Duration::from_millis(60));
             assert_eq!(gate.closed_for(), Duration::ZERO);
+            gate.close_for(Duration::MAX);
+            gate.close_for(MAX_WAIT);
+            let (closed, second) = (gate.closed_for(), Duration::from_secs(1));
+            assert!(MAX_WAIT - second < closed && closed <= MAX_WAIT, "{closed:?}");
         });
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::coalesce::runs;
 use crate::error::{Error, Result};
+use crate::store::coalesce::{Limits, runs};
 use crate::store::{Extent, Part, Want, too_large};
 
 /// One exchange with a server: which extent of an object, and whose wants it serves.
@@ -79,7 +79,7 @@ pub(super) fn plan(asked: Vec<(usize, Arc<str>, Extent)>, gap: u64) -> Vec<Job> 
     }
     for (object, asked) in of_objects {
         let ranges: Vec<_> = asked.iter().map(|(_, range)| range.clone()).collect();
-        for run in runs(&ranges, gap) {
+        for run in runs(&ranges, Limits::remote(gap)) {
             let start = run.range.start;
             let within = |&i: &usize| {
                 let (index, range) = &asked[i];

@@ -9,7 +9,6 @@
 mod assembly;
 #[cfg(feature = "cloud")]
 mod cloud;
-mod coalesce;
 mod failure;
 mod files;
 mod gate;

@@ -39,8 +39,11 @@ impl Redirections {
 
     pub(super) fn put(&self, from: &Url, to: &Url) {
         let now = SystemTime::now();
-        let until = expiry(to).map_or(now + UNSTATED, |at| at - MARGIN);
-        if until > now {
+        let until = match expiry(to) {
+            Some(at) => at.checked_sub(MARGIN),
+            None => now.checked_add(UNSTATED),
+        };
+        if let Some(until) = until.filter(|&until| until > now) {
             let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
             known.put(from.clone(), (to.clone(), until));
         }
@@ -59,10 +62,10 @@ fn expiry(url: &Url) -> Option<SystemTime> {
     let seconds = |text: &str| text.parse::<u32>().ok().map(|s| Duration::from_secs(s.into()));
     for (date, lifetime) in [("X-Amz-Date", "X-Amz-Expires"), ("X-Goog-Date", "X-Goog-Expires")] {
         if let (Some(date), Some(lifetime)) = (parameter(date), parameter(lifetime)) {
-            return Some(basic_date(&date)? + seconds(&lifetime)?);
+            return basic_date(&date)?.checked_add(seconds(&lifetime)?);
         }
     }
-    Some(SystemTime::UNIX_EPOCH + seconds(&parameter("Expires")?)?)
+    SystemTime::UNIX_EPOCH.checked_add(seconds(&parameter("Expires")?)?)
 }
 
 /// A time written `20261122T134411Z`.
@@ -79,7 +82,7 @@ fn basic_date(text: &str) -> Option<SystemTime> {
     let (y, m) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let days = 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719_468;
     let total = days * 86_400 + hour * 3600 + minute * 60 + second;
-    Some(SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(total).ok()?))
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(total).ok()?))
 }
 
 #[cfg(test)]

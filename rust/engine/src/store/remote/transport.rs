@@ -14,11 +14,12 @@ use tokio::time::{Instant, sleep, timeout};
 use super::assembly::Assembly;
 use super::failure::{Failure, Origin, Outcome, broken, refused, shown};
 use super::gate::Permit;
-use super::limits::{asked_wait, exhausted};
+use super::limits::{asked_wait, exhausted, in_words};
 use super::process::Process;
 use super::signed::Redirections;
 use super::traffic::Meter;
 use crate::error::{Error, Result};
+use crate::events::{self, Kind};
 use crate::store::{Extent, Policy};
 
 /// Redirects of one request; a hub needs two.
@@ -49,6 +50,19 @@ pub(super) struct Target {
     pub(super) headers: HeaderMap,
     /// Whether the request is signed as it is: neither its range nor its address may change.
     pub(super) sealed: bool,
+}
+
+impl Target {
+    /// The address as it may be told: without its query string.
+    fn named(&self) -> String {
+        self.named_at(&self.url)
+    }
+
+    /// The same for an address that a redirect led to, where even the path may be a secret.
+    fn named_at(&self, url: &Url) -> String {
+        let path = if same_server(url, &self.url) { url.path() } else { "/…" };
+        format!("{}{path}", shown(url))
+    }
 }
 
 /// What a read brought.
@@ -113,7 +127,10 @@ impl Transport {
             let (error, asked) = match failure {
                 Failure::Final(error) => return Err(error),
                 Failure::Expired(error) if renewed => return Err(error),
-                Failure::Expired(_) => {
+                Failure::Expired(error) => {
+                    events::note(Kind::Retry, || {
+                        format!("{}: asks again where it lies: {}", target.named(), error.message)
+                    });
                     self.redirections.forget(&target.url);
                     self.meter.retry();
                     renewed = true;
@@ -122,7 +139,7 @@ impl Transport {
                 Failure::Again(error, asked) => (error, asked),
             };
             tries = if assembly.received() >= before + PROGRESS { 1 } else { tries + 1 };
-            self.pause(error, asked, tries, &mut budget).await?;
+            self.pause(target, error, asked, tries, &mut budget).await?;
             if target.sealed {
                 assembly.restart();
             }
@@ -147,6 +164,7 @@ impl Transport {
             Ok((response.status(), response.headers().clone(), response.bytes().await?))
         };
         self.meter.request();
+        events::note(Kind::Request, || format!("asks {host} for credentials"));
         let failed = |why: String| {
             Error::io(format!(
                 "no credentials from {host}: {why}; set the cloud's own variables, or \
@@ -164,6 +182,7 @@ impl Transport {
     /// Waits before the next try; an error if there is none.
     async fn pause(
         &self,
+        target: &Target,
         error: Error,
         asked: Option<Duration>,
         tries: u32,
@@ -173,16 +192,25 @@ impl Transport {
             Err(Error::io(format!("gave up after {tries} tries ({why}): {}", error.message)))
         };
         if let Some(wait) = asked.filter(|&wait| wait > self.policy.rate_limit_wait) {
-            return gave_up(format!("the server asks to wait {} s", wait.as_secs()));
+            return gave_up(format!("the server asks to wait {}", in_words(wait)));
         }
         if tries >= self.policy.tries {
             return gave_up("all that are allowed".into());
         }
+        let again = |wait: Duration| {
+            events::note(Kind::Retry, || {
+                let (name, wait, next) = (target.named(), wait.as_secs_f64(), tries + 1);
+                format!("{name}: try {next} after {wait:.3} s: {}", error.message)
+            });
+        };
         // A wait that the server asked for is the gate's, and everyone's.
-        if asked.is_none() {
+        if let Some(wait) = asked {
+            again(wait);
+        } else {
             let longest = self.policy.backoff * 2u32.saturating_pow(tries - 1);
             let longest = longest.min(self.policy.backoff_max);
             let wait = longest.mul_f64(0.5 + 0.5 * fastrand::f64());
+            again(wait);
             budget.within(wait * 2, sleep(wait)).await;
         }
         if budget.left.is_zero() {
@@ -278,13 +306,14 @@ impl Transport {
         let closed = gate.closed_for();
         if closed > self.policy.rate_limit_wait {
             return Err(Failure::Final(Error::io(format!(
-                "{} asked to wait another {} s",
+                "{} asked to wait another {}",
                 shown(url),
-                closed.as_secs()
+                in_words(closed)
             ))));
         }
         let permit = gate.enter(self.policy.concurrency).await;
         let client = process.client(self.policy.connect_timeout).map_err(Failure::Final)?;
+        let asked_for = range.clone();
         let mut request = client.request(Method::GET, url.clone());
         if same_server(url, &target.url) {
             request = request.headers(target.headers.clone());
@@ -297,11 +326,23 @@ impl Transport {
         }
         self.meter.request();
         let most = self.policy.connect_timeout + self.policy.read_timeout;
+        let start = Instant::now();
+        let noted = |outcome: &str| {
+            events::note(Kind::Request, || {
+                let (name, seconds) = (target.named_at(url), start.elapsed().as_secs_f64());
+                let range = asked_for.as_deref().unwrap_or("all bytes");
+                format!("GET {name} {range}: {outcome} after {seconds:.3} s")
+            });
+        };
         let failure = match budget.within(most, request.send()).await {
-            Some(Ok(response)) => return Ok((response, permit)),
+            Some(Ok(response)) => {
+                noted(response.status().as_str());
+                return Ok((response, permit));
+            }
             Some(Err(error)) => broken(error, url),
             None => Failure::again(format!("{} did not answer in time", shown(url))),
         };
+        noted("no answer");
         permit.failed();
         Err(failure)
     }
@@ -317,7 +358,7 @@ impl Transport {
         let (status, headers) = (response.status(), response.headers());
         if status.is_success() {
             if let Some(wait) = exhausted(headers) {
-                permit.gate().close_for(wait.min(self.policy.rate_limit_wait));
+                close(permit, wait.min(self.policy.rate_limit_wait), url);
             }
             return Ok(());
         }
@@ -329,7 +370,7 @@ impl Transport {
             _ => None,
         };
         if let Some(wait) = wait {
-            permit.gate().close_for(wait);
+            close(permit, wait, url);
         }
         let failure = refused(status, headers, url, origin, wait);
         if matches!(failure, Failure::Again(..)) {
@@ -374,6 +415,16 @@ impl Transport {
         assembly.ended();
         Ok(())
     }
+}
+
+/// Leaves a host alone for so long.
+fn close(permit: &Permit, wait: Duration, url: &Url) {
+    if !wait.is_zero() {
+        events::note(Kind::Wait, || {
+            format!("{} asks to be left alone for {:.3} s", shown(url), wait.as_secs_f64())
+        });
+    }
+    permit.gate().close_for(wait);
 }
 
 /// Reads the short body of an answer that is not wanted, so that the connection can be used again.
