@@ -166,6 +166,7 @@ class Engine:
         support: bool,
         cache_bytes: int,
         disk_cache: tuple[str, int] | None = None,
+        memory_limit: int | None = None,
         index: str | None = None,
         storage_options: Mapping[str, Any] | None = None,
     ) -> Engine: ...
@@ -195,6 +196,24 @@ class Engine:
         local_ranks: int,
         prefetch_bytes: int,
     ) -> Stream: ...
+    def check_memory(
+        self,
+        order: Order,
+        *,
+        rank: int,
+        world_size: int,
+        threads: int | None,
+        local_ranks: int,
+        prefetch_bytes: int,
+    ) -> None:
+        """Checks that the batches made ahead and the one in use fit the memory.
+
+        Raises:
+            OutOfMemoryError: they do not.
+            InvalidInputError: a tensor has more values than Arrow counts.
+        """
+    def days(self) -> npt.NDArray[np.int32]:
+        """The days of the dataset that have a granule, since 1970-01-01, ascending: (D,)."""
     def cost(
         self, order: Order, world_size: int, cache_bytes: int | None, most_steps: int
     ) -> dict[str, Any]:
@@ -347,7 +366,7 @@ class Tensor:
     """One column of a batch; `torch.from_dlpack`, `numpy.from_dlpack` and JAX take it."""
 
     @property
-    def shape(self) -> list[int]: ...
+    def shape(self) -> tuple[int, ...]: ...
     @property
     def dtype(self) -> np.dtype[Any]: ...
     def numpy(self) -> npt.NDArray[Any]: ...

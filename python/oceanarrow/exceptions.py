@@ -17,6 +17,7 @@ __all__ = [
     "InvalidInputError",
     "NotFoundError",
     "OceanArrowError",
+    "OutOfMemoryError",
     "PlanMismatchError",
     "TransientIoError",
     "UnsupportedError",
@@ -76,6 +77,12 @@ class UnwritableError(OceanArrowError, OSError):
     """A file cannot be written, and trying again will not help: the disk is full, say."""
 
     kind = "unwritable"
+
+
+class OutOfMemoryError(OceanArrowError, MemoryError):
+    """What is asked for needs more memory than there is."""
+
+    kind = "out_of_memory"
 
 
 class PlanMismatchError(OceanArrowError, ValueError):

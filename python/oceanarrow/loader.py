@@ -71,9 +71,9 @@ class Loader:
             centres lie in the box.
         min_support: pixels with less valid weight than this share are invalid.
         fill_value: what invalid pixels hold; may be NaN.
-        normalize: {variable: (mean, std)} or a JSON file of such, in the variable's unit: valid
-            values are delivered as `(value - mean) / std`;
-            `oceanarrow.normalization.denormalize` undoes it.
+        normalize: {variable: (mean, std)} in the variable's unit: valid values are delivered as
+            `(value - mean) / std` (`oceanarrow.normalization.denormalize` undoes it). Or a JSON
+            file of such, which has each variable asked for (null: as it is) and may have others.
         shuffle: a new order each epoch; otherwise the list's own.
         seed: seeds the order; epochs of different seeds never coincide.
         tail: what becomes of a last batch that is not full: `"drop"`, `"pad"` (repeated queries
@@ -93,20 +93,26 @@ class Loader:
             directory (`~/.cache/oceanarrow`, or OCEANARROW_CACHE_DIR) for remote datasets and none
             for local ones; None is none for both.
         disk_cache_bytes: its budget, for all processes together; by default 32 GiB.
-        index: a file made by `oceanarrow index`: the granules in it need not be opened before their
-            data are read. It serves any copy of the dataset.
+        index: a file made by `oceanarrow index`, for any copy of the dataset: the granules in it
+            need not be opened before their data are read.
         prefetch_bytes: budget of batches made ahead; by default 256 MiB.
         on_error: `"raise"`, or `"mask"` to keep the row of an unreadable file, masked, and list
             the file in the batch's metadata and in `stats()`.
         support: adds a column `<variable>_support`, the valid share of weight behind each pixel.
         storage_options: {name: value} for a remote dataset: credentials, timeouts and the like,
             see `docs/remote.md`. They travel with a pickled loader.
+        memory_limit_bytes: what the batches made ahead and the one in use may take together; by
+            default what the system (its control group, its available memory) leaves.
 
     `temporal_agg`, `resample`, `grid`, `min_support` and `fill_value` also take a mapping by
     variable.
 
+    Warns:
+        UserWarning: the dataset has no day of some of the queries; it names those that there are.
+
     Raises:
         InvalidInputError: an argument is wrong (it is also a ValueError).
+        OutOfMemoryError: the batches need more memory than there is (also a MemoryError).
         NotFoundError: there is no dataset at `taco_path` (also a FileNotFoundError).
         AccessDeniedError: a server refuses access to it (also a PermissionError).
         TransientIoError: a server cannot be reached, or keeps failing (also an OSError).
@@ -147,6 +153,7 @@ class Loader:
         on_error: OnError = "raise",
         support: bool = False,
         storage_options: StorageOptions | None = None,
+        memory_limit_bytes: int | None = None,
     ) -> None:
         inputs, targets = choose_variables(input_variables, target_variables)
         names = [variable.name for variable in distinct(inputs, targets)]
@@ -180,6 +187,7 @@ class Loader:
             index=index,
             support=support,
             storage_options=storage_options,
+            memory_limit_bytes=memory_limit_bytes,
         )
         # Says now, not at the first batch, if the queries cannot make tensors of one shape.
         self._engine.__arrow_c_schema__()
@@ -190,6 +198,13 @@ class Loader:
         self._streams: list[_engine.Stream] = []
         self._order = self._make_order()
         self._order.slots(0, 0, self.place.rank, self.place.world_size)
+        self._engine.check_memory(self._order, **self._share())
+
+    def _share(self) -> dict[str, Any]:
+        """What this process takes of the batches and of the machine."""
+        rows = {"rank": self.place.rank, "world_size": self.place.world_size}
+        machine = {"threads": self._threads, "local_ranks": local_ranks()}
+        return {**rows, **machine, "prefetch_bytes": self._prefetch_bytes}
 
     def _make_order(self) -> _engine.Order:
         return _engine.Order(*self._queries, **self._order_options)
@@ -224,12 +239,12 @@ class Loader:
                 self._reached = (epoch, start + step * self._order.lane_rows)
                 hand_over()
                 yield Batch(native)
+            hand_over()
             finished = step >= (self._order.steps_left(start) or 0) and stream in self._streams
         finally:
             if stream in self._streams:
                 self._streams.remove(stream)
                 stream.close()
-            hand_over()
             if finished and self._epoch == epoch:
                 self.set_epoch(epoch + 1)
 
@@ -240,13 +255,9 @@ class Loader:
             self._fields,
             epoch=self._epoch,
             lane_offset=self._start_offset,
-            rank=self.place.rank,
-            world_size=self.place.world_size,
             first_step=first_step,
             stride=stride,
-            threads=self._threads,
-            local_ranks=local_ranks(),
-            prefetch_bytes=self._prefetch_bytes,
+            **self._share(),
         )
 
     @property
@@ -262,7 +273,7 @@ class Loader:
     def left_out(self) -> list[int]:
         """The queries that `tail="drop"` leaves out of this epoch: fewer than a global batch.
 
-        Another epoch leaves out others. Empty with other tails.
+        Another epoch leaves out others; other tails leave out none.
         """
         steps = self._order.steps_left(0)
         if self._order_options["tail"] != "drop" or steps is None:

@@ -4,35 +4,42 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from oceanarrow.exceptions import InvalidInputError, NotFoundError
 
 Pair = tuple[float, float]
-Statistics = Mapping[str, Pair]
-"""{variable: (mean, std)}, in the variable's unit."""
+Statistics = Mapping[str, Pair | None]
+"""{variable: (mean, std)}, in the variable's unit; None leaves a variable as it is."""
 
 
-def read_statistics(source: Statistics | str | os.PathLike[str] | None) -> dict[str, Pair]:
-    """The statistics of a mapping or of a JSON file.
+def read_statistics(
+    source: Statistics | str | os.PathLike[str] | None, names: Sequence[str]
+) -> dict[str, Pair | None]:
+    """The statistics of a mapping, or of a JSON file for the variables `names`.
 
     A file holds an object with, for each variable, `[mean, std]` or an object with `mean` and
-    `std`, in the unit that the variable is delivered in.
+    `std`, in the unit that the variable is delivered in, or null to leave it as it is. Other
+    entries are ignored.
 
     Raises:
         NotFoundError: there is no such file.
-        InvalidInputError: it is not JSON of that form, or a standard deviation is not positive.
+        InvalidInputError: it is not JSON of that form, or lacks one of the variables.
     """
     if source is None:
         return {}
-    entries: Mapping[str, object]
     if isinstance(source, Mapping):
-        where, entries = "normalize", {**source}
-    else:
-        where, entries = os.fspath(source), _read(Path(source))
-    return {name: _pair(where, name, entry) for name, entry in entries.items()}
+        return {name: _pair("normalize", name, entry) for name, entry in source.items()}
+    where, entries = os.fspath(source), _read(Path(source))
+    lacking = [name for name in names if name not in entries]
+    if lacking:
+        raise InvalidInputError(
+            f"{where} has no statistics of {', '.join(map(repr, lacking))}; add them, or null to "
+            "leave a variable as it is"
+        )
+    return {name: _pair(where, name, entries[name]) for name in names}
 
 
 def denormalize(values: Any, mean: float, std: float) -> Any:
@@ -52,7 +59,9 @@ def _read(path: Path) -> dict[str, object]:
     return content
 
 
-def _pair(where: str, name: str, entry: object) -> Pair:
+def _pair(where: str, name: str, entry: object) -> Pair | None:
+    if entry is None:
+        return None
     if isinstance(entry, Mapping):
         entry = (entry.get("mean"), entry.get("std"))
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -42,7 +43,8 @@ class Rendering:
     """How variables are rendered; each is one value for all, or a mapping by variable.
 
     Variables that a mapping leaves out take the default. `docs/semantics.md` has the rules.
-    `normalize` is by variable, or a file of statistics; variables it leaves out keep their unit.
+    `normalize` is by variable, and variables it leaves out keep their unit; or it is a file of
+    statistics, which names every variable.
     """
 
     temporal_agg: TemporalAgg | Mapping[str, TemporalAgg] = "mean"
@@ -61,7 +63,7 @@ class Rendering:
             for field in fields(self)
             if field.name != "normalize"
         }
-        statistics = read_statistics(self.normalize)
+        statistics = read_statistics(self.normalize, names)
         columns["normalize"] = per_variable("normalize", statistics, names, default=None)
         return [{name: column[i] for name, column in columns.items()} for i in range(len(names))]
 
@@ -81,6 +83,7 @@ def open_engine(
     index: str | os.PathLike[str] | None = None,
     support: bool = False,
     storage_options: StorageOptions | None = None,
+    memory_limit_bytes: int | None = None,
 ) -> _engine.Engine:
     """Opens the catalog and plans.
 
@@ -112,11 +115,13 @@ def open_engine(
     if disk_cache_bytes is None:
         disk_cache_bytes = DEFAULT_DISK_CACHE_BYTES
     check_positive("disk_cache_bytes", disk_cache_bytes)
+    if memory_limit_bytes is not None:
+        check_positive("memory_limit_bytes", memory_limit_bytes)
     roots = dataset_roots(taco_path)
     path = choose_cache_directory(cache_dir, roots)
     hand_over()
     try:
-        return _engine.Engine.open(
+        engine = _engine.Engine.open(
             roots,
             *queries,
             requests,
@@ -124,11 +129,36 @@ def open_engine(
             support=support,
             cache_bytes=cache_bytes,
             disk_cache=None if path is None else (path, disk_cache_bytes),
+            memory_limit=memory_limit_bytes,
             index=None if index is None else str(_local_path("index", index)),
             storage_options=storage_options,
         )
     finally:
         hand_over()
+    _warn_of_days(engine.days(), queries[1])
+    return engine
+
+
+def _warn_of_days(there: npt.NDArray[np.int32], asked: npt.NDArray[np.int32]) -> None:
+    """Warns of queries of which no day exists in the dataset."""
+    first, last = asked[:, 0], asked[:, 1]
+    without = np.searchsorted(there, first) == np.searchsorted(there, last, side="right")
+    count = int(without.sum())
+    if not count:
+        return
+    example = int(np.flatnonzero(without)[0])
+    there_is = (
+        f"which has {_day(there[0])} to {_day(there[-1])}" if there.size else "which is empty"
+    )
+    warnings.warn(
+        f"{count} of {len(asked)} queries have no day in the dataset, {there_is}; the first is "
+        f"queries[{example}], {_day(first[example])} to {_day(last[example])}",
+        stacklevel=4,
+    )
+
+
+def _day(day: np.int32) -> str:
+    return str(np.datetime64(int(day), "D"))
 
 
 def choose_variables(

@@ -32,6 +32,39 @@ class Variable:
     geometry: Literal["grid", "points"] = "grid"
 
 
+_SUFFIXES = ("_mask", "_present", "_support", "_lat", "_lon", "_time", "_pressure")
+"""Of the columns that a batch has beside a variable's own."""
+
+_RESERVED = frozenset(
+    # Columns of each row, then computed channels.
+    [
+        "query",
+        "lon_min",
+        "lon_max",
+        "lat_min",
+        "lat_max",
+        "time_start",
+        "time_end",
+        "n_files",
+        "status",
+        "sample_weight",
+        "augmentation",
+        "latitude",
+        "longitude",
+        "sin_latitude",
+        "cos_latitude",
+        "sin_longitude",
+        "cos_longitude",
+        "sin_day_of_year",
+        "cos_day_of_year",
+        "coriolis",
+        "cell_area",
+        "land_fraction",
+        "insolation",
+    ]
+)
+"""Names that mean something else in every batch."""
+
 _BUILT_IN = {v[0]: Variable(*v) for v in _engine.built_in_variables()}
 _registered: dict[str, Variable] = {}
 
@@ -64,7 +97,8 @@ def register_variable(
         The variable.
 
     Raises:
-        InvalidInputError: the name is unusable, or stands for something else already.
+        InvalidInputError: the name is unusable, reserved for a column of batches, or stands for
+            something else already.
 
     Example:
         >>> register_variable("adt", source="l4_ssh", file="l4_ssh.nc", netcdf="adt", unit="m")
@@ -74,6 +108,11 @@ geometry='grid')
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
         raise InvalidInputError(
             f"a variable's name has letters, digits and underscores, not {name!r}"
+        )
+    if name in _RESERVED or name.endswith(_SUFFIXES):
+        raise InvalidInputError(
+            f"{name!r} cannot be a variable: batches have columns of such names. Names that end in "
+            f"{', '.join(_SUFFIXES)} are reserved, and so are {', '.join(sorted(_RESERVED))}"
         )
     if geometry not in ("grid", "points"):
         raise InvalidInputError(f"geometry must be 'grid' or 'points', not {geometry!r}")

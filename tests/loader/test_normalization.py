@@ -54,7 +54,9 @@ def test_back_again(ocean):
 
 def test_a_file_of_statistics_and_the_schema(ocean, tmp_path):
     file = tmp_path / "statistics.json"
-    file.write_text(json.dumps({"l4_sst": {"mean": 18.5, "std": 6.25}, "argo": [10.0, 4.0]}))
+    file.write_text(
+        json.dumps({"l4_sst": {"mean": 18.5, "std": 6.25}, "argo": [10.0, 4.0], "l4_ssh": None})
+    )
     batch = first(ocean, normalize=file)
     expected = first(ocean, normalize=STATISTICS)
     np.testing.assert_array_equal(batch["l4_sst"].numpy(), expected["l4_sst"].numpy())

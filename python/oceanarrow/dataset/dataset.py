@@ -62,6 +62,7 @@ class OceanTACODataset(Dataset[dict[str, Any]]):
         patch_sizes: {variable: (H, W)}, where it differs.
         resample, grid, min_support, fill_value, normalize, on_error, cache_bytes, cache_dir,
             disk_cache_bytes, index, storage_options: as in `oceanarrow.Loader`.
+        memory_limit_bytes: memory that a sample may take; by default what the system leaves.
 
     Raises:
         InvalidInputError: an argument is wrong (it is also a ValueError); of variables that are
@@ -94,6 +95,7 @@ class OceanTACODataset(Dataset[dict[str, Any]]):
         disk_cache_bytes: int | None = None,
         index: str | os.PathLike[str] | None = None,
         storage_options: StorageOptions | None = None,
+        memory_limit_bytes: int | None = None,
     ) -> None:
         inputs, targets = choose_variables(input_variables, target_variables)
         self.taco_path = taco_path
@@ -122,6 +124,7 @@ class OceanTACODataset(Dataset[dict[str, Any]]):
             disk_cache_bytes=disk_cache_bytes,
             index=index,
             storage_options=storage_options,
+            memory_limit_bytes=memory_limit_bytes,
         )
         if self.target_resolution is not None:
             _check_pixels(self.queries, self.target_resolution)

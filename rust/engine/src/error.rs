@@ -5,6 +5,7 @@
 //! exception class (`python/oceanarrow/exceptions.py`); a test keeps the two lists equal.
 
 use std::borrow::Cow;
+use std::collections::TryReserveError;
 use std::{fmt, io};
 
 /// The engine's result.
@@ -29,6 +30,8 @@ pub enum Kind {
     Io,
     /// A file cannot be written, and trying again will not help: the disk is full, say.
     Unwritable,
+    /// What is asked for needs more memory than there is.
+    OutOfMemory,
     /// A saved state belongs to another plan; the message names the fields that differ.
     PlanMismatch,
     /// The loader was closed or interrupted.
@@ -39,7 +42,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in declaration order.
-    pub const ALL: [Kind; 11] = [
+    pub const ALL: [Kind; 12] = [
         Kind::InvalidInput,
         Kind::NotFound,
         Kind::AccessDenied,
@@ -48,6 +51,7 @@ impl Kind {
         Kind::Unsupported,
         Kind::Io,
         Kind::Unwritable,
+        Kind::OutOfMemory,
         Kind::PlanMismatch,
         Kind::Cancelled,
         Kind::Internal,
@@ -64,6 +68,7 @@ impl Kind {
             Kind::Unsupported => "unsupported",
             Kind::Io => "io",
             Kind::Unwritable => "unwritable",
+            Kind::OutOfMemory => "out_of_memory",
             Kind::PlanMismatch => "plan_mismatch",
             Kind::Cancelled => "cancelled",
             Kind::Internal => "internal",
@@ -122,12 +127,19 @@ constructors! {
     unsupported => Unsupported,
     io => Io,
     unwritable => Unwritable,
+    out_of_memory => OutOfMemory,
     plan_mismatch => PlanMismatch,
     cancelled => Cancelled,
     internal => Internal,
 }
 
 impl Error {
+    /// Of an allocation whose size a user or a file decides.
+    #[allow(clippy::needless_pass_by_value)]
+    pub fn no_room(error: TryReserveError) -> Self {
+        Self::out_of_memory(format!("there is not enough memory: {error}"))
+    }
+
     fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Self {
         Self { kind, message: message.into(), asset: None, variable: None, query: None }
     }

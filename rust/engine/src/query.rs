@@ -53,7 +53,7 @@ impl Query {
 
     /// The number of days in the window.
     pub fn n_days(&self) -> usize {
-        (self.day_end - self.day_start + 1).max(0) as usize
+        (i64::from(self.day_end) - i64::from(self.day_start) + 1).max(0) as usize
     }
 }
 

@@ -231,7 +231,7 @@ fn members_are_painted_into_one_tensor() {
         resample: "bilinear",
         normalize: None,
     };
-    let schema = batch_schema(&[field], Default::default());
+    let schema = batch_schema(&[field], Default::default()).unwrap();
     let arrow = record_batch(batch, &schema, []).unwrap();
     let elements = |name: &str| arrow.column_by_name(name).unwrap().as_fixed_size_list().values();
     let (values, mask) = (elements("x").clone(), elements("x_mask").clone());

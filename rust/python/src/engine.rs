@@ -51,6 +51,16 @@ impl Engine {
     }
 }
 
+impl Drop for Engine {
+    fn drop(&mut self) {
+        let (pid, engine) = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if *pid != std::process::id() {
+            // Its threads exist in the parent only; joining them here would wait for ever.
+            std::mem::forget(engine.clone());
+        }
+    }
+}
+
 #[pymethods]
 impl Engine {
     /// Opens the catalog and plans: `boxes` (N, 4) float64 lon_min, lon_max, lat_min, lat_max;
@@ -58,7 +68,8 @@ impl Engine {
     /// `disk_cache`: directory and budget of a disk cache; `index`: path of an index of the dataset.
     #[staticmethod]
     #[pyo3(signature = (roots, boxes, days, requests, *, on_error, support, cache_bytes,
-                        disk_cache = None, index = None, storage_options = None))]
+                        disk_cache = None, memory_limit = None, index = None,
+                        storage_options = None))]
     #[allow(clippy::too_many_arguments)]
     fn open(
         py: Python<'_>,
@@ -70,6 +81,7 @@ impl Engine {
         support: bool,
         cache_bytes: usize,
         disk_cache: Option<(String, u64)>,
+        memory_limit: Option<u64>,
         index: Option<String>,
         storage_options: Option<Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
@@ -78,7 +90,7 @@ impl Engine {
         let queries = queries(boxes.as_array(), days.as_array())?;
         let requests = requests.iter().map(|r| r.inner.clone()).collect();
         let disk_cache = disk_cache.map(|(path, budget)| DiskCacheOptions { path, budget });
-        let options = Options { on_error, support, cache_bytes, disk_cache, index };
+        let options = Options { on_error, support, cache_bytes, disk_cache, memory_limit, index };
         let storage = options::storage_options(storage_options.as_ref())?;
         let opened = run(py, || {
             let storage = storage.resolve(&roots)?;
@@ -186,7 +198,44 @@ impl Engine {
             local_ranks,
             prefetch_bytes,
         };
-        run(py, || stream::Stream::new(engine, options)).map(Stream::new)
+        run(py, || {
+            engine.check_stream(&options)?;
+            stream::Stream::new(engine, options)
+        })
+        .map(Stream::new)
+    }
+
+    /// Checks that the batches of a stream fit the memory: those made ahead, and the one in use.
+    #[pyo3(signature = (order, *, rank, world_size, threads, local_ranks, prefetch_bytes))]
+    #[allow(clippy::too_many_arguments)]
+    fn check_memory(
+        &self,
+        order: PyRef<'_, Order>,
+        rank: u64,
+        world_size: u64,
+        threads: Option<usize>,
+        local_ranks: u64,
+        prefetch_bytes: usize,
+    ) -> PyResult<()> {
+        let rows = order.order().spec().rank_rows(rank, world_size).map_err(raise)?;
+        let options = StreamOptions {
+            order: order.order().clone(),
+            digests: order.digests(BTreeMap::new()),
+            epoch: 0,
+            lane_offset: 0,
+            rows,
+            first_step: 0,
+            stride: 1,
+            threads,
+            local_ranks,
+            prefetch_bytes,
+        };
+        self.engine().check_stream(&options).map_err(raise)
+    }
+
+    /// The days of the dataset that have a granule, since 1970-01-01, ascending: (D,) int32.
+    fn days<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i32>> {
+        PyArray1::from_slice(py, &self.engine().setup().days)
     }
 
     /// The predicted cost of an epoch; `cache_bytes` is by default this engine's.

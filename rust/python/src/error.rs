@@ -19,6 +19,7 @@ const fn class(kind: Kind) -> &'static str {
         Kind::Unsupported => "UnsupportedError",
         Kind::Io => "TransientIoError",
         Kind::Unwritable => "UnwritableError",
+        Kind::OutOfMemory => "OutOfMemoryError",
         Kind::PlanMismatch => "PlanMismatchError",
         Kind::Cancelled => "CancelledError",
         Kind::Internal => "InternalError",

@@ -1,8 +1,8 @@
 //! `_engine.Stream`: the batches of one epoch.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use arrow_array::{ArrayRef, StructArray};
@@ -26,7 +26,8 @@ const TICK: Duration = Duration::from_millis(50);
 pub struct Stream {
     /// Locked without the GIL, and for a tick at a time.
     inner: Mutex<Option<stream::Stream>>,
-    closed: AtomicBool,
+    /// The thread that closed it.
+    closed: Mutex<Option<ThreadId>>,
     pid: u32,
 }
 
@@ -34,7 +35,7 @@ impl Stream {
     /// Wraps a stream of this process.
     pub fn new(inner: stream::Stream) -> Self {
         let pid = std::process::id();
-        Self { inner: Mutex::new(Some(inner)), closed: AtomicBool::new(false), pid }
+        Self { inner: Mutex::new(Some(inner)), closed: Mutex::default(), pid }
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<stream::Stream>> {
@@ -44,7 +45,16 @@ impl Stream {
     /// Waits a tick for the next batch.
     fn poll(&self) -> Result<stream::Poll, Error> {
         let mut inner = self.lock();
-        let Some(stream) = inner.as_mut() else { return Ok(stream::Poll::End) };
+        let Some(stream) = inner.as_mut() else {
+            // Whoever closed it knows; to others an end would look like that of the epoch.
+            let closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+            return match *closed {
+                Some(thread) if thread != thread::current().id() => {
+                    Err(Error::cancelled("the loader was closed by another thread"))
+                }
+                _ => Ok(stream::Poll::End),
+            };
+        };
         let polled = stream.poll(TICK)?;
         if matches!(polled, stream::Poll::End) {
             *inner = None;
@@ -71,22 +81,29 @@ impl Stream {
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<Batch>> {
         self.check_process()?;
-        while !self.closed.load(Ordering::Relaxed) {
+        loop {
             match py.detach(|| self.poll()).map_err(raise)? {
                 stream::Poll::Batch(batch) => return Ok(Some(Batch::new(batch))),
                 stream::Poll::Pending => py.check_signals()?,
                 stream::Poll::End => return Ok(None),
             }
         }
-        Ok(None)
     }
 
-    /// Stops the work; the stream is then at its end.
-    fn close(&self, py: Python<'_>) -> PyResult<()> {
-        self.check_process()?;
-        self.closed.store(true, Ordering::Relaxed);
-        py.detach(|| drop(self.lock().take()));
-        Ok(())
+    /// Stops the work. The stream is then at its end; to other threads it gives a `CancelledError`.
+    /// Nothing is stopped by a forked process.
+    fn close(&self, py: Python<'_>) {
+        if self.check_process().is_err() {
+            return;
+        }
+        py.detach(|| {
+            // An end that was reached stays one.
+            if let Some(stream) = self.lock().take() {
+                let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+                *closed = Some(thread::current().id());
+                drop(stream);
+            }
+        });
     }
 
     /// Hands the rest of the batches to a consumer of the Arrow C stream interface.
@@ -117,7 +134,15 @@ fn next_struct(stream: &mut stream::Stream) -> Option<Result<ArrayRef, ArrowErro
     loop {
         match stream.poll(TICK) {
             Ok(stream::Poll::Batch(batch)) => return Some(Ok(Arc::new(StructArray::from(batch)))),
-            Ok(stream::Poll::Pending) => {}
+            Ok(stream::Poll::Pending) => {
+                if Python::attach(|py| py.check_signals()).is_err() {
+                    // The reader's own error hides this one; Python raises it again right after.
+                    // SAFETY: only sets a flag, from any thread.
+                    unsafe { pyo3::ffi::PyErr_SetInterrupt() };
+                    let error = Error::cancelled("interrupted");
+                    return Some(Err(ArrowError::ExternalError(Box::new(error))));
+                }
+            }
             Ok(stream::Poll::End) => return None,
             Err(error) => return Some(Err(ArrowError::ExternalError(Box::new(error)))),
         }

@@ -8,7 +8,7 @@ use numpy::ndarray::{ArrayView, IxDyn};
 use numpy::{Element, PyArray, PyArray1};
 use oceanarrow_engine::error::Error;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyTuple};
 
 use crate::error::raise;
 
@@ -51,8 +51,8 @@ impl Tensor {
 impl Tensor {
     /// Dimensions, the batch first.
     #[getter]
-    fn shape(&self) -> Vec<usize> {
-        self.shape.clone()
+    fn shape<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, &self.shape)
     }
 
     /// The values as a NumPy array: a writable view, except of booleans, which Arrow packs in bits.

@@ -1,18 +1,23 @@
 //! Samples into one batch: a buffer a column, written once, each (row, column) by its own task.
 //! Buffers come from a pool with old contents, so every element must be written.
 
+mod memory;
 mod slab;
 
 use std::sync::Arc;
 
 use arrow_buffer::Buffer;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::query::Query;
 use crate::render::PatchMut;
 
 pub use crate::render::PointRow;
+pub use memory::{check_memory, size};
 pub use slab::{SlabMut, SlabPool};
+
+/// Points of a row, about.
+const POINT_BYTES: u64 = 4096;
 
 /// The shape of a gridded column's cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +42,28 @@ impl GridShape {
 
     /// Values a cell.
     pub fn size(&self) -> usize {
-        self.dims().iter().product()
+        self.dims().into_iter().fold(1, usize::saturating_mul)
+    }
+
+    /// Values a cell, which Arrow counts in 32 bits.
+    ///
+    /// # Errors
+    /// `InvalidInput`: there are more.
+    pub fn list_size(&self) -> Result<i32> {
+        i32::try_from(self.size()).map_err(|_| {
+            Error::invalid_input(format!(
+                "a patch of {:?} has more than the 2^31 - 1 values that an Arrow tensor holds; use a \
+                 smaller patch or fewer days",
+                self.dims()
+            ))
+        })
+    }
+
+    /// Bytes a cell in a batch.
+    fn bytes(&self) -> u64 {
+        let values = (self.size() as u64).saturating_mul(if self.support { 9 } else { 5 });
+        let axes = if self.axes { self.height.saturating_add(self.width) as u64 } else { 0 };
+        values.saturating_add(axes.saturating_mul(4))
     }
 }
 
@@ -48,6 +74,20 @@ pub enum ColumnKind {
     Grid(GridShape),
     /// Ragged levels.
     Points,
+}
+
+/// Memory of a batch: that of its tensors, and about that of its points.
+pub fn batch_bytes(kinds: &[ColumnKind], rows: u64) -> u64 {
+    let bytes = |kind: &ColumnKind| match kind {
+        ColumnKind::Grid(shape) => shape.bytes(),
+        ColumnKind::Points => POINT_BYTES,
+    };
+    rows.saturating_mul(kinds.iter().map(bytes).fold(0, u64::saturating_add))
+}
+
+/// Memory of what describes the rows of a batch.
+pub fn description_bytes(kinds: &[ColumnKind], rows: u64) -> u64 {
+    rows.saturating_mul((size_of::<Row>() + kinds.len() * size_of::<Outcome>()) as u64)
 }
 
 /// The data of one variable's column.
@@ -127,10 +167,10 @@ impl Collated {
             .map(|kind| match kind {
                 ColumnKind::Grid(shape) => GridData::new(*shape, rows.len(), pool)
                     .map(|data| ColumnData::Grid(Box::new(data))),
-                ColumnKind::Points => Ok(ColumnData::Points(vec![PointRow::default(); rows.len()])),
+                ColumnKind::Points => defaults(rows.len()).map(ColumnData::Points),
             })
             .collect::<Result<_>>()?;
-        let outcomes = vec![Outcome::default(); rows.len() * kinds.len()];
+        let outcomes = defaults(rows.len().saturating_mul(kinds.len()))?;
         Ok(Self { rows, columns, outcomes })
     }
 
@@ -161,6 +201,13 @@ impl Collated {
         let n = self.columns.len();
         &self.outcomes[row * n..(row + 1) * n]
     }
+}
+
+fn defaults<T: Clone + Default>(length: usize) -> Result<Vec<T>> {
+    let mut values = Vec::new();
+    values.try_reserve_exact(length).map_err(Error::no_room)?;
+    values.resize(length, T::default());
+    Ok(values)
 }
 
 impl GridData {

@@ -1,7 +1,7 @@
 //! Memory for batch columns: aligned slabs that go back to their pool when the last view of a batch
 //! is dropped, because first touching fresh pages costs more than filling known ones.
 
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::collections::HashMap;
 use std::ptr::NonNull;
 use std::slice;
@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use arrow_buffer::{ArrowNativeType, Buffer};
 
+use super::memory::size;
 use crate::error::{Error, Result};
 
 /// JAX shares memory only at this alignment; Arrow recommends it.
@@ -63,19 +64,22 @@ impl SlabPool {
     }
 
     /// A slab for `length` elements of `T`, with old contents.
+    ///
+    /// # Errors
+    /// `OutOfMemory`: the system refuses it.
     pub fn take<T: ArrowNativeType>(self: &Arc<Self>, length: usize) -> Result<SlabMut> {
         let layout = length
             .checked_mul(size_of::<T>())
             // At least a byte, because an allocation of none is undefined.
             .and_then(|bytes| Layout::from_size_align(bytes.max(1), ALIGNMENT).ok())
-            .ok_or_else(|| Error::invalid_input("a batch exceeds the address space"))?;
+            .ok_or_else(|| Error::out_of_memory("a batch exceeds the address space"))?;
         let recycled = {
             let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
             let slab = idle.by_size.get_mut(&layout.size()).and_then(Vec::pop);
             idle.bytes -= slab.as_ref().map_or(0, |slab| slab.layout.size());
             slab
         };
-        let slab = recycled.unwrap_or_else(|| Slab::new(layout));
+        let slab = recycled.map_or_else(|| Slab::new(layout), Ok)?;
         let start = slab.start;
         let lease = Lease { slab: Some(slab), pool: Arc::downgrade(self) };
         Ok(SlabMut { lease, start, bytes: length * size_of::<T>() })
@@ -92,13 +96,16 @@ impl SlabPool {
 }
 
 impl Slab {
-    fn new(layout: Layout) -> Self {
+    fn new(layout: Layout) -> Result<Self> {
         // SAFETY: the layout's size is not zero.
-        let start = unsafe { alloc_zeroed(layout) };
-        match NonNull::new(start) {
-            Some(start) => Self { start, layout },
-            None => handle_alloc_error(layout),
-        }
+        let start = NonNull::new(unsafe { alloc_zeroed(layout) });
+        start.map(|start| Self { start, layout }).ok_or_else(|| {
+            Error::out_of_memory(format!(
+                "the system refused {} of memory for a column of a batch; use a smaller batch or \
+                 patch, or make fewer batches ahead (prefetch_bytes)",
+                size(layout.size() as u64)
+            ))
+        })
     }
 }
 
@@ -139,6 +146,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::error::Kind;
 
     #[test]
     fn a_slab_is_used_again_once_every_buffer_is_gone() {
@@ -176,6 +184,9 @@ mod tests {
         drop(pool);
         assert_eq!(buffer.typed_data::<f32>(), [1.0, 2.0, 3.0]);
         assert!(SlabPool::new(0).take::<f32>(0).unwrap().freeze().is_empty());
-        assert!(SlabPool::new(0).take::<f64>(usize::MAX / 4).is_err());
+        for length in [usize::MAX / 4, usize::MAX / 64] {
+            let refused = SlabPool::new(0).take::<f64>(length).err().unwrap();
+            assert_eq!(refused.kind, Kind::OutOfMemory);
+        }
     }
 }

@@ -4,10 +4,14 @@ use rayon::ThreadPoolBuilder;
 use rayon::prelude::*;
 
 use super::Engine;
-use crate::collate::ColumnKind;
+use crate::collate::{ColumnKind, batch_bytes};
 use crate::error::{Error, Result};
+use crate::interrupt;
 use crate::plan::{CacheItemGroups, Locality, Order};
 use crate::variable::Geometry;
+
+/// Queries looked at between two looks at whether to stop.
+const AT_ONCE: usize = 64;
 
 /// What an epoch costs.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -15,7 +19,7 @@ pub struct Cost {
     /// The cost in chunks; sizes are in bytes.
     pub locality: Locality,
     /// Memory of a batch of one rank, about.
-    pub batch_bytes: usize,
+    pub batch_bytes: u64,
 }
 
 impl Engine {
@@ -37,12 +41,21 @@ impl Engine {
             .build()
             .map_err(|e| Error::io(format!("cannot start threads: {e}")))?;
         let locality = order.locality_of(world_size, cache_bytes, most_steps, |slots| {
-            pool.install(|| slots.par_iter().map(|slot| self.pieces(slot.query)).collect())
+            let mut found = Vec::with_capacity(slots.len());
+            for some in slots.chunks(AT_ONCE) {
+                if interrupt::requested() {
+                    return Err(Error::cancelled("explain was interrupted"));
+                }
+                let pieces = || some.par_iter().map(|slot| self.pieces(slot.query)).collect();
+                let pieces: Result<Vec<CacheItemGroups>> = pool.install(pieces);
+                found.extend(pieces?);
+            }
+            Ok(found)
         })?;
         let kinds: Vec<ColumnKind> =
             self.setup().columns()?.into_iter().map(|column| column.kind).collect();
         let rows = order.spec().rank_rows(0, world_size)?.end;
-        Ok(Cost { locality, batch_bytes: batch_bytes(&kinds, rows as usize) })
+        Ok(Cost { locality, batch_bytes: batch_bytes(&kinds, rows) })
     }
 
     /// The chunks that rendering a query fetches.
@@ -66,18 +79,5 @@ impl Engine {
             }
         }
         Ok(groups)
-    }
-}
-
-/// Memory of a batch, about.
-pub(crate) fn batch_bytes(kinds: &[ColumnKind], rows: usize) -> usize {
-    rows.saturating_mul(kinds.iter().map(bytes_a_row).sum())
-}
-
-/// Bytes a row of a column, about.
-fn bytes_a_row(kind: &ColumnKind) -> usize {
-    match kind {
-        ColumnKind::Grid(shape) => shape.size() * if shape.support { 9 } else { 5 },
-        ColumnKind::Points => 4096,
     }
 }

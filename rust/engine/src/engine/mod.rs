@@ -10,6 +10,7 @@
 mod cells;
 mod downloads;
 mod explain;
+mod memory;
 mod sample;
 mod setup;
 mod telemetry;
@@ -35,7 +36,6 @@ pub use setup::{OnError, Options, Request, Setup};
 pub use telemetry::Stats;
 
 pub(crate) use downloads::Downloads;
-pub(crate) use explain::batch_bytes;
 
 /// A setup with its caches. `Send + Sync`; made anew in every process.
 pub struct Engine {
@@ -114,7 +114,7 @@ impl Engine {
     pub fn schema(&self, metadata: impl IntoIterator<Item = (String, String)>) -> Result<Schema> {
         let version = ("oceanarrow.version".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
         let metadata = metadata.into_iter().chain([version]).collect();
-        Ok(batch_schema(&self.setup().columns()?, metadata))
+        batch_schema(&self.setup().columns()?, metadata)
     }
 
     /// What the engine has done.

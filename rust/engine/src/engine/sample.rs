@@ -33,6 +33,7 @@ impl Engine {
             let n = setup.queries.len();
             Error::invalid_input(format!("there is no query {index}; the list has {n}"))
         })?;
+        self.check_sample(query, shapes)?;
         let made = self.download(index, shapes)?;
         let mut files = Vec::new();
         let mut columns = Vec::with_capacity(setup.requests.len());
@@ -69,18 +70,21 @@ impl Engine {
         let (query, rules) = (&self.setup().queries[index], &self.setup().requests[request].rules);
         // A file that cannot be opened leaves this patch: masked, in the shape asked for.
         let layers = rules.temporal.layers(query);
-        let mut patch = NativePatch::sized(layers, shape.unwrap_or_default());
+        let masked = || NativePatch::sized(layers, shape.unwrap_or_default());
+        let mut patch = masked()?;
         let painted = self.painted(index, request, shape, made, |recipe| {
             let (layers, height, width) = recipe.shape();
-            patch = NativePatch::sized(layers, (height, width));
+            patch = NativePatch::sized(layers, (height, width))?;
             recipe.paint(|reading| self.reader().window(reading), &mut patch.target())
         });
         let Some(painted) = painted.transpose() else {
             return Ok((Outcome::default(), NativePatch::default()));
         };
         let files = painted.map(|recipe| recipe.files());
+        if files.is_err() {
+            patch = masked()?;
+        }
         let outcome = self.settle(files, query, request, || {
-            patch = NativePatch::sized(layers, shape.unwrap_or_default());
             patch.target().clear(query, rules.fill_value);
         })?;
         Ok((outcome, patch))

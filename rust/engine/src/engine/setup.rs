@@ -49,6 +49,8 @@ pub struct Options {
     pub cache_bytes: usize,
     /// Where decoded chunks are kept on a disk, for later epochs and other processes.
     pub disk_cache: Option<DiskCacheOptions>,
+    /// Memory that batches may take; `None` asks the system.
+    pub memory_limit: Option<u64>,
     /// An index file of the dataset, which each process reads when it first needs a grid.
     pub index: Option<String>,
 }
@@ -59,6 +61,8 @@ pub struct Options {
 pub struct Setup {
     /// The granules that a query may need.
     pub catalog: Catalog,
+    /// The days of the whole dataset that have a granule, since 1970-01-01, ascending.
+    pub days: Vec<i32>,
     /// The user's queries, in order.
     pub queries: Vec<Query>,
     /// The variables.
@@ -115,9 +119,11 @@ impl Setup {
             let i = windows.partition_point(|w| w.0 <= day);
             i.checked_sub(1).is_some_and(|i| day <= windows[i].1)
         };
+        let mut days: Vec<i32> = catalog.granules().iter().map(|granule| granule.day).collect();
+        days.dedup();
         let catalog = catalog
             .retain(|g| in_a_window(g.day) && selectors.iter().any(|selector| selector.matches(g)));
-        Ok(Self { catalog, queries, requests, options, state, storage })
+        Ok(Self { catalog, days, queries, requests, options, state, storage })
     }
 
     /// The columns of a batch.

@@ -152,8 +152,17 @@ fn list<'a, T: ArrowPrimitiveType>(
 ) -> Result<ArrayRef> {
     match field.map(|f| f.data_type()) {
         Some(DataType::List(item)) => {
+            let length = rows.clone().map(<[T::Native]>::len).fold(0, usize::saturating_add);
+            if i32::try_from(length).is_err() {
+                return Err(Error::invalid_input(format!(
+                    "a batch has {length} points of a variable, more than the 2^31 - 1 that an \
+                     Arrow list holds; use smaller batches"
+                )));
+            }
             let offsets = OffsetBuffer::from_lengths(rows.clone().map(<[T::Native]>::len));
-            let values: Vec<T::Native> = rows.flatten().copied().collect();
+            let mut values: Vec<T::Native> = Vec::new();
+            values.try_reserve_exact(length).map_err(Error::no_room)?;
+            values.extend(rows.flatten());
             let values = PrimitiveArray::<T>::new(values.into(), None);
             ListArray::try_new(item.clone(), offsets, Arc::new(values), None)
                 .map(|list| Arc::new(list) as ArrayRef)

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow_schema::{DataType, Field, Schema};
 
 use crate::collate::{ColumnKind, GridShape};
+use crate::error::Result;
 use crate::variable::Role;
 
 /// What the schema says of a variable.
@@ -25,8 +26,12 @@ pub struct ColumnField {
 }
 
 /// The schema of batches of these variables.
-pub fn batch_schema(columns: &[ColumnField], metadata: HashMap<String, String>) -> Schema {
-    let mut fields: Vec<Field> = columns.iter().flat_map(variable_fields).collect();
+///
+/// # Errors
+/// `InvalidInput`: a tensor has more values than Arrow counts.
+pub fn batch_schema(columns: &[ColumnField], metadata: HashMap<String, String>) -> Result<Schema> {
+    let fields: Vec<Vec<Field>> = columns.iter().map(variable_fields).collect::<Result<_>>()?;
+    let mut fields = fields.concat();
     fields.push(Field::new("query", DataType::Int64, false));
     for edge in ["lon_min", "lon_max", "lat_min", "lat_max"] {
         fields.push(Field::new(edge, DataType::Float64, false));
@@ -36,10 +41,10 @@ pub fn batch_schema(columns: &[ColumnField], metadata: HashMap<String, String>) 
     fields.push(Field::new("n_files", DataType::Int32, false));
     fields.push(Field::new("status", DataType::UInt8, false));
     fields.push(Field::new("sample_weight", DataType::Float32, false));
-    Schema::new_with_metadata(fields, metadata)
+    Ok(Schema::new_with_metadata(fields, metadata))
 }
 
-fn variable_fields(column: &ColumnField) -> Vec<Field> {
+fn variable_fields(column: &ColumnField) -> Result<Vec<Field>> {
     let name = |suffix: &str| format!("{}{suffix}", column.name);
     let normalize = column
         .normalize
@@ -54,18 +59,19 @@ fn variable_fields(column: &ColumnField) -> Vec<Field> {
     .collect::<HashMap<_, _>>();
     let present = Field::new(name("_present"), DataType::Boolean, false);
     match column.kind {
-        ColumnKind::Grid(shape) => grid_fields(&name, shape, described, present),
+        ColumnKind::Grid(shape) => grid_fields(&name, shape, described, present)
+            .map_err(|error| error.variable(&column.name)),
         ColumnKind::Points => {
             let list =
                 |suffix: &str, item: DataType| Field::new(name(suffix), list_type(item), false);
-            vec![
+            Ok(vec![
                 list("", DataType::Float32).with_metadata(described),
                 list("_lat", DataType::Float32),
                 list("_lon", DataType::Float32),
                 list("_time", DataType::Float64),
                 list("_pressure", DataType::Float32),
                 present,
-            ]
+            ])
         }
     }
 }
@@ -75,23 +81,26 @@ fn grid_fields(
     shape: GridShape,
     described: HashMap<String, String>,
     present: Field,
-) -> Vec<Field> {
-    let dims = shape.dims();
+) -> Result<Vec<Field>> {
+    let (dims, size) = (shape.dims(), shape.list_size()?);
     let names: &[&str] = if dims.len() == 3 { &["time", "y", "x"] } else { &["y", "x"] };
-    let mut values = tensor_field(name(""), DataType::Float32, &dims, names);
+    let mut values = tensor_field(name(""), DataType::Float32, &dims, size, names);
     let mut metadata = values.metadata().clone();
     metadata.extend(described);
     values.set_metadata(metadata);
     let mut fields =
-        vec![values, tensor_field(name("_mask"), DataType::UInt8, &dims, names), present];
+        vec![values, tensor_field(name("_mask"), DataType::UInt8, &dims, size, names), present];
     if shape.support {
-        fields.push(tensor_field(name("_support"), DataType::Float32, &dims, names));
+        fields.push(tensor_field(name("_support"), DataType::Float32, &dims, size, names));
     }
     if shape.axes {
-        fields.push(tensor_field(name("_lat"), DataType::Float32, &[shape.height], &["y"]));
-        fields.push(tensor_field(name("_lon"), DataType::Float32, &[shape.width], &["x"]));
+        for (suffix, side, dim) in [("_lat", shape.height, "y"), ("_lon", shape.width, "x")] {
+            // No longer than the whole, which fits.
+            let length = side as i32;
+            fields.push(tensor_field(name(suffix), DataType::Float32, &[side], length, &[dim]));
+        }
     }
-    fields
+    Ok(fields)
 }
 
 /// A list of non-null items.
@@ -101,8 +110,13 @@ pub fn list_type(item: DataType) -> DataType {
 
 /// A `arrow.fixed_shape_tensor` field. The metadata are written by hand: arrow-rs 59 serialises
 /// `dim_names: null` and `permutations`, which pyarrow refuses or misreads.
-fn tensor_field(name: String, item: DataType, dims: &[usize], dim_names: &[&str]) -> Field {
-    let size = dims.iter().product::<usize>() as i32;
+fn tensor_field(
+    name: String,
+    item: DataType,
+    dims: &[usize],
+    size: i32,
+    dim_names: &[&str],
+) -> Field {
     let item = Arc::new(Field::new("item", item, false));
     let extension = serde_json::json!({ "shape": dims, "dim_names": dim_names }).to_string();
     Field::new(name, DataType::FixedSizeList(item, size), false).with_metadata(HashMap::from([

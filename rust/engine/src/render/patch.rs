@@ -1,6 +1,7 @@
 //! Patches: where rendered values go.
 
 use super::recipe::pixels_over;
+use crate::error::{Error, Result};
 use crate::query::Query;
 
 /// One plane of `H x W` pixels of a patch, row by row.
@@ -95,15 +96,18 @@ pub struct NativePatch {
 
 impl NativePatch {
     /// A patch of `layers x H x W` pixels.
-    pub fn sized(layers: usize, (height, width): (usize, usize)) -> Self {
-        let size = layers * height * width;
-        Self {
+    ///
+    /// # Errors
+    /// `OutOfMemory`: there is no room for it.
+    pub fn sized(layers: usize, (height, width): (usize, usize)) -> Result<Self> {
+        let size = layers.saturating_mul(height).saturating_mul(width);
+        Ok(Self {
             shape: (layers, height, width),
-            values: vec![0.0; size],
-            mask: vec![0; size],
-            lat: vec![0.0; height],
-            lon: vec![0.0; width],
-        }
+            values: zeros(size)?,
+            mask: zeros(size)?,
+            lat: zeros(height)?,
+            lon: zeros(width)?,
+        })
     }
 
     /// The patch as a place to write.
@@ -112,4 +116,11 @@ impl NativePatch {
         let patch = PatchMut::new(&mut self.values, &mut self.mask, None, pixels);
         PatchMut { axes: Some((&mut self.lat, &mut self.lon)), ..patch }
     }
+}
+
+fn zeros<T: Clone + Default>(length: usize) -> Result<Vec<T>> {
+    let mut values = Vec::new();
+    values.try_reserve_exact(length).map_err(Error::no_room)?;
+    values.resize(length, T::default());
+    Ok(values)
 }

@@ -1,6 +1,7 @@
 //! Batches ahead of their consumer: each step is a task on the pool, handed out in order.
 
 mod decode_ahead;
+mod memory;
 mod recipes;
 
 use std::collections::{HashSet, VecDeque};
@@ -17,8 +18,8 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use crate::collate::{Collated, ColumnKind, Row};
-use crate::engine::{Engine, batch_bytes};
+use crate::collate::{Collated, ColumnKind, Row, batch_bytes};
+use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::export::record_batch;
 use crate::granule::Ahead;
@@ -69,6 +70,14 @@ impl StreamOptions {
             (cores / (self.local_ranks as usize).max(1)).min(MAX_THREADS)
         });
         (all / (self.stride as usize).max(1)).max(1)
+    }
+
+    /// Batches of so many bytes that are made ahead, of a remote dataset or a local one.
+    fn depth(&self, batch_bytes: u64, remote: bool) -> usize {
+        let least = if remote { STEPS_UNDER_WAY } else { 0 };
+        let most = least.max(self.pool_threads().saturating_mul(2).saturating_add(2));
+        let fit = self.prefetch_bytes as u64 / batch_bytes.max(1);
+        usize::try_from(fit).unwrap_or(most).clamp(1, most)
     }
 }
 
@@ -125,10 +134,9 @@ impl Stream {
             .build()
             .map(Arc::new)
             .map_err(|e| Error::io(format!("cannot start the loader's threads: {e}")))?;
-        let rows = options.rows.end.saturating_sub(options.rows.start) as usize;
+        let rows = options.rows.end.saturating_sub(options.rows.start);
         let remote = engine.setup().catalog.is_remote();
-        let most = if remote { STEPS_UNDER_WAY } else { 0 }.max(2 * pool.current_num_threads() + 2);
-        let depth = (options.prefetch_bytes / batch_bytes(&kinds, rows).max(1)).clamp(1, most);
+        let depth = options.depth(batch_bytes(&kinds, rows), remote);
         let steps = options.order.steps_left(options.lane_offset);
         // Whole windows ahead are too much to ask of a network; the steps under way must do.
         let decode_ahead = (!remote)
