@@ -98,3 +98,18 @@ def test_wrong_files(ocean, tmp_path):
     (tmp_path / "s.json").write_text("[1, 2]")
     with pytest.raises(InvalidInputError, match=r"s\.json"):
         first(ocean, normalize=tmp_path / "s.json")
+
+
+def test_a_file_of_statistics_names_each_variable_and_may_name_others(ocean, tmp_path):
+    file = tmp_path / "statistics.json"
+    entries = {"l4_sst": [18.5, 6.25], "argo": None, "not_asked_for": [0.0, 1.0]}
+    file.write_text(json.dumps(entries))
+    with pytest.raises(InvalidInputError, match=r"statistics\.json has no statistics of 'l4_ssh'"):
+        first(ocean, normalize=file)
+    file.write_text(json.dumps(entries | {"l4_ssh": None}))
+    scaled = first(ocean, normalize=file)
+    expected = first(ocean, normalize={"l4_sst": (18.5, 6.25), "l4_ssh": None})
+    plain = first(ocean)
+    np.testing.assert_array_equal(scaled["l4_sst"].numpy(), expected["l4_sst"].numpy())
+    np.testing.assert_array_equal(scaled["l4_ssh"].numpy(), plain["l4_ssh"].numpy())
+    assert (scaled["l4_sst"].numpy() != plain["l4_sst"].numpy()).any()

@@ -139,6 +139,20 @@ def test_close_ends_a_running_iteration(ocean):
     assert loader.epoch == 0
 
 
+def test_an_end_that_was_reached_stays_one(ocean):
+    loader = make(ocean, n=6)
+    running = iter(loader)
+    assert len(list(running)) == 2
+    loader.close()
+    assert list(running) == []
+
+
+def test_shapes_are_tuples(ocean):
+    batch = next(iter(make(ocean)))
+    assert batch["l4_ssh"].shape == (3, 8, 10)
+    assert isinstance(batch["l4_ssh"].shape, tuple)
+
+
 def test_stats_count(ocean):
     loader = make(ocean, n=6, shuffle=False)
     for _ in loader:

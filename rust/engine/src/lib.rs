@@ -20,13 +20,14 @@
 //! `engine` makes, brings and paints them; `stream` does so batch by batch, ahead of its consumer;
 //! `subset` copies and `indexing` describes the files of a dataset.
 //!
-//! The words (`error`, `events`, `geo`, `interrupt`, `query`, `unit`, `variable`) may be used by every
+//! The words (`error`, `events`, `geo`, `interrupt`, `memory`, `query`, `unit`, `variable`) may be used by every
 //! stage. A stage imports only words and the stages it consumes.
 
 pub mod error;
 pub mod events;
 pub mod geo;
 pub mod interrupt;
+pub mod memory;
 pub mod query;
 pub mod unit;
 pub mod variable;

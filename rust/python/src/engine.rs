@@ -198,11 +198,7 @@ impl Engine {
             local_ranks,
             prefetch_bytes,
         };
-        run(py, || {
-            engine.check_stream(&options)?;
-            stream::Stream::new(engine, options)
-        })
-        .map(Stream::new)
+        run(py, || stream::Stream::new(engine, options)).map(Stream::new)
     }
 
     /// Checks that the batches of a stream fit the memory: those made ahead, and the one in use.
@@ -230,7 +226,7 @@ impl Engine {
             local_ranks,
             prefetch_bytes,
         };
-        self.engine().check_stream(&options).map_err(raise)
+        options.check_memory(&self.engine()).map_err(raise)
     }
 
     /// The days of the dataset that have a granule, since 1970-01-01, ascending: (D,) int32.

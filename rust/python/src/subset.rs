@@ -1,7 +1,7 @@
 //! `Subset`: the part of a dataset that an engine's queries need; `Transfer`: its copying.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use oceanarrow_engine::catalog;
@@ -19,12 +19,22 @@ const TICK: Duration = Duration::from_millis(50);
 /// The granules that an engine would open for any of its queries.
 #[pyclass(frozen, module = "oceanarrow._engine")]
 pub struct Subset {
-    inner: subset::Subset,
+    inner: Arc<subset::Subset>,
+    pid: u32,
 }
 
 impl Subset {
     pub fn new(inner: subset::Subset) -> Self {
-        Self { inner }
+        Self { inner: Arc::new(inner), pid: std::process::id() }
+    }
+}
+
+impl Drop for Subset {
+    fn drop(&mut self) {
+        if self.pid != std::process::id() {
+            // Its engine's threads exist in the parent only; joining them here would wait for ever.
+            std::mem::forget(self.inner.clone());
+        }
     }
 }
 

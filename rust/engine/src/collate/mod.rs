@@ -1,7 +1,6 @@
 //! Samples into one batch: a buffer a column, written once, each (row, column) by its own task.
 //! Buffers come from a pool with old contents, so every element must be written.
 
-mod memory;
 mod slab;
 
 use std::sync::Arc;
@@ -13,7 +12,6 @@ use crate::query::Query;
 use crate::render::PatchMut;
 
 pub use crate::render::PointRow;
-pub use memory::{check_memory, size};
 pub use slab::{SlabMut, SlabPool};
 
 /// Points of a row, about.

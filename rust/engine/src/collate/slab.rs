@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use arrow_buffer::{ArrowNativeType, Buffer};
 
-use super::memory::size;
 use crate::error::{Error, Result};
+use crate::memory::size;
 
 /// JAX shares memory only at this alignment; Arrow recommends it.
 const ALIGNMENT: usize = 64;

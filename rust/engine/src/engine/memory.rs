@@ -1,8 +1,9 @@
 //! What a sample needs of the memory, asked before any work.
 
 use super::Engine;
-use crate::collate::{ColumnKind, GridShape, batch_bytes, check_memory, size};
+use crate::collate::{ColumnKind, GridShape, batch_bytes};
 use crate::error::Result;
+use crate::memory::{self, size};
 use crate::query::Query;
 use crate::render::TemporalAgg;
 use crate::variable::Geometry;
@@ -34,7 +35,12 @@ impl Engine {
             bytes = bytes.saturating_add(one.saturating_mul(if both { 2 } else { 1 }));
         }
         let what = format!("a sample needs {}", size(bytes));
-        check_memory(bytes, setup.options.memory_limit, &what, "use a smaller patch, or fewer days")
-            .map_err(|e| e.query(query))
+        memory::check(
+            bytes,
+            setup.options.memory_limit,
+            &what,
+            "use a smaller patch, or fewer days",
+        )
+        .map_err(|e| e.query(query))
     }
 }

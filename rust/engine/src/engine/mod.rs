@@ -151,7 +151,7 @@ impl Engine {
         self.selectors.get(request)?.as_ref()
     }
 
-    pub(crate) fn reader(&self) -> &GranuleReader {
+    fn reader(&self) -> &GranuleReader {
         &self.reader
     }
 
@@ -172,7 +172,7 @@ impl Engine {
     }
 
     /// Whether a cell with this error is masked. A network or disk error never is.
-    pub(crate) fn masks(&self, error: &Error) -> bool {
+    fn masks(&self, error: &Error) -> bool {
         let bad_granule =
             matches!(error.kind, Kind::CorruptGranule | Kind::NotFound | Kind::Unsupported);
         self.setup.options.on_error == OnError::Mask && bad_granule
@@ -180,7 +180,7 @@ impl Engine {
 
     /// Turns what came of a rendering into an outcome: names the query and the variable in an error, or
     /// masks the cell where bad granules are masked.
-    pub(crate) fn settle(
+    fn settle(
         &self,
         rendered: Result<Vec<u32>>,
         query: &Query,

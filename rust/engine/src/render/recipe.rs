@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::axis::{Places, linspace};
 use super::kernel::Kernel;
 use super::layout::Layout;
-use super::mosaic::{Mosaic, PlacedCells, Tile};
+use super::mosaic::{PlacedCells, Tile};
 use super::rules::{CellRule, GridRule, Rules, TemporalAgg};
 use crate::error::{Error, Result};
 use crate::geo::BBox;
@@ -99,19 +99,15 @@ impl Recipe {
             })
             .collect();
         let axes = match (layouts.first(), shape, rules.grid) {
-            (Some((_, layout)), None, _) => layout.mosaic.axes(),
+            (_, None, _) => native_axes(&layouts)?,
             (Some((_, Layout { mosaic, rows, columns })), _, GridRule::Crop) => {
                 let (lat, lon) = (mosaic.lat.centres(), mosaic.lon.centres());
                 Axes::At(rows.centres(lat), columns.centres(lon))
             }
-            (None, None, _) => Axes::At(Vec::new(), Vec::new()),
             _ => Axes::Over(bbox),
         };
         let shape = match (shape, &axes) {
-            (None, Axes::At(lat, lon)) => {
-                native_axes_stay(&layouts)?;
-                (lat.len(), lon.len())
-            }
+            (None, Axes::At(lat, lon)) => (lat.len(), lon.len()),
             (shape, _) => shape.unwrap_or_default(),
         };
         let first_day = match rules.temporal {
@@ -188,19 +184,19 @@ pub(super) fn pixels_over(bbox: &BBox, (height, width): (usize, usize)) -> (Vec<
     (lat, linspace(bbox.lon, bbox.lon + bbox.width, width))
 }
 
-/// An error where the native cells of the days differ.
-fn native_axes_stay(layouts: &[(&Day, Layout)]) -> Result<()> {
-    let axes = |(_, layout): &(&Day, Layout)| {
-        (layout.mosaic.lat.centres().to_vec(), layout.mosaic.lon.centres().to_vec())
-    };
-    let first = layouts.first().map(axes);
-    if layouts.iter().all(|layout| Some(axes(layout)) == first) {
-        return Ok(());
+/// The axes of the native cells; an error where those of the days differ.
+fn native_axes(layouts: &[(&Day, Layout)]) -> Result<Axes> {
+    let mut axes = layouts
+        .iter()
+        .map(|(_, layout)| (layout.mosaic.lat.centres(), layout.mosaic.lon.centres()));
+    let (lat, lon) = axes.next().unwrap_or_default();
+    if axes.any(|other| other != (lat, lon)) {
+        return Err(Error::unsupported(
+            "the grid changes between the days of the window; give a patch size, or ask for \
+             temporal_agg=\"first\" or \"last\"",
+        ));
     }
-    Err(Error::unsupported(
-        "the grid changes between the days of the window; give a patch size, or ask for \
-         temporal_agg=\"first\" or \"last\"",
-    ))
+    Ok(Axes::At(lat.to_vec(), lon.to_vec()))
 }
 
 impl Layer {
@@ -252,11 +248,5 @@ impl Source {
         };
         let conditions = tile.conditions.iter().map(condition).collect::<Result<_>>()?;
         Ok(Self { object: tile.object, reading: reading(&tile.grid), rows, columns, conditions })
-    }
-}
-
-impl Mosaic {
-    fn axes(&self) -> Axes {
-        Axes::At(self.lat.centres().to_vec(), self.lon.centres().to_vec())
     }
 }

@@ -1,4 +1,4 @@
-//! The memory that batches may take: asked about before they are made, because a system that lends
+//! The memory that there is: asked about before much of it is taken, because a system that lends
 //! more than it has kills the process at the first touch instead of refusing the allocation.
 
 use std::fs;
@@ -24,7 +24,7 @@ struct Limit {
 ///
 /// # Errors
 /// `OutOfMemory`.
-pub fn check_memory(bytes: u64, limit: Option<u64>, what: &str, advice: &str) -> Result<()> {
+pub fn check(bytes: u64, limit: Option<u64>, what: &str, advice: &str) -> Result<()> {
     if bytes <= SMALL.min(limit.unwrap_or(u64::MAX)) {
         return Ok(());
     }
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_refusal_tells_the_numbers() {
-        let refused = |bytes, limit| check_memory(bytes, limit, "x needs y", "use less");
+        let refused = |bytes, limit| check(bytes, limit, "x needs y", "use less");
         assert!(refused(1000, Some(1000)).is_ok());
         let text = refused(3 << 30, Some(2 << 30)).unwrap_err().to_string();
         assert!(text.contains("memory_limit_bytes leaves 2.0 GiB"), "{text}");
