@@ -17,7 +17,7 @@ use crate::error::{Error, Kind, Result};
 use crate::granule::{Described, GranuleReader, IndexRow, IndexWriter};
 use crate::interrupt;
 use crate::plan::Selector;
-use crate::store::{ByteSource, Store, is_remote};
+use crate::store::{ByteSource, Store};
 use crate::variable::{Geometry, Variable};
 
 /// How long to wait before looking whether to stop.
@@ -34,10 +34,10 @@ pub struct Indexed {
     pub unreadable: Vec<String>,
 }
 
-/// One variable of one granule.
+/// One variable of one object.
 struct Task<'a> {
     path: String,
-    granule: &'a Granule,
+    object: u32,
     variable: &'a str,
 }
 
@@ -67,8 +67,7 @@ pub fn write_index(
     let folder = folder.unwrap_or(Path::new("."));
     let file =
         fs::create_dir_all(folder).and_then(|()| new_file(folder)).map_err(|e| failed(&e))?;
-    let origin: Vec<String> =
-        catalog.objects().filter(|object| is_remote(object)).map(str::to_owned).collect();
+    let origin: Vec<String> = catalog.remote_roots().map(str::to_owned).collect();
     let mut writer = IndexWriter::new(file, &origin)?;
     // What fails without naming a file is the writing.
     let of_writing = |e: &Error| matches!(e.kind, Kind::Io | Kind::Unwritable);
@@ -102,10 +101,15 @@ fn tasks<'a>(catalog: &'a Catalog, variables: &'a [Variable]) -> Vec<Task<'a>> {
         .collect();
     let of_granule = |granule: &'a Granule| {
         let held = selectors.iter().filter(|(selector, _)| selector.matches(granule));
-        held.map(|(_, variable)| Task { path: catalog.relative_path(granule), granule, variable })
+        held.map(|(_, variable)| Task {
+            path: catalog.relative_path(granule.object),
+            object: granule.object,
+            variable,
+        })
     };
     let mut tasks: Vec<Task<'a>> = catalog.granules().iter().flat_map(of_granule).collect();
     tasks.sort_by(|a, b| (&a.path, a.variable).cmp(&(&b.path, b.variable)));
+    tasks.dedup_by(|a, b| (&a.path, a.variable) == (&b.path, b.variable));
     tasks
 }
 
@@ -182,10 +186,10 @@ fn describe_some(
         || {
             while !stop.load(Ordering::Relaxed) {
                 let index = next.fetch_add(1, Ordering::Relaxed);
-                let Some(Task { granule, variable, .. }) = tasks.get(index) else { break };
+                let Some(&Task { object, variable, .. }) = tasks.get(index) else { break };
                 let described = catalog
-                    .check_zip_entry(&**store as &dyn ByteSource, granule)
-                    .and_then(|()| reader.describe(&catalog.location(granule), variable));
+                    .check_zip_entry(&**store as &dyn ByteSource, object)
+                    .and_then(|()| reader.describe(&catalog.location(object), variable));
                 if done.send((index, described)).is_err() {
                     break;
                 }

@@ -7,9 +7,13 @@ use std::sync::{Arc, Mutex};
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use bytes::Bytes;
-use oceanarrow_engine::catalog::{Catalog, Granule};
+use oceanarrow_engine::catalog::{Catalog, FileGranule, Granule, Product, Region};
 use oceanarrow_engine::error::{Error, Kind, Result};
+use oceanarrow_engine::geo::BBox;
+use oceanarrow_engine::plan::Selector;
+use oceanarrow_engine::query::Query;
 use oceanarrow_engine::store::{ByteSource, Location};
+use oceanarrow_engine::variable::{Geometry, Variable};
 use parquet::arrow::ArrowWriter;
 
 const DATES: [&str; 3] = ["2023_03_29", "2023_03_31", "2023_04_01"];
@@ -87,7 +91,7 @@ fn open(source: &Memory) -> Result<Catalog> {
 }
 
 fn path(catalog: &Catalog, granule: &Granule) -> String {
-    catalog.location(granule).object.to_string()
+    catalog.location(granule.object).object.to_string()
 }
 
 #[test]
@@ -126,14 +130,15 @@ fn a_day_is_found_by_bisection() {
 }
 
 #[test]
-fn a_retained_catalog_keeps_its_numbers_and_survives_the_wire() {
+fn a_retained_catalog_keeps_its_objects_alone_and_survives_the_wire() {
     let catalog = open(&dataset()).unwrap();
     let south = catalog.retain(|g| g.region == 1);
-    assert_eq!(south.granules().len(), 6);
-    for granule in south.granules() {
-        assert!(path(&south, granule).contains("/SOUTH_INDIAN/"));
-        assert_eq!(path(&south, granule), path(&catalog, granule));
-    }
+    let of_south = catalog.granules().iter().filter(|g| g.region == 1);
+    let expected: Vec<_> = of_south.map(|granule| path(&catalog, granule)).collect();
+    assert!(expected.iter().all(|path| path.contains("/SOUTH_INDIAN/")));
+    let found: Vec<_> = south.granules().iter().map(|granule| path(&south, granule)).collect();
+    assert_eq!(found, expected);
+    assert_eq!((south.granules().len(), south.n_objects()), (6, 6));
     let wire = postcard::to_stdvec(&south).unwrap();
     let back: Catalog = postcard::from_bytes(&wire).unwrap();
     // Resolutions are unknown here, and NaN is not equal to itself.
@@ -141,9 +146,96 @@ fn a_retained_catalog_keeps_its_numbers_and_survives_the_wire() {
     assert!(wire.len() < 600, "{} bytes", wire.len());
 }
 
+/// Three steps of one file that lies by itself, listed out of order, and one of another region.
+fn files() -> Vec<FileGranule> {
+    let product = Product { source: "l4_sst".into(), file: "sst".into() };
+    let granule = |path: &str, region, step: Option<u32>| FileGranule {
+        day: 10 + step.map_or(0, |step| step as i32),
+        path: path.into(),
+        step,
+        region,
+        product: product.clone(),
+        res_deg_lat: 0.25,
+    };
+    let year = "/data/year.nc";
+    vec![
+        granule(year, 0, Some(2)),
+        granule("https://server/now.nc", 1, None),
+        granule(year, 0, Some(0)),
+        granule(year, 0, Some(1)),
+    ]
+}
+
+fn assembled(granules: Vec<FileGranule>) -> Result<Catalog> {
+    let region = |lon| Region {
+        name: format!("from {lon}"),
+        bbox: BBox::from_edges(lon, lon + 10.0, 0.0, 10.0),
+    };
+    Catalog::assemble(vec![region(0.0), region(20.0)], granules)
+}
+
+#[test]
+fn one_object_may_hold_many_granules() {
+    let catalog = assembled(files()).unwrap();
+    let rows: Vec<_> = catalog.granules().iter().map(|g| (g.day, g.step, g.object)).collect();
+    assert_eq!(
+        rows,
+        [(10, Some(0), 0), (10, None, 1), (11, Some(1), 0), (12, Some(2), 0)],
+        "one object for the file's three days"
+    );
+    assert_eq!(catalog.n_objects(), 2);
+    assert_eq!(catalog.location(0), Location::whole("/data/year.nc"));
+    assert_eq!(catalog.relative_path(1), "https://server/now.nc");
+    assert!(catalog.is_remote());
+    assert_eq!(catalog.remote_roots().collect::<Vec<_>>(), ["https://server/now.nc"]);
+}
+
+#[test]
+fn a_variable_selects_the_granules_of_its_product() {
+    let variable = |file: &str| Variable {
+        name: "sst".to_owned(),
+        source: "l4_sst".to_owned(),
+        file: file.to_owned(),
+        netcdf: "analysed_sst".to_owned(),
+        unit: "K".to_owned(),
+        geometry: Geometry::Grid,
+    };
+    let catalog = assembled(files()).unwrap();
+    assert!(Selector::new(&catalog, &variable("other")).is_none());
+    let selector = Selector::new(&catalog, &variable("sst")).unwrap();
+    let query = Query {
+        lon_min: 1.0,
+        lon_max: 5.0,
+        lat_min: 1.0,
+        lat_max: 5.0,
+        day_start: 11,
+        day_end: 13,
+    };
+    let days = selector.candidates(&catalog, &query);
+    let found: Vec<_> = days
+        .iter()
+        .flat_map(|day| &day.files)
+        .map(|file| catalog.granules()[file.granule as usize])
+        .map(|granule| (granule.object, granule.step))
+        .collect();
+    assert_eq!(found, [(0, Some(1)), (0, Some(2))]);
+}
+
+#[test]
+fn granules_of_no_region_or_given_twice_are_refused() {
+    let mut twice = files();
+    twice.push(twice[0].clone());
+    let mut nowhere = files();
+    nowhere[1].region = 2;
+    for (granules, path) in [(twice, "/data/year.nc"), (nowhere, "https://server/now.nc")] {
+        let error = assembled(granules).unwrap_err();
+        assert_eq!((error.kind, error.asset.as_deref()), (Kind::InvalidInput, Some(path)));
+    }
+}
+
 #[test]
 fn granules_are_small() {
-    assert!(size_of::<Granule>() <= 40);
+    assert!(size_of::<Granule>() <= 32);
 }
 
 #[test]

@@ -85,7 +85,7 @@ impl Catalog {
     /// The names of the data sources, in alphabetical order.
     #[getter]
     fn sources(&self) -> Vec<&str> {
-        self.inner.sources().iter().map(|name| &**name).collect()
+        self.inner.sources()
     }
 
     /// What is odd about the dataset, but no reason to refuse it.
@@ -105,7 +105,7 @@ impl Catalog {
         let granule = self.inner.granules().get(index).copied().ok_or_else(|| {
             pyo3::exceptions::PyIndexError::new_err(format!("there is no granule {index}"))
         })?;
-        run(py, || self.inner.check_zip_entry(&Store::new(&self.storage), &granule))
+        run(py, || self.inner.check_zip_entry(&Store::new(&self.storage), granule.object))
     }
 }
 
@@ -115,12 +115,13 @@ impl Catalog {
         py: Python<'py>,
         granule: &engine::Granule,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let location = self.inner.location(granule);
+        let location = self.inner.location(granule.object);
+        let product = &self.inner.products()[granule.product as usize];
         let row = PyDict::new(py);
         row.set_item("day", iso_date(granule.day))?;
-        row.set_item("region", &self.inner.regions()[usize::from(granule.region)].name)?;
-        row.set_item("source", &*self.inner.sources()[usize::from(granule.source)])?;
-        row.set_item("file", &*self.inner.files()[usize::from(granule.file)])?;
+        row.set_item("region", &self.inner.regions()[granule.region as usize].name)?;
+        row.set_item("source", &*product.source)?;
+        row.set_item("file", &*product.file)?;
         row.set_item("res_deg_lat", granule.res_deg_lat)?;
         row.set_item("path", &*location.object)?;
         row.set_item("offset", location.slice.map(|slice| slice.0))?;

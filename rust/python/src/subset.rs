@@ -48,8 +48,8 @@ type Footprint = (f64, f64, f64, f64);
 impl Subset {
     /// The granules as (`date/region/file`, source, size in bytes or None).
     fn granules(&self) -> Vec<(&str, &str, Option<u64>)> {
-        let granules = self.inner.granules().iter();
-        granules.map(|g| (&*g.path, &*g.source, g.known_size())).collect()
+        let objects = self.inner.objects().iter();
+        objects.map(|g| (&*g.path, &*g.source, g.known_size())).collect()
     }
 
     /// Footprint of each region of the dataset: (lon_min, lon_max, lat_min, lat_max), degrees.

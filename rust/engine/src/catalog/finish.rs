@@ -1,8 +1,9 @@
 //! From joined rows to the catalog: numbered by name, sorted, and checked as a whole.
 
+use super::granule::{Object, TileObject};
 use super::join::Joined;
 use super::wkb::Bounds;
-use super::{Catalog, Granule, Part, Region, date_id};
+use super::{Catalog, Granule, Product, Region};
 use crate::error::{Error, Result};
 use crate::geo::BBox;
 
@@ -23,28 +24,60 @@ const SHOWN: usize = 5;
 
 /// Sorts and checks the rows of all containers.
 pub(super) fn finish(joined: Joined) -> Result<Catalog> {
-    let Joined { regions, boxes, sources, files, parts, reserved, mut granules, warnings } = joined;
+    let Joined {
+        regions,
+        boxes,
+        sources,
+        files,
+        products,
+        volumes,
+        reserved,
+        mut tiles,
+        warnings,
+        ..
+    } = joined;
     let (region_names, region_numbers) = regions.sorted();
     let (sources, source_numbers) = sources.sorted();
     let (files, file_numbers) = files.sorted();
-    for granule in &mut granules {
-        granule.region = region_numbers[usize::from(granule.region)];
-        granule.source = source_numbers[usize::from(granule.source)];
-        granule.file = file_numbers[usize::from(granule.file)];
+    let numbered = |&(source, file): &(u32, u32)| {
+        (source_numbers[source as usize], file_numbers[file as usize])
+    };
+    let products: Vec<(u32, u32)> = products.iter().map(numbered).collect();
+    let mut sorted = products.clone();
+    sorted.sort_unstable();
+    for (tile, _) in &mut tiles {
+        tile.region = region_numbers[tile.region as usize];
+        let product = products[tile.product as usize];
+        tile.product = sorted.partition_point(|other| *other < product) as u32;
     }
-    granules.sort_unstable_by_key(|g| (g.day, g.region, g.source, g.file));
-    granules.shrink_to_fit();
+    tiles.sort_unstable_by_key(|(tile, _)| (tile.day, tile.region, tile.product));
+    if u32::try_from(tiles.len()).is_err() {
+        return Err(Error::invalid_dataset("the dataset has more than 4,294,967,295 files"));
+    }
+    let granule = |(object, &(tile, res_deg_lat)): (usize, &(TileObject, f32))| {
+        let TileObject { day, region, product, .. } = tile;
+        Granule { day, object: object as u32, step: None, region, product, res_deg_lat }
+    };
+    let granules = tiles.iter().enumerate().map(granule).collect();
+    let objects = tiles.into_iter().map(|(tile, _)| Object::Tile(tile)).collect();
+    let named = |&(source, file): &(u32, u32)| Product {
+        source: sources[source as usize].clone(),
+        file: files[file as usize].clone(),
+    };
+    let file_of: Vec<u32> = sorted.iter().map(|&(_, file)| file).collect();
+    let products = sorted.iter().map(named).collect();
     let mut bounds = vec![None; boxes.len()];
     for (old, found) in boxes.into_iter().enumerate() {
-        bounds[usize::from(region_numbers[old])] = found;
+        bounds[region_numbers[old] as usize] = found;
     }
     let regions = region_names
         .into_iter()
         .zip(bounds)
         .map(|(name, bounds)| region(name.to_string(), bounds))
         .collect::<Result<Vec<_>>>()?;
-    let catalog = Catalog { granules, regions, sources, files, parts, warnings };
-    check_duplicates(&catalog)?;
+    let catalog =
+        Catalog { granules, objects, regions, products, volumes, remote: false, warnings };
+    check_duplicates(&catalog, &file_of)?;
     check_overlaps(&catalog, reserved)?;
     Ok(catalog)
 }
@@ -75,18 +108,19 @@ fn region(name: String, bounds: Option<Bounds>) -> Result<Region> {
     }
 }
 
-fn check_duplicates(catalog: &Catalog) -> Result<()> {
+/// `file_of` numbers the file names of the products.
+fn check_duplicates(catalog: &Catalog, file_of: &[u32]) -> Result<()> {
     let mut duplicates = Vec::new();
     let mut files = Vec::new();
     for tile in catalog.granules.chunk_by(|a, b| (a.day, a.region) == (b.day, b.region)) {
         files.clear();
-        files.extend(tile.iter().map(|g| g.file));
+        files.extend(tile.iter().map(|g| (file_of[g.product as usize], g.object)));
         files.sort_unstable();
         for pair in files.windows(2) {
-            if let (&[a, b], Some(granule)) = (pair, tile.first())
+            if let &[(a, object), (b, _)] = pair
                 && a == b
             {
-                duplicates.push(catalog.relative_path(&Granule { file: a, ..*granule }));
+                duplicates.push(catalog.relative_path(object));
             }
         }
     }
@@ -101,49 +135,44 @@ fn check_duplicates(catalog: &Catalog) -> Result<()> {
     )))
 }
 
-fn check_overlaps(catalog: &Catalog, reserved: Vec<(u16, u64, u64)>) -> Result<()> {
+fn check_overlaps(catalog: &Catalog, reserved: Vec<(u32, u64, u64)>) -> Result<()> {
     let mut extents = reserved;
-    extents.extend(
-        catalog
-            .granules
-            .iter()
-            .filter(|g| g.size > 0)
-            .map(|g| (g.part, g.offset, g.offset + g.size)),
-    );
+    extents.extend(tiles(catalog).filter_map(|(_, tile)| {
+        let (offset, size) = tile.extent;
+        (size > 0).then_some((tile.volume, offset, offset + size))
+    }));
     extents.sort_unstable();
     for pair in extents.windows(2) {
-        if let &[(part, offset, end), (other, begin, _)] = pair
-            && part == other
+        if let &[(volume, offset, end), (other, begin, _)] = pair
+            && volume == other
             && begin < end
         {
-            let Part { object, .. } = &catalog.parts[usize::from(part)];
             return Err(Error::invalid_dataset(format!(
                 "in the archive, {} overlaps {}",
-                describe(catalog, part, begin, Some(offset)),
-                describe(catalog, part, offset, None)
+                describe(catalog, volume, begin, Some(offset)),
+                describe(catalog, volume, offset, None)
             ))
-            .asset(object));
+            .asset(&catalog.volumes[volume as usize].path));
         }
     }
     Ok(())
 }
 
-/// Names what begins at `offset`; of two that do, not the first if `other` begins there as well.
-fn describe(catalog: &Catalog, part: u16, offset: u64, other: Option<u64>) -> String {
-    let mut found =
-        catalog.granules.iter().filter(|g| (g.part, g.offset) == (part, offset) && g.size > 0);
-    let granule = if other == Some(offset) { found.next_back() } else { found.next() };
-    match granule {
-        Some(granule) => format!("{} (at byte {offset})", catalog.relative_path(granule)),
-        None => format!("the archive's own metadata (at byte {offset})"),
-    }
+/// The tiles and their numbers.
+fn tiles(catalog: &Catalog) -> impl DoubleEndedIterator<Item = (u32, &TileObject)> {
+    catalog.objects.iter().enumerate().filter_map(|(number, object)| match object {
+        Object::Tile(tile) => Some((number as u32, tile)),
+        Object::File(_) => None,
+    })
 }
 
-impl Catalog {
-    /// Where one of this catalog's granules lies within the dataset: `{date}/{region}/{file}`.
-    pub fn relative_path(&self, granule: &Granule) -> String {
-        let region = &self.regions[usize::from(granule.region)].name;
-        let file = &self.files[usize::from(granule.file)];
-        format!("{}/{region}/{file}", date_id(granule.day))
+/// Names what begins at `offset`; of two that do, not the first if `other` begins there as well.
+fn describe(catalog: &Catalog, volume: u32, offset: u64, other: Option<u64>) -> String {
+    let mut found = tiles(catalog)
+        .filter(|(_, tile)| (tile.volume, tile.extent.0) == (volume, offset) && tile.extent.1 > 0);
+    let tile = if other == Some(offset) { found.next_back() } else { found.next() };
+    match tile {
+        Some((object, _)) => format!("{} (at byte {offset})", catalog.relative_path(object)),
+        None => format!("the archive's own metadata (at byte {offset})"),
     }
 }

@@ -10,10 +10,12 @@
 //! `.tacocat` directory. Everything comes through [`ByteSource`], and nothing is ever listed.
 //! A dataset that breaks the specification is refused, with the file and row that do so.
 
+mod assemble;
 mod assets;
 mod collection;
 mod container;
 mod finish;
+mod granule;
 mod ids;
 mod interner;
 mod join;
@@ -22,52 +24,20 @@ mod links;
 mod wkb;
 mod zip;
 
+use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
-use crate::geo::BBox;
 use crate::query::iso_date;
 use crate::store::{ByteSource, Location, is_remote};
+use crate::variable::Variable;
+use granule::{Object, TileObject, Volume};
 
-/// A granule: one file of one region on one day. Numbers refer to the catalog's tables.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Granule {
-    /// Days since 1970-01-01, UTC.
-    pub day: i32,
-    /// Index into [`Catalog::regions`].
-    pub region: u16,
-    /// Index into [`Catalog::sources`].
-    pub source: u16,
-    /// Index into [`Catalog::files`].
-    pub file: u16,
-    part: u16,
-    /// Latitude step in degrees as the writer stated it; NaN where unknown (profiles).
-    pub res_deg_lat: f32,
-    offset: u64,
-    size: u64,
-}
-
-/// A region: its name and its footprint.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Region {
-    /// The name, which is also the folder's.
-    pub name: String,
-    /// The footprint.
-    pub bbox: BBox,
-}
-
-/// A folder or an archive that holds granules.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Part {
-    /// Root of the folder or path of the archive.
-    object: Arc<str>,
-    /// Size of the archive in bytes; `None` for a folder.
-    size: Option<u64>,
-}
+pub use assemble::FileGranule;
+pub use granule::{Granule, Product, Region};
 
 /// The metadata files of one container, as they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,10 +52,12 @@ pub struct MetadataFiles {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Catalog {
     granules: Vec<Granule>,
+    objects: Vec<Object>,
     regions: Vec<Region>,
-    sources: Vec<Arc<str>>,
-    files: Vec<Arc<str>>,
-    parts: Vec<Part>,
+    products: Vec<Product>,
+    volumes: Vec<Volume>,
+    /// Whether any object lies on another machine.
+    remote: bool,
     warnings: Vec<String>,
 }
 
@@ -100,13 +72,15 @@ impl Catalog {
             joined.add(source, container)?;
         }
         let mut catalog = finish::finish(joined)?;
-        for part in &mut catalog.parts {
-            part.object = source.pinned(&part.object)?.into();
+        for volume in &mut catalog.volumes {
+            volume.path = source.pinned(&volume.path)?.into();
         }
-        if let [Part { object, size: None }] = catalog.parts.as_slice()
-            && !is_remote(object)
+        let remote = catalog.remote_roots().next().is_some();
+        catalog.remote = remote;
+        if let [Volume { path, archive: None }] = catalog.volumes.as_slice()
+            && !is_remote(path)
         {
-            let found = links::warnings(&catalog, object);
+            let found = links::warnings(&catalog, path);
             catalog.warnings.extend(found);
         }
         Ok(catalog)
@@ -142,50 +116,80 @@ impl Catalog {
         &self.regions
     }
 
+    /// The products, in alphabetical order of source and file.
+    pub fn products(&self) -> &[Product] {
+        &self.products
+    }
+
     /// The `data_source` names, in alphabetical order.
-    pub fn sources(&self) -> &[Arc<str>] {
-        &self.sources
+    pub fn sources(&self) -> Vec<&str> {
+        let mut sources: Vec<&str> = self.products.iter().map(|product| &*product.source).collect();
+        sources.dedup();
+        sources
     }
 
-    /// The file names, in alphabetical order.
-    pub fn files(&self) -> &[Arc<str>] {
-        &self.files
+    /// The number of the product that holds a variable, if there is one.
+    pub fn product_of(&self, variable: &Variable) -> Option<u32> {
+        let held = |p: &Product| *p.source == *variable.source && *p.file == *variable.file;
+        self.products.iter().position(held).map(|product| product as u32)
     }
 
-    /// The folder or the archives that hold the granules.
-    pub fn objects(&self) -> impl Iterator<Item = &str> {
-        self.parts.iter().map(|part| &*part.object)
+    /// The remote roots of the dataset: folders, archives, and files that lie by themselves.
+    pub fn remote_roots(&self) -> impl Iterator<Item = &str> {
+        let files = self.objects.iter().filter_map(|object| match object {
+            Object::File(path) => Some(&**path),
+            Object::Tile(_) => None,
+        });
+        let volumes = self.volumes.iter().map(|volume| &*volume.path);
+        volumes.chain(files).filter(|path| is_remote(path))
     }
 
-    /// Where the bytes of one of this catalog's granules lie.
-    pub fn location(&self, granule: &Granule) -> Location {
-        let part = &self.parts[usize::from(granule.part)];
-        match part.size {
-            None => {
-                Location::whole(format!("{}/DATA/{}", part.object, self.relative_path(granule)))
+    /// How many objects there are: their numbers end before it.
+    pub fn n_objects(&self) -> usize {
+        self.objects.len()
+    }
+
+    /// Where the bytes of one of this catalog's objects lie.
+    pub fn location(&self, object: u32) -> Location {
+        match &self.objects[object as usize] {
+            Object::File(path) => Location::whole(path.clone()),
+            Object::Tile(tile) => {
+                let volume = &self.volumes[tile.volume as usize];
+                match volume.archive {
+                    None => {
+                        Location::whole(format!("{}/DATA/{}", volume.path, self.tile_path(tile)))
+                    }
+                    Some(_) => Location { object: volume.path.clone(), slice: Some(tile.extent) },
+                }
             }
-            Some(_) => Location {
-                object: part.object.clone(),
-                slice: Some((granule.offset, granule.size)),
-            },
+        }
+    }
+
+    /// What an object is called within the dataset: `{date}/{region}/{file}` of a tile, the path or
+    /// address of a file that lies by itself.
+    pub fn relative_path(&self, object: u32) -> String {
+        match &self.objects[object as usize] {
+            Object::File(path) => path.to_string(),
+            Object::Tile(tile) => self.tile_path(tile),
         }
     }
 
     /// Checks that an archive's entry is what the metadata say: its local header lies where it
     /// should, has its name and size, and is stored without compression. Reads that header alone;
     /// remote archives are spared the request.
-    pub fn check_zip_entry(&self, source: &dyn ByteSource, granule: &Granule) -> Result<()> {
-        let part = &self.parts[usize::from(granule.part)];
-        if part.size.is_none() || is_remote(&part.object) {
+    pub fn check_zip_entry(&self, source: &dyn ByteSource, object: u32) -> Result<()> {
+        let Object::Tile(tile) = &self.objects[object as usize] else { return Ok(()) };
+        let volume = &self.volumes[tile.volume as usize];
+        if volume.archive.is_none() || is_remote(&volume.path) {
             return Ok(());
         }
-        let name = format!("DATA/{}", self.relative_path(granule));
-        zip::check_entry(source, &part.object, &name, (granule.offset, granule.size))
+        let name = format!("DATA/{}", self.tile_path(tile));
+        zip::check_entry(source, &volume.path, &name, tile.extent)
     }
 
-    /// Whether any granule lies on another machine.
+    /// Whether any object lies on another machine.
     pub fn is_remote(&self) -> bool {
-        self.parts.iter().any(|part| is_remote(&part.object))
+        self.remote
     }
 
     /// First and last day that have a granule.
@@ -198,17 +202,34 @@ impl Catalog {
         &self.warnings
     }
 
-    /// The same catalog with only the granules for which `keep` is true; numbers stay the same.
+    /// The same catalog with only the granules for which `keep` is true, and their objects, which are
+    /// numbered anew.
     #[must_use]
     pub fn retain(&self, mut keep: impl FnMut(&Granule) -> bool) -> Self {
+        let mut numbers = HashMap::new();
+        let mut objects = Vec::new();
+        let kept = self.granules.iter().filter(|granule| keep(granule)).map(|granule| {
+            let object = *numbers.entry(granule.object).or_insert_with(|| {
+                objects.push(self.objects[granule.object as usize].clone());
+                objects.len() as u32 - 1
+            });
+            Granule { object, ..*granule }
+        });
         Self {
-            granules: self.granules.iter().filter(|g| keep(g)).copied().collect(),
+            granules: kept.collect(),
+            objects,
             regions: self.regions.clone(),
-            sources: self.sources.clone(),
-            files: self.files.clone(),
-            parts: self.parts.clone(),
+            products: self.products.clone(),
+            volumes: self.volumes.clone(),
+            remote: self.remote,
             warnings: self.warnings.clone(),
         }
+    }
+
+    fn tile_path(&self, tile: &TileObject) -> String {
+        let region = &self.regions[tile.region as usize].name;
+        let file = &self.products[tile.product as usize].file;
+        format!("{}/{region}/{file}", date_id(tile.day))
     }
 }
 

@@ -5,10 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{Engine, Request};
+use crate::catalog::Granule;
 use crate::collate::{CellMut, Outcome};
 use crate::error::Result;
 use crate::granule::{Ahead, Index, StoredChunk, When};
-use crate::plan::{CacheItem, CacheItemGroups, DayCandidates};
+use crate::plan::{CacheItem, CacheItemGroups, Candidate, DayCandidates};
 use crate::query::Query;
 use crate::render::{Day, GridRule, PatchMut, PointRow, Recipe, Tile, select_points};
 use crate::variable::Geometry;
@@ -66,7 +67,7 @@ impl Engine {
         let unit = Some(&*wanted.variable.unit);
         let days = self.candidates(query, request);
         let _: Result<()> = days.iter().flat_map(|day| &day.files).try_for_each(|file| {
-            let location = self.locate(file.granule)?;
+            let location = self.locate(self.granule(file).object)?;
             self.reader().points(&location, &wanted.variable.netcdf, unit).map(drop)
         });
     }
@@ -151,11 +152,12 @@ impl Engine {
         let mut read = || {
             let mut files = Vec::new();
             for file in days.iter().flat_map(|day| &day.files) {
-                let location = self.locate(file.granule)?;
+                let object = self.granule(file).object;
+                let location = self.locate(object)?;
                 let points =
                     self.reader().points(&location, &variable.netcdf, Some(&variable.unit))?;
                 if select_points(&points, query, row) {
-                    files.push(file.granule);
+                    files.push(object);
                 }
             }
             for value in &mut row.values {
@@ -178,6 +180,10 @@ impl Engine {
         days
     }
 
+    fn granule(&self, candidate: &Candidate) -> &Granule {
+        &self.setup().catalog.granules()[candidate.granule as usize]
+    }
+
     /// Opens the candidates' grids. The cropping convention knows no neighbours.
     fn open_days(
         &self,
@@ -191,13 +197,11 @@ impl Engine {
         let open = |day: &DayCandidates| {
             let files = day.files.iter().filter(|file| file.overlaps || neighbours);
             let tiles = files.map(|file| {
-                let location = self.locate(file.granule)?;
+                let Granule { object, step, res_deg_lat: resolution, .. } = *self.granule(file);
+                let location = self.locate(object)?;
                 let grid = self.reader().grid(&location, &variable.netcdf, Some(&variable.unit))?;
-                let when = When::Day(day.day);
-                let granule = self.setup().catalog.granules().get(file.granule as usize);
-                let resolution = granule.map_or(f32::NAN, |granule| granule.res_deg_lat);
-                let conditions = Vec::new();
-                Ok(Tile { object: file.granule, grid, when, resolution, conditions })
+                let when = step.map_or(When::Day(day.day), When::Step);
+                Ok(Tile { object, grid, when, resolution, conditions: Vec::new() })
             });
             Ok(Day { day: day.day, tiles: tiles.collect::<Result<_>>()? })
         };
@@ -209,8 +213,8 @@ impl Engine {
         let Some(path) = &self.setup().options.index else { return };
         let catalog = &self.setup().catalog;
         self.reader().know(|| {
-            let known =
-                catalog.granules().iter().map(|g| (catalog.relative_path(g), catalog.location(g)));
+            let objects = 0..catalog.n_objects() as u32;
+            let known = objects.map(|o| (catalog.relative_path(o), catalog.location(o)));
             Index::read(Path::new(path), known.collect::<HashMap<_, _>>())
         });
     }

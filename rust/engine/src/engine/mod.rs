@@ -43,7 +43,7 @@ pub struct Engine {
     selectors: Vec<Option<Selector>>,
     reader: GranuleReader,
     store: Arc<Store>,
-    /// Granules whose place in their archive has been checked.
+    /// Objects whose place in their archive has been checked.
     checked: Vec<AtomicBool>,
     slabs: Arc<SlabPool>,
     telemetry: Telemetry,
@@ -82,7 +82,7 @@ impl Engine {
                 Ok(None) => (reader, None),
                 Err(e) => (reader, Some(e.to_string())),
             };
-        let checked = setup.catalog.granules().iter().map(|_| AtomicBool::new(false)).collect();
+        let checked = (0..setup.catalog.n_objects()).map(|_| AtomicBool::new(false)).collect();
         let telemetry = Telemetry::new(setup.requests.len());
         let slabs = SlabPool::new(IDLE_SLAB_BYTES);
         let ranks = ranks(&setup.catalog, &selectors);
@@ -159,16 +159,15 @@ impl Engine {
         &self.telemetry
     }
 
-    /// Where a granule lies. An archive's entry is checked against its local header once.
-    pub(crate) fn locate(&self, granule: u32) -> Result<Location> {
+    /// Where an object lies. An archive's entry is checked against its local header once.
+    pub(crate) fn locate(&self, object: u32) -> Result<Location> {
         let catalog = &self.setup.catalog;
-        let entry = &catalog.granules()[granule as usize];
-        let checked = &self.checked[granule as usize];
+        let checked = &self.checked[object as usize];
         if !checked.load(Ordering::Relaxed) {
-            catalog.check_zip_entry(&*self.store, entry)?;
+            catalog.check_zip_entry(&*self.store, object)?;
             checked.store(true, Ordering::Relaxed);
         }
-        Ok(catalog.location(entry))
+        Ok(catalog.location(object))
     }
 
     /// Whether a cell with this error is masked. A network or disk error never is.

@@ -1,7 +1,5 @@
 //! The files that may carry weight for a query, found in the catalog without opening any.
 
-use std::sync::Arc;
-
 use crate::catalog::{Catalog, Granule};
 use crate::query::Query;
 use crate::variable::Variable;
@@ -31,25 +29,18 @@ pub struct DayCandidates {
 /// Finds one variable's files.
 #[derive(Clone, Copy, Debug)]
 pub struct Selector {
-    source: u16,
-    file: u16,
+    product: u32,
 }
 
 impl Selector {
-    /// The selector of a variable; `None` if the catalog holds no such source and file.
+    /// The selector of a variable; `None` if the catalog holds no such product.
     pub fn new(catalog: &Catalog, variable: &Variable) -> Option<Self> {
-        let index = |names: &[Arc<str>], name: &str| {
-            names.iter().position(|x| **x == *name).and_then(|i| u16::try_from(i).ok())
-        };
-        Some(Self {
-            source: index(catalog.sources(), &variable.source)?,
-            file: index(catalog.files(), &variable.file)?,
-        })
+        Some(Self { product: catalog.product_of(variable)? })
     }
 
     /// Whether the granule holds the variable.
     pub fn matches(&self, granule: &Granule) -> bool {
-        granule.source == self.source && granule.file == self.file
+        granule.product == self.product
     }
 
     /// The candidates of a query, day by day; days without an overlapping file are left out.
@@ -70,7 +61,7 @@ impl Selector {
             .zip(range)
             .filter(|(granule, _)| self.matches(granule))
             .filter_map(|(granule, row)| {
-                let region = &catalog.regions()[usize::from(granule.region)].bbox;
+                let region = &catalog.regions()[granule.region as usize].bbox;
                 let margin = NEIGHBOUR_DEGREES.max(2.0 * f64::from(granule.res_deg_lat));
                 region
                     .near(&bbox, margin)

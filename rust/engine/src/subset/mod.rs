@@ -13,9 +13,9 @@ use transfer::Copy;
 
 pub use transfer::{Progress, Transfer};
 
-/// A granule of the subset.
+/// An object of the subset.
 #[derive(Clone, Debug, PartialEq)]
-pub struct SubsetGranule {
+pub struct SubsetObject {
     /// `{date}/{region}/{file}`.
     pub path: String,
     /// Its `data_source`.
@@ -23,51 +23,52 @@ pub struct SubsetGranule {
     location: Location,
 }
 
-impl SubsetGranule {
+impl SubsetObject {
     /// Its size in bytes, where the metadata have it.
     pub fn known_size(&self) -> Option<u64> {
         self.location.slice.map(|(_, size)| size)
     }
 }
 
-/// The granules that the engine would open for any query: those under the boxes and their neighbours.
+/// The objects that the engine would open for any query: those under the boxes and their neighbours.
 pub struct Subset {
     engine: Arc<Engine>,
-    granules: Vec<SubsetGranule>,
+    objects: Vec<SubsetObject>,
 }
 
 impl Subset {
-    /// Finds the granules, in the catalog alone; the entries of a local archive are checked.
+    /// Finds the objects, in the catalog alone; the entries of a local archive are checked.
     pub fn of(engine: Arc<Engine>) -> Result<Self> {
         let setup = engine.setup();
         let catalog = &setup.catalog;
-        let mut needed = vec![false; catalog.granules().len()];
+        let mut needed = vec![false; catalog.n_objects()];
+        let mut objects = Vec::new();
         for query in &setup.queries {
             for request in 0..setup.requests.len() {
                 let days = engine.candidates(query, request);
                 for candidate in days.iter().flat_map(|day| &day.files) {
-                    if let Some(flag) = needed.get_mut(candidate.granule as usize) {
-                        *flag = true;
+                    let granule = &catalog.granules()[candidate.granule as usize];
+                    if !std::mem::replace(&mut needed[granule.object as usize], true) {
+                        objects.push((granule.object, granule.product));
                     }
                 }
             }
         }
-        let mut granules = Vec::new();
-        for (row, (granule, _)) in
-            catalog.granules().iter().zip(needed).enumerate().filter(|(_, (_, needed))| *needed)
-        {
-            granules.push(SubsetGranule {
-                path: catalog.relative_path(granule),
-                source: catalog.sources()[usize::from(granule.source)].clone(),
-                location: engine.locate(row as u32)?,
-            });
-        }
-        Ok(Self { engine, granules })
+        objects.sort_unstable();
+        let objects = objects.into_iter().map(|(object, product)| {
+            Ok(SubsetObject {
+                path: catalog.relative_path(object),
+                source: catalog.products()[product as usize].source.clone(),
+                location: engine.locate(object)?,
+            })
+        });
+        let objects = objects.collect::<Result<_>>()?;
+        Ok(Self { engine, objects })
     }
 
-    /// The granules, in catalog order.
-    pub fn granules(&self) -> &[SubsetGranule] {
-        &self.granules
+    /// The objects, in catalog order.
+    pub fn objects(&self) -> &[SubsetObject] {
+        &self.objects
     }
 
     /// The regions of the whole dataset.
@@ -75,12 +76,12 @@ impl Subset {
         self.engine.setup().catalog.regions()
     }
 
-    /// The sizes of some granules in bytes; those that the metadata lack are asked for together.
+    /// The sizes of some objects in bytes; those that the metadata lack are asked for together.
     pub fn sizes(&self, rows: &[usize]) -> Result<Vec<u64>> {
         let wants = rows
             .iter()
             .map(|&row| {
-                Ok(Want { location: self.granule(row)?.location.clone(), extent: Extent::Size })
+                Ok(Want { location: self.object(row)?.location.clone(), extent: Extent::Size })
             })
             .collect::<Result<Vec<_>>>()?;
         let untold = || Error::internal("a store told no size");
@@ -98,7 +99,7 @@ impl Subset {
         Catalog::metadata_files(&**self.engine.store(), roots)
     }
 
-    /// Starts to copy granules, given as (row, size in bytes), to `{directory}/{path}` each.
+    /// Starts to copy objects, given as (row, size in bytes), to `{directory}/{path}` each.
     pub fn copy(
         &self,
         directory: &Path,
@@ -108,7 +109,7 @@ impl Subset {
         let copies = rows
             .iter()
             .map(|&(row, size)| {
-                let SubsetGranule { path, location, .. } = self.granule(row)?;
+                let SubsetObject { path, location, .. } = self.object(row)?;
                 let target = directory.join(path);
                 Ok(Copy { location: location.clone(), target, size })
             })
@@ -116,11 +117,11 @@ impl Subset {
         Transfer::start(self.engine.store().clone(), copies, threads)
     }
 
-    fn granule(&self, row: usize) -> Result<&SubsetGranule> {
-        self.granules.get(row).ok_or_else(|| {
+    fn object(&self, row: usize) -> Result<&SubsetObject> {
+        self.objects.get(row).ok_or_else(|| {
             Error::invalid_input(format!(
-                "there is no granule {row}; the subset has {}",
-                self.granules.len()
+                "there is no object {row}; the subset has {}",
+                self.objects.len()
             ))
         })
     }
