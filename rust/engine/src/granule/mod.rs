@@ -31,7 +31,7 @@ use chunks::cache::ByteCache;
 use chunks::decode::Chunks;
 use chunks::disk::Spill;
 use format::hdf5::{Blocks, File, Variable};
-use index::Known;
+use index::{Known, Witness};
 
 pub use chunks::decode::StoredChunk;
 pub use format::array::Dtype;
@@ -169,7 +169,7 @@ impl GranuleReader {
             if let Some(grid) = self.known.find(&*self.source, cache, location, variable, unit) {
                 return Ok(grid);
             }
-            let grid = self.open_grid(location, variable, unit)?;
+            let grid = self.open_grid(&self.opening, location, variable, unit)?;
             if let Some(cache) = cache {
                 self.known.keep(&*self.source, cache, &grid);
             }
@@ -198,11 +198,21 @@ impl GranuleReader {
     /// # Errors
     /// As [`GranuleReader::grid`].
     pub fn describe(&self, location: &Location, variable: &str) -> Result<Described> {
-        Described::new(&self.open_grid(location, variable, None)?, &*self.source)
+        // Everything is read anew, so that all of it is noted.
+        let witness = Arc::new(Witness::new(self.source.clone()));
+        let opening = Opening::new(witness.clone(), self.bytes_read.clone());
+        let grid = self.open_grid(&opening, location, variable, None)?;
+        Described::new(&grid, Some(&witness.evidence()), &*self.source)
     }
 
-    fn open_grid(&self, location: &Location, variable: &str, unit: Option<&str>) -> Result<Grid> {
-        self.open(&self.opening, location, variable, |file, chunks, found| {
+    fn open_grid(
+        &self,
+        opening: &Opening,
+        location: &Location,
+        variable: &str,
+        unit: Option<&str>,
+    ) -> Result<Grid> {
+        self.open(opening, location, variable, |file, chunks, found| {
             Grid::open(file, chunks, found, unit)
         })
     }

@@ -1,14 +1,22 @@
 //! An entry of an index: a [`Grid`] as bytes.
 //!
 //! ```text
-//!  format (1)  checksum of what follows (8)  size unpacked (varint)  zstd of
-//!      what is small (postcard)
-//!      latitudes, longitudes (axis)
-//!      chunks, column by column: places, addresses, sizes, skipped filters
+//!  format (1)  checksum of what follows (8)  sections, each: tag (1)  length (varint)  body
+//!      GRID      what is small (postcard)
+//!      AXES      latitudes, longitudes (axis)
+//!      CHUNKS    nodes of so many chunks each, which can be read apart:
+//!                for each the place of its first chunk, its chunks, its bytes (varint); then the nodes,
+//!                column by column: places, addresses, sizes, skipped filters
+//!      EVIDENCE  what opening read of the file (postcard)
 //! ```
 //!
-//! It holds neither location nor name, and depends on no wanted unit. Entries are not trusted:
+//! A packed piece (a section, or a node) is its size unpacked (varint) and zstd. Sections of the upper
+//! half of tags are extras: who does not know one goes on without it.
+//!
+//! An entry holds neither location nor name, and depends on no wanted unit. Entries are not trusted:
 //! whatever reading relies on is checked here, as if the bytes came from a stranger.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use twox_hash::XxHash3_64;
@@ -25,10 +33,22 @@ use crate::granule::format::filters::Filter;
 use crate::granule::format::hdf5::Number;
 use crate::granule::grids::grid::{Direction, Grid, Steps};
 use crate::granule::grids::sums::Summation;
+use crate::granule::index::Evidence;
 use crate::store::Location;
 
 /// Goes up when what the bytes mean changes.
-pub(super) const FORMAT: u8 = 2;
+pub(super) const FORMAT: u8 = 3;
+
+const GRID: u8 = 1;
+const AXES: u8 = 2;
+const CHUNKS: u8 = 3;
+const EVIDENCE: u8 = EXTRA | 4;
+
+/// The bit of sections that may be left out.
+const EXTRA: u8 = 0x80;
+
+/// Chunks of a node: few enough to be read at once, many enough to be packed well.
+const NODE: usize = 4096;
 
 /// The largest entry, packed or not. That of a swath takes a few KiB.
 const MAX_BYTES: usize = 64 << 20;
@@ -59,26 +79,55 @@ struct Small {
 enum Layout {
     Compact(Vec<u8>),
     Contiguous(Option<u64>),
-    Chunks { count: u64, chunk: Vec<u64>, filters: Vec<Filter> },
+    Chunks { chunk: Vec<u64>, filters: Vec<Filter> },
 }
 
-/// The entry of a grid.
-pub(super) fn encode(grid: &Grid) -> Result<Vec<u8>> {
-    let failed = |e: &dyn std::fmt::Display| Error::internal(format!("cannot index: {e}"));
-    let mut plain = postcard::to_stdvec(&small(grid)).map_err(|e| failed(&e))?;
-    put_axis(&mut plain, &grid.lat);
-    put_axis(&mut plain, &grid.lon);
-    if let Source::Chunks(chunks) = &grid.array.source {
-        put_chunks(&mut plain, chunks);
-    }
-    if plain.len() > MAX_BYTES {
-        return Err(failed(&"the description is too large"));
-    }
+/// What an entry tells.
+pub(super) struct Entry {
+    pub grid: Grid,
+    pub evidence: Option<Evidence>,
+}
+
+/// The entry of a grid, and of what opening it read.
+pub(super) fn encode(grid: &Grid, evidence: Option<&Evidence>) -> Result<Vec<u8>> {
+    let mut axes = Vec::new();
+    put_axis(&mut axes, &grid.lat);
+    put_axis(&mut axes, &grid.lon);
     let mut body = Vec::new();
-    put(&mut body, plain.len() as u64);
-    body.extend(zstd::bulk::compress(&plain, LEVEL).map_err(|e| failed(&e))?);
+    put_section(&mut body, GRID, &pack(&postcard::to_stdvec(&small(grid)).map_err(failed)?)?);
+    put_section(&mut body, AXES, &pack(&axes)?);
+    if let Source::Chunks(chunks) = &grid.array.source {
+        put_section(&mut body, CHUNKS, &nodes(chunks)?);
+    }
+    if let Some(evidence) = evidence {
+        let bytes = postcard::to_stdvec(evidence).map_err(failed)?;
+        put_section(&mut body, EVIDENCE, &bytes);
+    }
+    if body.len() > MAX_BYTES {
+        return Err(failed("the description is too large"));
+    }
     let checksum = XxHash3_64::oneshot(&body).to_le_bytes();
     Ok([&[FORMAT], &checksum[..], &body].concat())
+}
+
+fn failed(e: impl std::fmt::Display) -> Error {
+    Error::internal(format!("cannot index: {e}"))
+}
+
+fn put_section(out: &mut Vec<u8>, tag: u8, body: &[u8]) {
+    out.push(tag);
+    put(out, body.len() as u64);
+    out.extend(body);
+}
+
+fn pack(plain: &[u8]) -> Result<Vec<u8>> {
+    if plain.len() > MAX_BYTES {
+        return Err(failed("the description is too large"));
+    }
+    let mut packed = Vec::new();
+    put(&mut packed, plain.len() as u64);
+    packed.extend(zstd::bulk::compress(plain, LEVEL).map_err(failed)?);
+    Ok(packed)
 }
 
 fn small(grid: &Grid) -> Small {
@@ -86,11 +135,9 @@ fn small(grid: &Grid) -> Small {
     let layout = match &array.source {
         Source::Compact(bytes) => Layout::Compact(bytes.clone()),
         Source::Contiguous(address) => Layout::Contiguous(*address),
-        Source::Chunks(chunks) => Layout::Chunks {
-            count: chunks.len() as u64,
-            chunk: array.chunk.clone(),
-            filters: array.filters.clone(),
-        },
+        Source::Chunks(_) => {
+            Layout::Chunks { chunk: array.chunk.clone(), filters: array.filters.clone() }
+        }
     };
     Small {
         unit: unit.clone(),
@@ -107,7 +154,8 @@ fn small(grid: &Grid) -> Small {
     }
 }
 
-/// The grid of an entry, for the variable `name` of the file at `location`, in `unit`.
+/// What an entry tells of the variable `name` of the file at `location`; the grid's values will be in
+/// `unit`.
 ///
 /// # Errors
 /// `CorruptGranule`: the entry is damaged or no entry. `Unsupported`: the unit.
@@ -116,21 +164,33 @@ pub(super) fn decode(
     location: &Location,
     name: &str,
     unit: Option<&str>,
-) -> Result<Grid> {
-    let plain = unpack(entry)?;
-    let (small, mut rest) =
-        postcard::take_from_bytes::<Small>(&plain).map_err(|_| damaged("its start"))?;
+) -> Result<Entry> {
+    let mut sections = sections(entry)?;
+    let mut section = |tag: u8, what| sections.remove(&tag).ok_or_else(|| damaged(what));
+    let grid = unpack(section(GRID, "its start")?)?;
+    let small: Small = postcard::from_bytes(&grid).map_err(|_| damaged("its start"))?;
+    let axes = unpack(section(AXES, "its axes")?)?;
+    let mut rest = axes.as_slice();
     let (lat, lon) = (take_axis(&mut rest)?, take_axis(&mut rest)?);
+    if !rest.is_empty() {
+        return Err(damaged("its axes"));
+    }
     axes::check_latitudes(&lat).and_then(|()| axes::check_longitudes(&lon))?;
     check_dimensions(&small, lat.len(), lon.len())?;
     let packing = packing(&small)?.in_unit(small.unit.as_deref(), unit)?;
-    let array =
-        array(small.dtype, small.swapped, small.shape, small.layout, small.fill, &mut rest)?;
-    if !rest.is_empty() {
-        return Err(damaged("its end"));
+    let chunks = match &small.layout {
+        Layout::Chunks { .. } => section(CHUNKS, "its chunks")?,
+        _ => &[],
+    };
+    let array = array(small.dtype, small.swapped, small.shape, small.layout, small.fill, chunks)?;
+    // It proves nothing if it cannot be read.
+    let evidence = section(EVIDENCE, "its evidence").ok();
+    let evidence = evidence.and_then(|bytes| postcard::from_bytes(bytes).ok());
+    if sections.keys().any(|tag| tag & EXTRA == 0) {
+        return Err(damaged("a section that this version does not know"));
     }
     let array = Array { location: location.clone(), name: name.to_owned(), ..array }.keyed();
-    Ok(Grid {
+    let grid = Grid {
         lat,
         lon,
         unit: small.unit,
@@ -141,21 +201,43 @@ pub(super) fn decode(
         summation: Summation::new(&packing),
         packing,
         restored: true,
-    })
+    };
+    Ok(Entry { grid, evidence })
 }
 
-fn unpack(entry: &[u8]) -> Result<Vec<u8>> {
+/// The sections by their tags.
+fn sections(entry: &[u8]) -> Result<BTreeMap<u8, &[u8]>> {
     let [FORMAT, rest @ ..] = entry else { return Err(damaged("its format")) };
     let (checksum, mut body) =
         rest.split_first_chunk::<CHECKSUM>().ok_or_else(|| damaged("its length"))?;
     if XxHash3_64::oneshot(body).to_le_bytes() != *checksum {
         return Err(damaged("its checksum"));
     }
-    let size = usize::try_from(take(&mut body)?).unwrap_or(usize::MAX);
+    let mut sections = BTreeMap::new();
+    while let [tag, rest @ ..] = body {
+        body = rest;
+        let section = take_bytes(&mut body)?;
+        if sections.insert(*tag, section).is_some() {
+            return Err(damaged("a section given twice"));
+        }
+    }
+    Ok(sections)
+}
+
+/// Takes a length and so many bytes off the front.
+fn take_bytes<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8]> {
+    let length = usize::try_from(take(rest)?).unwrap_or(usize::MAX);
+    let (bytes, after) = rest.split_at_checked(length).ok_or_else(|| damaged("its length"))?;
+    *rest = after;
+    Ok(bytes)
+}
+
+fn unpack(mut packed: &[u8]) -> Result<Vec<u8>> {
+    let size = usize::try_from(take(&mut packed)?).unwrap_or(usize::MAX);
     if size > MAX_BYTES {
         return Err(damaged("its size"));
     }
-    let plain = zstd::bulk::decompress(body, size).map_err(|_| damaged("its compression"))?;
+    let plain = zstd::bulk::decompress(packed, size).map_err(|_| damaged("its compression"))?;
     if plain.len() == size { Ok(plain) } else { Err(damaged("its size")) }
 }
 
@@ -194,7 +276,7 @@ fn array(
     shape: Vec<u64>,
     layout: Layout,
     fill: Vec<u8>,
-    rest: &mut &[u8],
+    nodes: &[u8],
 ) -> Result<Array> {
     let width = dtype.size();
     if fill.len() != width {
@@ -210,7 +292,7 @@ fn array(
         Layout::Contiguous(address) => {
             (Source::Contiguous(address), block_shape(&shape, width), Vec::new())
         }
-        Layout::Chunks { count, chunk, filters } => {
+        Layout::Chunks { chunk, filters } => {
             if chunk.len() != shape.len() || chunk.contains(&0) {
                 return Err(damaged("its chunks"));
             }
@@ -222,12 +304,63 @@ fn array(
                 .zip(&chunk)
                 .try_fold(1u64, |places, (n, c)| places.checked_mul(n.div_ceil(*c)));
             let places = places.ok_or_else(|| damaged("its chunks"))?;
-            (Source::Chunks(take_chunks(rest, count, places)?), chunk, filters)
+            (Source::Chunks(take_nodes(nodes, places)?), chunk, filters)
         }
     };
     decoded_size(&chunk, width)?;
     let (location, name, key) = (Location::whole(""), String::new(), 0);
     Ok(Array { location, name, dtype, swapped, shape, chunk, source, filters, fill, key })
+}
+
+/// The chunks, node by node, behind a directory of the nodes.
+fn nodes(chunks: &[Stored]) -> Result<Vec<u8>> {
+    let (mut directory, mut bodies) = (Vec::new(), Vec::new());
+    let nodes = chunks.chunks(NODE);
+    put(&mut directory, nodes.len() as u64);
+    for node in nodes {
+        let mut plain = Vec::new();
+        put_chunks(&mut plain, node);
+        let body = pack(&plain)?;
+        put(&mut directory, node.first().map_or(0, |chunk| chunk.linear));
+        put(&mut directory, node.len() as u64);
+        put(&mut directory, body.len() as u64);
+        bodies.extend(body);
+    }
+    directory.extend(bodies);
+    Ok(directory)
+}
+
+/// All chunks, of an array that has so many places.
+fn take_nodes(mut rest: &[u8], places: u64) -> Result<Vec<Stored>> {
+    let count = take(&mut rest)?;
+    // A node takes three numbers in the directory, of a byte each or more.
+    if count > rest.len() as u64 / 3 {
+        return Err(damaged("its chunks"));
+    }
+    let mut directory = Vec::new();
+    for _ in 0..count {
+        directory.push([take(&mut rest)?, take(&mut rest)?, take(&mut rest)?]);
+    }
+    let mut chunks: Vec<Stored> = Vec::new();
+    for [first, count, bytes] in directory {
+        let (body, after) = usize::try_from(bytes)
+            .ok()
+            .and_then(|bytes| rest.split_at_checked(bytes))
+            .ok_or_else(|| damaged("its chunks"))?;
+        rest = after;
+        let total = count.checked_add(chunks.len() as u64);
+        if count > NODE as u64 || total.is_none_or(|total| total > MAX_BYTES as u64 / 4) {
+            return Err(damaged("its chunks"));
+        }
+        let plain = unpack(body)?;
+        let node = take_chunks(&mut plain.as_slice(), count, places)?;
+        let next = chunks.last().map_or(0, |last| last.linear + 1);
+        if node.first().is_none_or(|chunk| chunk.linear != first || first < next) {
+            return Err(damaged("its chunks"));
+        }
+        chunks.extend(node);
+    }
+    if rest.is_empty() { Ok(chunks) } else { Err(damaged("its chunks")) }
 }
 
 fn put_chunks(out: &mut Vec<u8>, chunks: &[Stored]) {
@@ -272,7 +405,7 @@ fn take_chunks(rest: &mut &[u8], count: u64, places: u64) -> Result<Vec<Stored>>
         chunk.address = end.wrapping_add(unzigzag(chunk.address) as u64);
         end = chunk.address.checked_add(chunk.size).ok_or_else(|| damaged("its chunks"))?;
     }
-    Ok(chunks)
+    if rest.is_empty() { Ok(chunks) } else { Err(damaged("its chunks")) }
 }
 
 fn damaged(what: &str) -> Error {

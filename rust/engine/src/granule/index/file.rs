@@ -40,7 +40,7 @@ use crate::store::Location;
 
 /// Says that a Parquet file is an index, and in which format.
 const FORMAT_KEY: &str = "oceanarrow.index";
-const FORMAT: &str = "1";
+const FORMAT: &str = "2";
 
 /// The remote objects that versions are of, a JSON list.
 const ORIGIN_KEY: &str = "oceanarrow.origin";

@@ -2,11 +2,15 @@
 //! earlier processes left in the disk cache.
 //!
 //! An entry that is missing, damaged or of another state of the file counts as absent, and the file
-//! is opened. Points are not indexed: their data are small and lie together, so that opening the
+//! is opened. A local file of equal size and time of change is in the same state, as `make` and `rsync`
+//! have it; of equal size and another time, it is if it holds the same bytes wherever opening read it
+//! (its `Evidence`). A remote object is in the same state if its ETag is; where none is known, as a
+//! local file. Points are not indexed: their data are small and lie together, so that opening the
 //! file costs about what reading them does.
 
 mod axis;
 mod entry;
+mod evidence;
 mod file;
 mod varint;
 
@@ -15,11 +19,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::error::Result;
-use crate::granule::format::array::Source;
-use crate::granule::format::filters::Filter;
 use crate::granule::grids::grid::Grid;
 use crate::store::{BlockFile, ByteSource, DiskCache, Location, Shape, is_remote};
 
+use entry::Entry;
+pub(super) use evidence::{Evidence, Witness};
 use file::Record;
 pub use file::{Index, IndexRow, IndexWriter};
 
@@ -42,11 +46,16 @@ pub struct Described {
 }
 
 impl Described {
-    /// Describes a grid that has just been opened.
-    pub(super) fn new(grid: &Grid, source: &dyn ByteSource) -> Result<Self> {
+    /// Describes a grid that has just been opened; an entry that leaves the place it was made in
+    /// needs `evidence`.
+    pub(super) fn new(
+        grid: &Grid,
+        evidence: Option<&Evidence>,
+        source: &dyn ByteSource,
+    ) -> Result<Self> {
         let location = &grid.array.location;
         let (size, version) = (source.size(location)?, source.version(location)?);
-        Ok(Self { entry: entry::encode(grid)?, size, version })
+        Ok(Self { entry: entry::encode(grid, evidence)?, size, version })
     }
 }
 
@@ -94,7 +103,7 @@ impl Known {
             if is_remote(&location.object) {
                 source.assume(location, size, version.as_deref());
             }
-            entry::decode(entry, location, variable, unit).ok()
+            entry::decode(entry, location, variable, unit).ok().map(|entry| entry.grid)
         })?;
         self.hits.fetch_add(1, Ordering::Relaxed);
         Some(found)
@@ -104,7 +113,9 @@ impl Known {
     /// more.
     pub(super) fn keep(&self, source: &dyn ByteSource, cache: &DiskCache, grid: &Grid) {
         let (location, variable) = (&grid.array.location, grid.array.name.as_str());
-        let Ok(Described { entry, size, version }) = Described::new(grid, source) else { return };
+        // It is found again by its version.
+        let described = Described::new(grid, None, source);
+        let Ok(Described { entry, size, version }) = described else { return };
         if version.is_none() {
             return;
         }
@@ -131,7 +142,7 @@ impl Known {
     }
 }
 
-/// The grid of a record of an index file, if it can be relied on.
+/// The grid of a record of an index file, if it is of the file's present state.
 fn restore(
     source: &dyn ByteSource,
     location: &Location,
@@ -139,26 +150,17 @@ fn restore(
     unit: Option<&str>,
     record: &Record,
 ) -> Option<Grid> {
-    let grid = entry::decode(&record.entry, location, variable, unit).ok()?;
+    let Entry { grid, evidence } = entry::decode(&record.entry, location, variable, unit).ok()?;
+    let same_bytes = || evidence.is_some_and(|evidence| evidence.holds(source, location));
     if is_remote(&location.object) {
-        if record.version.is_none() && !shows_damage(&grid) {
-            return None;
-        }
         source.assume(location, record.size, record.version.as_deref());
-        return Some(grid);
+        return (record.version.is_some() || same_bytes()).then_some(grid);
     }
-    let same_size = source.size(location).ok()? == record.size;
-    // Copies of a file have another time.
-    let same = || {
-        record.version.is_some() && source.version(location).ok() == Some(record.version.clone())
-    };
-    (same_size && (shows_damage(&grid) || same())).then_some(grid)
-}
-
-/// Whether chunks that are not where the index has them fail to decode.
-fn shows_damage(grid: &Grid) -> bool {
-    let checked = |filter: &Filter| matches!(filter, Filter::Deflate | Filter::Fletcher32);
-    matches!(grid.array.source, Source::Chunks(_)) && grid.array.filters.iter().any(checked)
+    if source.size(location).ok()? != record.size {
+        return None;
+    }
+    let version = source.version(location).ok()?;
+    ((version.is_some() && version == record.version) || same_bytes()).then_some(grid)
 }
 
 /// Where the entry of a variable lies in the disk cache: under a name of the file's version, or, as

@@ -17,15 +17,18 @@ use crate::store::DiskCacheOptions;
 
 const PLACES: [&str; 3] = ["2023_04_01/A/x.nc", "2023_04_01/B/x.nc", "2023_04_02/A/x.nc"];
 
-/// Objects of 1,000 bytes in this state; notes what it is told of them.
+/// Objects of 1,000 bytes, all of them `content`, in this state; notes what it is told of them.
 struct Stated {
     version: Option<&'static str>,
+    content: u8,
     assumed: Mutex<Vec<(u64, Option<String>)>>,
+    reads: AtomicU64,
 }
 
 impl ByteSource for Stated {
-    fn read(&self, _: &Location, _: Range<u64>) -> Result<Bytes> {
-        Err(crate::error::Error::io("nothing is to be read"))
+    fn read(&self, _: &Location, range: Range<u64>) -> Result<Bytes> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        Ok(vec![self.content; (range.end - range.start) as usize].into())
     }
 
     fn size(&self, _: &Location) -> Result<u64> {
@@ -42,18 +45,25 @@ impl ByteSource for Stated {
 }
 
 fn stated(version: Option<&'static str>) -> Stated {
-    Stated { version, assumed: Mutex::default() }
+    holding(version, 7)
 }
 
-/// A grid whose damaged chunks show, or do not.
-fn a_grid(shows: bool) -> Grid {
-    let mut runner = TestRunner::deterministic();
-    loop {
-        let grid = grid().new_tree(&mut runner).unwrap().current();
-        if shows_damage(&grid) == shows {
-            return grid;
-        }
-    }
+fn holding(version: Option<&'static str>, content: u8) -> Stated {
+    Stated { version, content, assumed: Mutex::default(), reads: AtomicU64::new(0) }
+}
+
+/// What opening read of such an object.
+fn evidence() -> Evidence {
+    let witness = Witness::new(Arc::new(stated(None)));
+    let location = Location::whole("/x.nc");
+    witness.read_start(&location, 100).unwrap();
+    witness.read(&location, 300..400).unwrap();
+    witness.read_many(&location, &[900..1000, 300..400]).unwrap();
+    witness.evidence()
+}
+
+fn a_grid() -> Grid {
+    grid().new_tree(&mut TestRunner::deterministic()).unwrap().current()
 }
 
 fn write(path: &Path, grid: &Grid, size: u64, version: Option<&str>, origin: &[&str]) {
@@ -61,7 +71,7 @@ fn write(path: &Path, grid: &Grid, size: u64, version: Option<&str>, origin: &[&
     let mut writer = IndexWriter::new(std::fs::File::create(path).unwrap(), &origin).unwrap();
     for place in PLACES {
         let (path, variable) = (place.to_owned(), "v".to_owned());
-        let entry = entry::encode(grid).unwrap();
+        let entry = entry::encode(grid, Some(&evidence())).unwrap();
         let version = version.map(str::to_owned);
         writer.add(IndexRow { path, variable, size, version, entry }).unwrap();
     }
@@ -83,38 +93,53 @@ fn found(known: &Known, source: &Stated, root: &str) -> bool {
 }
 
 #[test]
-fn an_index_serves_copies_of_local_files_whose_damage_would_show() {
-    let folder = tempfile::TempDir::new().unwrap();
-    let path = folder.path().join("index");
-    for shows in [true, false] {
-        write(&path, &a_grid(shows), 1000, Some("1000 77"), &[]);
-        let known = known(&path, "/copy");
-        assert!(found(&known, &stated(Some("1000 77")), "/copy"));
-        assert_eq!(found(&known, &stated(Some("1000 78")), "/copy"), shows);
-        assert_eq!(found(&known, &stated(None), "/copy"), shows);
-        let elsewhere = Location::whole(format!("/copy/{}", PLACES[0]));
-        assert!(known.find(&stated(None), None, &elsewhere, "v", None).is_none());
-        let second = Location::whole(format!("/copy/{}", PLACES[1]));
-        assert!(known.find(&stated(None), None, &second, "w", None).is_none());
-        write(&path, &a_grid(shows), 1001, Some("1000 77"), &[]);
-        assert!(!found(&super::tests::known(&path, "/copy"), &stated(Some("1000 77")), "/copy"));
-    }
+fn what_opening_read_is_evidence() {
+    let location = Location::whole("/y.nc");
+    assert!(evidence().holds(&stated(None), &location));
+    assert!(!evidence().holds(&holding(None, 8), &location));
+    let ranges = [(0, 100), (300, 400), (900, 1000)];
+    assert_eq!(evidence().ranges(), ranges);
+    let nothing = Witness::new(Arc::new(stated(None))).evidence();
+    assert!(!nothing.holds(&stated(None), &location), "nothing proves nothing");
 }
 
 #[test]
-fn what_an_index_says_of_a_remote_object_is_assumed() {
+fn a_local_file_is_known_by_its_size_and_time_or_by_what_it_holds() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("index");
+    write(&path, &a_grid(), 1000, Some("1000 77"), &[]);
+    let at = known(&path, "/copy");
+    // Of size and time alone, nothing is read.
+    let same = holding(Some("1000 77"), 8);
+    assert!(found(&at, &same, "/copy"));
+    assert_eq!(same.reads.into_inner(), 0);
+    for version in [Some("1000 78"), None] {
+        assert!(found(&at, &stated(version), "/copy"));
+        assert!(!found(&at, &holding(version, 8), "/copy"));
+    }
+    let elsewhere = Location::whole(format!("/copy/{}", PLACES[0]));
+    assert!(at.find(&stated(None), None, &elsewhere, "v", None).is_none());
+    let second = Location::whole(format!("/copy/{}", PLACES[1]));
+    assert!(at.find(&stated(None), None, &second, "w", None).is_none());
+    write(&path, &a_grid(), 1001, Some("1000 77"), &[]);
+    assert!(!found(&known(&path, "/copy"), &stated(Some("1000 77")), "/copy"));
+}
+
+#[test]
+fn a_remote_object_is_known_by_its_tag_or_by_what_it_holds() {
     let folder = tempfile::TempDir::new().unwrap();
     let path = folder.path().join("index");
     let (home, mirror) = ("https://home/ocean", "https://home/ocean2");
-    write(&path, &a_grid(true), 900, Some("etag"), &[home]);
+    write(&path, &a_grid(), 900, Some("etag"), &[home]);
     for (root, version) in [(home, Some("etag".to_owned())), (mirror, None)] {
         let source = stated(Some("etag"));
         assert!(found(&known(&path, root), &source, root));
         assert_eq!(*source.assumed.lock().unwrap(), [(900, version)]);
+        // The tag is compared when something is read.
+        let reads = if root == home { 0 } else { 3 };
+        assert_eq!(source.reads.into_inner(), reads);
+        assert_eq!(found(&known(&path, root), &holding(None, 8), root), root == home);
     }
-    write(&path, &a_grid(false), 900, Some("etag"), &[home]);
-    assert!(found(&known(&path, home), &stated(None), home));
-    assert!(!found(&known(&path, mirror), &stated(None), mirror));
 }
 
 #[test]
@@ -122,7 +147,7 @@ fn the_disk_cache_keeps_what_was_opened() {
     let folder = tempfile::TempDir::new().unwrap();
     let options = DiskCacheOptions { path: folder.path().display().to_string(), budget: 1 << 30 };
     for (object, versions) in [("/a.nc", ["1", "2"]), ("https://home/a.nc", ["1", "1"])] {
-        let mut grid = a_grid(true);
+        let mut grid = a_grid();
         grid.array.location = Location::whole(object);
         let location = grid.array.location.clone();
         let find = |version| {
@@ -168,7 +193,7 @@ fn what_is_no_index_says_how_to_make_one() {
     assert!(problem(Kind::NotFound).contains("no such file"));
     std::fs::write(&path, b"").unwrap();
     assert!(problem(Kind::InvalidInput).contains("no sound Parquet"));
-    write(&path, &a_grid(true), 1, None, &[]);
+    write(&path, &a_grid(), 1, None, &[]);
     Index::check(&path).unwrap();
     let sound = std::fs::read(&path).unwrap();
     for cut in [4, 9, sound.len() / 2, sound.len() - 1] {
@@ -193,7 +218,7 @@ proptest! {
     ) {
         let folder = tempfile::TempDir::new().unwrap();
         let path = folder.path().join("index");
-        let grid = a_grid(true);
+        let grid = a_grid();
         write(&path, &grid, 1000, None, &[]);
         let mut bytes = std::fs::read(&path).unwrap();
         let at = at.index(bytes.len());

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
 
 use std::sync::Arc;
 
@@ -125,7 +126,17 @@ pub(in crate::granule::index) fn grid() -> impl Strategy<Value = Grid> {
 }
 
 fn returned(grid: &Grid) -> Grid {
-    decode(&encode(grid).unwrap(), &grid.array.location, &grid.array.name, None).unwrap()
+    returned_from(&encode(grid, None).unwrap(), grid)
+}
+
+/// An entry of these sections, with a checksum that agrees.
+fn forged(sections: &BTreeMap<u8, &[u8]>) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (tag, section) in sections {
+        put_section(&mut body, *tag, section);
+    }
+    let checksum = XxHash3_64::oneshot(&body).to_le_bytes();
+    [&[FORMAT], &checksum[..], &body].concat()
 }
 
 proptest! {
@@ -137,7 +148,7 @@ proptest! {
 
     #[test]
     fn damage_is_noticed(grid in grid(), at in any::<prop::sample::Index>(), flip in 1u8..) {
-        let mut entry = encode(&grid).unwrap();
+        let mut entry = encode(&grid, None).unwrap();
         let at = at.index(entry.len());
         entry[at] ^= flip;
         prop_assert!(decode(&entry, &grid.array.location, "v", None).is_err());
@@ -148,17 +159,26 @@ proptest! {
     /// Behind a checksum that agrees, too, nothing gets through that reading could stumble over.
     #[test]
     fn what_is_forged_is_checked(
-        grid in grid(), at in any::<prop::sample::Index>(), to in any::<u8>(),
+        grid in grid(), tag in GRID..=CHUNKS, at in any::<prop::sample::Index>(), to in any::<u8>(),
     ) {
-        let mut plain = unpack(&encode(&grid).unwrap()).unwrap();
-        let at = at.index(plain.len());
-        plain[at] = to;
-        let mut body = Vec::new();
-        put(&mut body, plain.len() as u64);
-        body.extend(zstd::bulk::compress(&plain, 1).unwrap());
-        let checksum = XxHash3_64::oneshot(&body).to_le_bytes();
-        let forged = [&[FORMAT], &checksum[..], &body].concat();
-        if let Ok(grid) = decode(&forged, &grid.array.location, "v", None).map(Arc::new) {
+        let entry = encode(&grid, None).unwrap();
+        let mut sections = sections(&entry).unwrap();
+        // Of an array without chunks, the axes.
+        let tag = if sections.contains_key(&tag) { tag } else { AXES };
+        let changed = if tag == CHUNKS {
+            let mut bytes = sections[&tag].to_vec();
+            let at = at.index(bytes.len());
+            bytes[at] = to;
+            bytes
+        } else {
+            let mut plain = unpack(sections[&tag]).unwrap();
+            let at = at.index(plain.len());
+            plain[at] = to;
+            pack(&plain).unwrap()
+        };
+        sections.insert(tag, &changed);
+        let forged = forged(&sections);
+        if let Ok(grid) = decode(&forged, &grid.array.location, "v", None).map(|entry| Arc::new(entry.grid)) {
             let (rows, columns) = (grid.lat.len(), grid.lon.len());
             for day in [0, i32::MAX] {
                 let (grid, when) = (grid.clone(), When::Day(day));
@@ -168,6 +188,68 @@ proptest! {
             prop_assert_eq!(grid.array.shape[grid.lon_dim.dim], columns as u64);
         }
     }
+}
+
+proptest! {
+    /// Chunks of a node, its columns, whatever the damage behind a checksum that agrees.
+    #[test]
+    fn forged_nodes_are_checked(
+        chunks in prop::collection::vec((0u64..1 << 40, 1u64..70_000), 1..60),
+        at in any::<prop::sample::Index>(), to in any::<u8>(),
+    ) {
+        let stored = |(linear, &(address, size)): (usize, &(u64, u64))| {
+            Stored { linear: linear as u64, address, size, skipped: 0 }
+        };
+        let chunks: Vec<Stored> = chunks.iter().enumerate().map(stored).collect();
+        let mut plain = Vec::new();
+        put_chunks(&mut plain, &chunks);
+        let at = at.index(plain.len());
+        plain[at] = to;
+        if let Ok(taken) = take_chunks(&mut plain.as_slice(), chunks.len() as u64, 60) {
+            prop_assert!(taken.windows(2).all(|pair| pair[0].linear < pair[1].linear));
+            prop_assert!(taken.iter().all(|c| c.linear < 60 && c.address.checked_add(c.size).is_some()));
+        }
+    }
+}
+
+#[test]
+fn many_chunks_lie_in_nodes_that_can_be_read_apart() {
+    let chunk =
+        |linear: u64| Stored { linear: 2 * linear, address: 100 * linear, size: 90, skipped: 1 };
+    let chunks: Vec<Stored> = (0..2 * NODE as u64 + 5).map(chunk).collect();
+    let section = nodes(&chunks).unwrap();
+    assert_eq!(take_nodes(&section, 5 * NODE as u64).unwrap(), chunks);
+    assert!(take_nodes(&section, 4 * NODE as u64).is_err(), "places beyond the array");
+    let mut rest = section.as_slice();
+    let mut number = || take(&mut rest).unwrap();
+    assert_eq!(number(), 3);
+    let directory: Vec<[u64; 3]> = (0..3).map(|_| [number(), number(), number()]).collect();
+    let second = &rest[directory[0][2] as usize..][..directory[1][2] as usize];
+    let plain = unpack(second).unwrap();
+    let taken = take_chunks(&mut plain.as_slice(), directory[1][1], u64::MAX).unwrap();
+    assert_eq!(taken, chunks[NODE..2 * NODE]);
+    assert_eq!((directory[1][0], directory[2][1]), (2 * NODE as u64, 5));
+    // Nodes out of their order.
+    let swapped = [&chunks[NODE..2 * NODE], &chunks[..NODE]].concat();
+    assert!(take_nodes(&nodes(&swapped).unwrap(), u64::MAX).is_err());
+}
+
+#[test]
+fn extras_are_left_out_by_who_does_not_know_them() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let grid = grid().new_tree(&mut runner).unwrap().current();
+    let entry = encode(&grid, None).unwrap();
+    let mut sections = sections(&entry).unwrap();
+    sections.insert(EXTRA | 77, b"of a later version");
+    assert_eq!(format!("{:?}", returned_from(&forged(&sections), &grid)), format!("{grid:?}"));
+    sections.insert(EVIDENCE, b"damaged");
+    let read = decode(&forged(&sections), &grid.array.location, "v", None).unwrap();
+    assert_eq!(read.evidence, None);
+    sections.insert(77, b"without which it cannot be understood");
+    assert!(decode(&forged(&sections), &grid.array.location, "v", None).is_err());
+    let mut older = entry.clone();
+    older[0] = FORMAT - 1;
+    assert!(decode(&older, &grid.array.location, "v", None).is_err());
 }
 
 #[test]
@@ -208,7 +290,7 @@ fn a_swath_takes_a_few_kilobytes_and_is_quickly_back() {
         packing,
         restored: true,
     };
-    let entry = encode(&grid).unwrap();
+    let entry = encode(&grid, None).unwrap();
     assert!(entry.len() < 5_000, "{} bytes", entry.len());
     assert_eq!(format!("{:?}", returned(&grid)), format!("{grid:?}"));
     let start = std::time::Instant::now();
@@ -219,5 +301,5 @@ fn a_swath_takes_a_few_kilobytes_and_is_quickly_back() {
 }
 
 fn returned_from(entry: &[u8], grid: &Grid) -> Grid {
-    decode(entry, &grid.array.location, &grid.array.name, None).unwrap()
+    decode(entry, &grid.array.location, &grid.array.name, None).unwrap().grid
 }

@@ -1,0 +1,106 @@
+//! What opening a file read of it: by that, another state of the file is told from a copy.
+
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use twox_hash::XxHash3_64;
+
+use crate::error::Result;
+use crate::store::{ByteSource, Extent, Location, Part, Want};
+
+/// Byte ranges of a file, and a digest of what they hold: all metadata that opening came by, axes
+/// included.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::granule) struct Evidence {
+    /// Starts and ends.
+    ranges: Vec<(u64, u64)>,
+    digest: u128,
+}
+
+impl Evidence {
+    fn new(reads: &[(u64, Bytes)]) -> Self {
+        let ranges = reads.iter().map(|(at, bytes)| (*at, at + bytes.len() as u64)).collect();
+        Self { ranges, digest: digest(reads.iter().map(|(_, bytes)| bytes)) }
+    }
+
+    #[cfg(test)]
+    pub(super) fn ranges(&self) -> &[(u64, u64)] {
+        &self.ranges
+    }
+
+    /// Whether the file holds the same there; reads it.
+    pub(super) fn holds(&self, source: &dyn ByteSource, location: &Location) -> bool {
+        let ranges: Vec<Range<u64>> = self.ranges.iter().map(|&(start, end)| start..end).collect();
+        // Without any, nothing would be proved.
+        !ranges.is_empty()
+            && source
+                .read_many(location, &ranges)
+                .is_ok_and(|found| digest(found.iter()) == self.digest)
+    }
+}
+
+/// 128 bits of hash, which two states of a file never share in practice.
+fn digest<'a>(pieces: impl Iterator<Item = &'a Bytes>) -> u128 {
+    let mut bytes = Vec::new();
+    pieces.for_each(|piece| bytes.extend_from_slice(piece));
+    let half = |seed| u128::from(XxHash3_64::oneshot_with_seed(seed, &bytes));
+    half(0) << 64 | half(1)
+}
+
+/// A source that remembers what is read of one file through it.
+pub(in crate::granule) struct Witness {
+    source: Arc<dyn ByteSource>,
+    reads: Mutex<Vec<(u64, Bytes)>>,
+}
+
+impl Witness {
+    pub(in crate::granule) fn new(source: Arc<dyn ByteSource>) -> Self {
+        Self { source, reads: Mutex::default() }
+    }
+
+    /// What was read so far.
+    pub(in crate::granule) fn evidence(&self) -> Evidence {
+        let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        reads.retain(|(_, bytes)| !bytes.is_empty());
+        reads.sort_by_key(|(at, bytes)| (*at, bytes.len()));
+        reads.dedup_by_key(|(at, bytes)| (*at, bytes.len()));
+        Evidence::new(&reads)
+    }
+
+    fn note(&self, start: u64, bytes: &Bytes) {
+        let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
+        reads.push((start, bytes.clone()));
+    }
+}
+
+impl ByteSource for Witness {
+    fn read(&self, location: &Location, range: Range<u64>) -> Result<Bytes> {
+        let bytes = self.source.read(location, range.clone())?;
+        self.note(range.start, &bytes);
+        Ok(bytes)
+    }
+
+    fn size(&self, location: &Location) -> Result<u64> {
+        self.source.size(location)
+    }
+
+    fn version(&self, location: &Location) -> Result<Option<String>> {
+        self.source.version(location)
+    }
+
+    fn fetch(&self, wants: &[Want]) -> Vec<Result<Part>> {
+        let parts = self.source.fetch(wants);
+        for (want, part) in wants.iter().zip(&parts) {
+            let start = match &want.extent {
+                Extent::Range(range) => range.start,
+                Extent::Start(_) | Extent::Whole(_) | Extent::Size => 0,
+            };
+            if let Ok(part) = part {
+                self.note(start, &part.bytes);
+            }
+        }
+        parts
+    }
+}
