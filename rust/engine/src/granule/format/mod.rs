@@ -3,4 +3,3 @@
 pub(in crate::granule) mod array;
 pub(in crate::granule) mod filters;
 pub(in crate::granule) mod hdf5;
-mod inflate;

@@ -296,7 +296,7 @@ fn array(
             if chunk.len() != shape.len() || chunk.contains(&0) {
                 return Err(damaged("its chunks"));
             }
-            if filters.contains(&Filter::Shuffle(0)) {
+            if !filters.iter().all(Filter::is_sound) {
                 return Err(damaged("its filters"));
             }
             let places = shape

@@ -210,39 +210,10 @@ pub(super) fn filters(header: &ObjectHeader) -> Result<Vec<Filter>> {
         HdfMessage::FilterPipeline(FilterPipelineMessage { filters }) => Some(filters),
         _ => None,
     });
-    pipeline
-        .into_iter()
-        .flatten()
-        .map(|filter| match (filter.id, filter.client_data.as_slice()) {
-            (1, _) => Ok(Filter::Deflate),
-            (2, [width, ..]) if *width > 0 => Ok(Filter::Shuffle(*width as usize)),
-            (2, _) => Err(Error::corrupt("the shuffle filter lacks its element size")),
-            (3, _) => Ok(Filter::Fletcher32),
-            (id, _) => Err(Error::unsupported(format!(
-                "the filter {} is not read; write the file with deflate",
-                filter_name(id, filter.name.as_deref())
-            ))),
-        })
+    let filters = pipeline.into_iter().flatten();
+    filters
+        .map(|filter| Filter::new(filter.id, &filter.client_data, filter.name.as_deref()))
         .collect()
-}
-
-/// Names of the HDF Group's registry of filters.
-fn filter_name(id: u16, stored: Option<&str>) -> String {
-    let known = match id {
-        4 => "szip",
-        5 => "nbit",
-        6 => "scaleoffset",
-        307 => "bzip2",
-        32000 => "lzf",
-        32001 => "blosc",
-        32004 => "lz4",
-        32008 => "bitshuffle",
-        32013 => "zfp",
-        32015 => "zstd",
-        32026 => "blosc2",
-        _ => stored.unwrap_or("unknown"),
-    };
-    format!("{known} ({id})")
 }
 
 /// The stored bytes of the fill value; zeros where none is defined, as HDF5 has it.

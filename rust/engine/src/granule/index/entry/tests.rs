@@ -6,6 +6,7 @@ use proptest::strategy::ValueTree;
 use std::sync::Arc;
 
 use super::*;
+use crate::granule::format::filters;
 use crate::granule::{Reading, When};
 
 fn number() -> impl Strategy<Value = Number> {
@@ -88,11 +89,7 @@ pub(in crate::granule::index) fn grid() -> impl Strategy<Value = Grid> {
                                     skipped,
                                 })
                                 .collect();
-                            (
-                                Source::Chunks(chunks),
-                                chunk,
-                                vec![Filter::Shuffle(width), Filter::Deflate],
-                            )
+                            (Source::Chunks(chunks), chunk, filters::tests::usual(width))
                         }
                     };
                     let array = Array {
@@ -274,7 +271,7 @@ fn a_swath_takes_a_few_kilobytes_and_is_quickly_back() {
         shape: vec![1, 5000, 3500],
         chunk: vec![1, 157, 110],
         source: Source::Chunks(chunks),
-        filters: vec![Filter::Shuffle(4), Filter::Deflate],
+        filters: filters::tests::usual(4),
         fill: vec![0; 4],
         key: 0,
     };
