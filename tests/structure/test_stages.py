@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ENGINE = ROOT / "rust" / "engine"
 
-WORDS = {"error", "events", "geo", "interrupt", "memory", "query", "unit", "variable"}
+WORDS = {"calendar", "error", "events", "geo", "interrupt", "memory", "query", "unit", "variable"}
 CONSUMES = {
     **{word: set() for word in WORDS},
     "store": set(),

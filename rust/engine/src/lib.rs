@@ -20,7 +20,7 @@
 //! `engine` makes, brings and paints them; `stream` does so batch by batch, ahead of its consumer;
 //! `subset` copies and `indexing` describes the files of a dataset.
 //!
-//! The words (`error`, `events`, `geo`, `interrupt`, `memory`, `query`, `unit`, `variable`) may be used by every
+//! The words (`calendar`, `error`, `events`, `geo`, `interrupt`, `memory`, `query`, `unit`, `variable`) may be used by every
 //! stage. A stage imports only words and the stages it consumes.
 
 pub mod error;
@@ -34,6 +34,7 @@ pub mod variable;
 
 pub mod store;
 
+pub mod calendar;
 pub mod catalog;
 
 pub mod plan;

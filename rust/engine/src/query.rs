@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::calendar::iso_date;
 use crate::error::{Error, Result};
 use crate::geo::BBox;
 
@@ -66,58 +67,5 @@ impl fmt::Display for Query {
             iso_date(*day_start),
             iso_date(*day_end)
         )
-    }
-}
-
-/// `YYYY-MM-DD` of a day since 1970-01-01 (proleptic Gregorian; Hinnant, "chrono-Compatible
-/// Low-Level Date Algorithms").
-pub fn iso_date(day: i32) -> String {
-    let z = i64::from(day) + 719_468;
-    let era = z.div_euclid(146_097);
-    let day_of_era = z.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}")
-}
-
-/// The day since 1970-01-01 of a civil date; `None` if there is no such date.
-pub fn civil_day(year: i32, month: u32, day: u32) -> Option<i32> {
-    if !(1..=12).contains(&month) || !(1..=31).contains(&day) || !(-9_999..=9_999).contains(&year) {
-        return None;
-    }
-    let y = i64::from(year) - i64::from(month <= 2);
-    let era = y.div_euclid(400);
-    let year_of_era = y.rem_euclid(400);
-    let shifted_month = (i64::from(month) + 9) % 12;
-    let day_of_year = (153 * shifted_month + 2) / 5 + i64::from(day) - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    let days = i32::try_from(era * 146_097 + day_of_era - 719_468).ok()?;
-    // A date like 2023-02-30 lands on another one.
-    (iso_date(days) == format!("{year:04}-{month:02}-{day:02}")).then_some(days)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{civil_day, iso_date};
-
-    #[test]
-    fn dates_round_trip() {
-        for (text, day) in
-            [("1970-01-01", 0), ("2000-02-29", 11_016), ("2023-04-01", 19_448), ("1969-12-31", -1)]
-        {
-            assert_eq!(iso_date(day), text);
-        }
-        for day in (-200_000..200_000).step_by(37) {
-            let text = iso_date(day);
-            let mut parts = text.split('-').map(|x| x.parse().unwrap_or(0));
-            let (y, m, d) = (parts.next(), parts.next(), parts.next());
-            assert_eq!(civil_day(y.unwrap_or(0) as i32, m.unwrap_or(0), d.unwrap_or(0)), Some(day));
-        }
-        assert_eq!(civil_day(2023, 2, 29), None);
     }
 }

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
+use oceanarrow_engine::calendar::iso_date;
 use oceanarrow_engine::catalog as engine;
 use oceanarrow_engine::error::Error;
-use oceanarrow_engine::query::iso_date;
 use oceanarrow_engine::store::{StorageOptions, Store};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;

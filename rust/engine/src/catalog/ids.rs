@@ -1,6 +1,6 @@
 //! Rules for the names a dataset may use: dates, regions, files and parts become path segments.
 
-use crate::query::civil_day;
+use crate::calendar::civil_day;
 
 /// What marks a row that only fills a gap in the writer's regular tree.
 const PADDING: &str = "__TACOPAD__";

@@ -30,8 +30,8 @@ use std::ops::Range;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::calendar::iso_date;
 use crate::error::Result;
-use crate::query::iso_date;
 use crate::store::{ByteSource, Location, is_remote};
 use crate::variable::Variable;
 use granule::{Object, TileObject, Volume};

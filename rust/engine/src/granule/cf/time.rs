@@ -1,11 +1,9 @@
 //! Time units: "days since 1950-01-01", as CF section 4.4 has them.
 
+use crate::calendar::{civil_day, standard_day};
 use crate::error::{Error, Result};
 
 const SECONDS_PER_DAY: f64 = 86_400.0;
-
-/// First day of the Gregorian calendar; the `standard` calendar is Julian before.
-const GREGORIAN_START: (i64, i64, i64) = (1582, 10, 15);
 
 /// Days since 1970-01-01 UTC: `stored * scale + offset`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -65,15 +63,13 @@ fn parse_stamp(stamp: &str, julian_past: bool) -> Option<f64> {
         Some(at) => (stamp.get(..at)?, stamp.get(at + 1..)?.trim()),
         None => (stamp, ""),
     };
-    let mut fields = date.splitn(3, '-').map(|field| field.parse::<i64>().ok());
+    let mut fields = date.splitn(3, '-').map(|field| field.parse::<u32>().ok());
     let (year, month, day) = (fields.next()??, fields.next()??, fields.next()??);
-    if !(0..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
-        return None;
-    }
+    let to_day = if julian_past { standard_day } else { civil_day };
+    let days = f64::from(to_day(i32::try_from(year).ok()?, month, day)?);
     let clock_end = rest.find(|c: char| !(c.is_ascii_digit() || c == ':' || c == '.'));
     let (clock, zone) = rest.split_at(clock_end.unwrap_or(rest.len()));
     let seconds = if clock.is_empty() { 0.0 } else { parse_clock(clock)? };
-    let days = days_from_date(year, month, day, julian_past) as f64;
     Some(days + (seconds - parse_zone(zone.trim())?) / SECONDS_PER_DAY)
 }
 
@@ -110,19 +106,6 @@ fn parse_zone(zone: &str) -> Option<f64> {
     (hours <= 18 && minutes < 60).then(|| sign * f64::from(hours * 3600 + minutes * 60))
 }
 
-/// Days from 1970-01-01 by the Julian day number (Fliegel and Van Flandern, 1968).
-fn days_from_date(year: i64, month: i64, day: i64, julian_past: bool) -> i64 {
-    let shift = (14 - month) / 12;
-    let (y, m) = (year + 4800 - shift, month + 12 * shift - 3);
-    let common = day + (153 * m + 2) / 5 + 365 * y + y / 4;
-    let julian_day_number = if julian_past && (year, month, day) < GREGORIAN_START {
-        common - 32_083
-    } else {
-        common - y / 100 + y / 400 - 32_045
-    };
-    julian_day_number - 2_440_588
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -156,7 +139,13 @@ mod tests {
 
     #[test]
     fn refuses_what_it_cannot_read() {
-        for units in ["K", "months since 2000-01-01", "days since noon", "days since 2000-13-01"] {
+        for units in [
+            "K",
+            "months since 2000-01-01",
+            "days since noon",
+            "days since 2000-13-01",
+            "days since 2001-02-29",
+        ] {
             assert!(TimeUnit::parse(units, None).is_err(), "{units}");
         }
         assert!(TimeUnit::parse("days since 2000-01-01", Some("360_day")).is_err());
