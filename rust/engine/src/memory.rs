@@ -25,21 +25,50 @@ struct Limit {
 /// # Errors
 /// `OutOfMemory`.
 pub fn check(bytes: u64, limit: Option<u64>, what: &str, advice: &str) -> Result<()> {
-    if bytes <= SMALL.min(limit.unwrap_or(u64::MAX)) {
-        return Ok(());
-    }
     let limit = match limit {
-        Some(bytes) => Some(Limit { bytes, source: "memory_limit_bytes" }),
-        None => detect(Path::new("/proc"), Path::new(CGROUPS)),
+        Some(most) => (bytes > most).then_some(Limit { bytes: most, source: "memory_limit_bytes" }),
+        None => exceeded(bytes),
     };
     match limit {
-        Some(Limit { bytes: most, source }) if bytes > most => Err(Error::out_of_memory(format!(
+        Some(Limit { bytes: most, source }) => Err(Error::out_of_memory(format!(
             "{what} of memory, but {source} leaves {}; {advice}, or set memory_limit_bytes if more \
              may be used",
             size(most)
         ))),
-        _ => Ok(()),
+        None => Ok(()),
     }
+}
+
+/// `len` times `value`, where a file or a user decides how many; `what` they are is said where there is
+/// no room for them.
+///
+/// # Errors
+/// `OutOfMemory`.
+pub fn filled<T: Clone>(value: T, len: usize, what: &str) -> Result<Vec<T>> {
+    let bytes = (len as u64).saturating_mul(size_of::<T>() as u64);
+    if bytes <= SMALL {
+        return Ok(vec![value; len]);
+    }
+    if let Some(Limit { bytes: most, source }) = exceeded(bytes) {
+        return Err(Error::out_of_memory(format!(
+            "{what} need {}, but {source} leaves {}",
+            size(bytes),
+            size(most)
+        )));
+    }
+    let mut values = Vec::new();
+    let reserved = values.try_reserve_exact(len);
+    reserved.map_err(|_| Error::out_of_memory(format!("there is no memory for {what}")))?;
+    values.resize(len, value);
+    Ok(values)
+}
+
+/// The limit that so many bytes exceed, if they do.
+fn exceeded(bytes: u64) -> Option<Limit> {
+    if bytes <= SMALL {
+        return None;
+    }
+    detect(Path::new("/proc"), Path::new(CGROUPS)).filter(|limit| bytes > limit.bytes)
 }
 
 /// The least of the limits that the system tells.
@@ -102,6 +131,17 @@ mod tests {
     fn write(path: &Path, text: &str) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
+    }
+
+    #[test]
+    fn what_memory_lacks_is_refused_before_it_is_taken() {
+        assert_eq!(filled(7u8, 5, "numbers").unwrap(), [7; 5]);
+        assert_eq!(filled(1u8, (64 << 20) + 1, "numbers").unwrap().len(), (64 << 20) + 1);
+        for count in [1usize << 50, usize::MAX] {
+            let error = filled(0.0f64, count, "the cells of a window").unwrap_err();
+            assert_eq!(error.kind, crate::error::Kind::OutOfMemory);
+            assert!(error.message.starts_with("the cells of a window need"), "{error}");
+        }
     }
 
     #[test]

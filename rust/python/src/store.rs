@@ -1,6 +1,6 @@
 //! `Store`: bytes of local and remote objects, for tests of the transport.
 
-use oceanarrow_engine::store::{self as engine, ByteSource, Extent, Location, Part, Want};
+use oceanarrow_engine::store::{self as engine, ByteSource, Extent, Fetched, Location, Want};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
@@ -57,7 +57,7 @@ impl Store {
         limit: u64,
     ) -> PyResult<Bound<'py, PyBytes>> {
         let want = Want { location: Location::whole(name), extent: Extent::Whole(limit) };
-        let Part { bytes, .. } = run(py, || self.inner.fetch_one(&want))?;
+        let Fetched { bytes, .. } = run(py, || self.inner.fetch_one(&want))?;
         Ok(PyBytes::new(py, &bytes))
     }
 

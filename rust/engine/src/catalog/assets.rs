@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::error::{Error, Kind, Result};
-use crate::store::{ByteSource, Extent, Location, Part, Want};
+use crate::store::{ByteSource, Extent, Fetched, Location, Want};
 
 /// The largest `COLLECTION.json` read; a real one has 16 kB.
 pub(super) const MAX_JSON: u64 = 16 << 20;
@@ -49,9 +49,9 @@ pub(super) fn read_together(source: &dyn ByteSource, assets: Vec<(Asset, u64)>) 
             extent: Extent::Whole(*limit),
         })
         .collect();
-    let read = |((asset, _), part): ((Asset, u64), Result<Part>)| {
+    let read = |((asset, _), part): ((Asset, u64), Result<Fetched>)| {
         let bytes = match part {
-            Ok(Part { bytes, .. }) => match impostor(&bytes) {
+            Ok(Fetched { bytes, .. }) => match impostor(&bytes) {
                 None => Ok(bytes),
                 Some(what) => Err(asset.error(what)),
             },

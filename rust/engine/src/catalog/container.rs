@@ -15,11 +15,11 @@ pub(super) struct Container {
     pub(super) collection: Collection,
     /// The level tables, from level 0 on.
     pub(super) levels: Vec<Contents>,
-    pub(super) layout: Layout,
+    pub(super) layout: FileLayout,
 }
 
 /// Where a container keeps its files.
-pub(super) enum Layout {
+pub(super) enum FileLayout {
     /// As files below `{root}/DATA`.
     Folder { root: String },
     /// As entries of one archive; `reserved` are the `(offset, end)` that hold no data.
@@ -55,7 +55,7 @@ fn open_parts(source: &dyn ByteSource, parts: &[String]) -> Result<Vec<Container
         .map(|path| {
             let container = open_root(source, path.clone())?;
             match container.layout {
-                Layout::Archive { .. } => Ok(container),
+                FileLayout::Archive { .. } => Ok(container),
                 _ => Err(Error::invalid_input(
                     "several paths must all be .tacozip parts of one dataset; this is none",
                 )
@@ -129,7 +129,7 @@ fn open_folder(
              give {root}/{CAT})"
         ));
     }
-    Container { description, collection, levels, layout: Layout::Folder { root } }
+    Container { description, collection, levels, layout: FileLayout::Folder { root } }
 }
 
 fn open_archive(source: &dyn ByteSource, path: String) -> Result<Container> {
@@ -143,7 +143,7 @@ fn open_archives(source: &dyn ByteSource, paths: &[String]) -> Result<Vec<Contai
     let mut wanted = Vec::new();
     for (archive, path) in Archive::open(source, paths).into_iter().zip(paths) {
         let Archive { size, reserved, collection, levels } = archive?;
-        layouts.push((Layout::Archive { path: path.clone(), size, reserved }, levels.len()));
+        layouts.push((FileLayout::Archive { path: path.clone(), size, reserved }, levels.len()));
         wanted.push((collection, MAX_JSON));
         wanted.extend(levels.into_iter().map(|level| (level, MAX_PARQUET)));
     }
@@ -187,7 +187,7 @@ fn open_cat(source: &dyn ByteSource, cat: &str) -> Result<Container> {
             .asset(&directory)
         }
     })?;
-    Ok(Container { description, collection, levels, layout: Layout::Cat { directory } })
+    Ok(Container { description, collection, levels, layout: FileLayout::Cat { directory } })
 }
 
 fn collection_in(directory: &str) -> Asset {

@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 
 use arrow_array::{Array, StringArray};
 
-use super::container::{Container, Layout};
+use super::container::{Container, FileLayout};
 use super::date_id;
 use super::granule::{TileObject, Volume};
 use super::ids::{day_of_id, id_problem, is_padding, path_problem, segment_problem};
@@ -101,31 +101,31 @@ impl Joined {
         let [level0, level1, level2, ..] = opened.as_slice() else {
             return Err(Error::internal("a container has fewer than three levels"));
         };
-        let summed = !matches!(layout, Layout::Cat { .. });
+        let summed = !matches!(layout, FileLayout::Cat { .. });
         for (level, &expected) in opened.iter().zip(&collection.rows) {
             self.check_rows(level, expected, summed)?;
         }
         let dates = self.dates(level0, &layout, &mut volumes)?;
-        if matches!(layout, Layout::Cat { .. }) {
+        if matches!(layout, FileLayout::Cat { .. }) {
             self.measure_volumes(source, &volumes)?;
         }
         let tiles = self.tiles(level1, &dates, &volumes)?;
         self.files(level2, &tiles, &volumes)
     }
 
-    fn volumes_of(&mut self, layout: &Layout) -> Result<VolumeOf> {
+    fn volumes_of(&mut self, layout: &FileLayout) -> Result<VolumeOf> {
         match layout {
-            Layout::Folder { root } => {
+            FileLayout::Folder { root } => {
                 let volume = Volume { path: root.as_str().into(), archive: None };
                 Ok(VolumeOf::One(self.add_volume(volume)))
             }
-            Layout::Archive { path, size, reserved } => {
+            FileLayout::Archive { path, size, reserved } => {
                 let volume = Volume { path: path.as_str().into(), archive: Some(*size) };
                 let volume = self.add_volume(volume);
                 self.reserved.extend(reserved.iter().map(|&(offset, end)| (volume, offset, end)));
                 Ok(VolumeOf::One(volume))
             }
-            Layout::Cat { .. } => Ok(VolumeOf::Named(HashMap::new())),
+            FileLayout::Cat { .. } => Ok(VolumeOf::Named(HashMap::new())),
         }
     }
 
@@ -155,7 +155,7 @@ impl Joined {
     fn dates(
         &mut self,
         level: &Level,
-        layout: &Layout,
+        layout: &FileLayout,
         volumes: &mut VolumeOf,
     ) -> Result<HashMap<Key, i32>> {
         let mut dates = HashMap::new();
@@ -164,7 +164,8 @@ impl Joined {
             let (ids, types, current) = (rows.text(ID)?, rows.text(TYPE)?, rows.int(CURRENT)?);
             let names = rows.optional_text(PART)?;
             for row in 0..rows.len() {
-                if let (VolumeOf::Named(known), Layout::Cat { directory }) = (&mut *volumes, layout)
+                if let (VolumeOf::Named(known), FileLayout::Cat { directory }) =
+                    (&mut *volumes, layout)
                 {
                     self.name_volume(known, directory, rows, names, row)?;
                 }

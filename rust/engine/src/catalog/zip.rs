@@ -3,7 +3,7 @@
 use super::assets::{Asset, impostor};
 use super::collection::DEPTH;
 use crate::error::{Error, Kind, Result};
-use crate::store::{ByteSource, Extent, Location, Part, Want};
+use crate::store::{ByteSource, Extent, Fetched, Location, Want};
 
 /// Bytes of a ZIP local header before the entry's name.
 pub(super) const LOCAL_HEADER: usize = 30;
@@ -46,9 +46,9 @@ impl Archive {
         parts.map(|(part, path)| Self::parse(part, path)).collect()
     }
 
-    fn parse(part: Result<Part>, path: &str) -> Result<Self> {
+    fn parse(part: Result<Fetched>, path: &str) -> Result<Self> {
         let read = || -> Result<Self> {
-            let Part { bytes, size } = part?;
+            let Fetched { bytes, size } = part?;
             let size = size.ok_or_else(|| Error::internal("a store told no size"))?;
             let header = Header::parse(&bytes).map_err(Error::invalid_dataset)?;
             header.check(size).map_err(Error::invalid_dataset)?;

@@ -13,7 +13,7 @@ use crate::granule::Index;
 use crate::plan::Selector;
 use crate::query::Query;
 use crate::render::{GridRule, Rules, TemporalAgg};
-use crate::store::{DiskCache, DiskCacheOptions, Kept, StorageOptions, Store};
+use crate::store::{DiskCache, DiskCacheOptions, Revalidated, StorageOptions, Store};
 use crate::variable::{Geometry, Role, Variable};
 
 /// What to do about a granule that cannot be read.
@@ -96,7 +96,7 @@ impl Setup {
         // Engines that are made from the plan go without a cache that they cannot open.
         let (catalog, state) = match options.disk_cache.as_ref().map(DiskCache::open).transpose()? {
             Some(cache) => {
-                let kept = Kept::new(store, Arc::new(cache), storage.offline);
+                let kept = Revalidated::new(store, Arc::new(cache), storage.offline);
                 let catalog = Catalog::open(&kept, roots)?;
                 let state = if catalog.is_remote() { kept.digest() } else { Vec::new() };
                 (catalog, state)

@@ -25,13 +25,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Error, Kind, Result};
-use crate::store::{ByteSource, DiskCache, DiskCacheStats, Kept, Location};
+use crate::store::{ByteSource, DiskCache, DiskCacheStats, Location, Revalidated};
 
 use chunks::cache::ByteCache;
 use chunks::decode::Chunks;
-use chunks::disk::Spill;
+use chunks::disk::DiskChunks;
 use format::hdf5::{Blocks, File, Variable};
-use index::{Known, Witness};
+use index::{KnownGrids, Witness};
 
 pub use chunks::decode::StoredChunk;
 pub use format::array::Dtype;
@@ -104,7 +104,7 @@ pub struct GranuleReader {
     opening_points: Opening,
     grids: ByteCache<Key, Grid>,
     points: ByteCache<Key, Points>,
-    known: Known,
+    known: KnownGrids,
     bytes_read: Arc<AtomicU64>,
     files_opened: AtomicU64,
 }
@@ -120,7 +120,7 @@ impl GranuleReader {
             source,
             grids: ByteCache::new(GRID_BYTES),
             points: ByteCache::new(POINT_BYTES),
-            known: Known::default(),
+            known: KnownGrids::default(),
             bytes_read,
             files_opened: AtomicU64::new(0),
         }
@@ -131,9 +131,9 @@ impl GranuleReader {
     #[must_use]
     pub fn with_disk_cache(self, cache: DiskCache, offline: bool) -> Self {
         let cache = Arc::new(cache);
-        let kept = Arc::new(Kept::new(self.source.clone(), cache.clone(), offline));
+        let kept = Arc::new(Revalidated::new(self.source.clone(), cache.clone(), offline));
         let opening_points = Opening::new(kept, self.bytes_read.clone());
-        Self { chunks: self.chunks.with_spill(Spill::new(cache)), opening_points, ..self }
+        Self { chunks: self.chunks.with_disk(DiskChunks::new(cache)), opening_points, ..self }
     }
 
     /// Looks for grids in an index before opening files. The first one given counts, and `read` is
@@ -149,7 +149,7 @@ impl GranuleReader {
 
     /// What the disk cache has done so far; `None` without one.
     pub fn disk_cache_stats(&self) -> Option<DiskCacheStats> {
-        self.chunks.spill().map(Spill::stats)
+        self.chunks.disk().map(DiskChunks::stats)
     }
 
     /// The axes, packing and chunks of a gridded variable (a path, if it lies in a group). Windows
@@ -165,7 +165,7 @@ impl GranuleReader {
         unit: Option<&str>,
     ) -> Result<Arc<Grid>> {
         self.grids.get_or_make(&key(location, variable, unit), || {
-            let cache = self.chunks.spill().map(Spill::cache);
+            let cache = self.chunks.disk().map(DiskChunks::cache);
             if let Some(grid) = self.known.find(&*self.source, cache, location, variable, unit) {
                 return Ok(grid);
             }
@@ -185,7 +185,7 @@ impl GranuleReader {
         if !grid.restored || !concerned || error.kind != Kind::CorruptGranule {
             return false;
         }
-        let cache = self.chunks.spill().map(Spill::cache);
+        let cache = self.chunks.disk().map(DiskChunks::cache);
         self.known.distrust(&*self.source, cache, grid);
         self.grids.forget(|(location, name, _), kept| {
             kept.restored && *location == array.location && *name == array.name

@@ -40,7 +40,7 @@ pub struct Order {
 }
 
 /// A place in an epoch: what a row of a batch resolves to.
-struct Place {
+struct EpochPlace {
     epoch: u64,
     lane: u64,
     offset: u64,
@@ -140,22 +140,22 @@ impl Order {
     }
 
     /// What lies at an offset of a lane; `None` where it has ended.
-    fn place(&self, epoch: u64, lane: u64, offset: u64) -> Option<Place> {
+    fn place(&self, epoch: u64, lane: u64, offset: u64) -> Option<EpochPlace> {
         let start = self.lane_start(lane);
         let len = self.lane_start(lane + 1) - start;
         if offset < len {
-            return Some(Place { epoch, lane, offset, padded: false });
+            return Some(EpochPlace { epoch, lane, offset, padded: false });
         }
         match self.spec.tail {
             Tail::Drop | Tail::Partial => None,
-            Tail::Pad => Some(Place { epoch, lane, offset: offset % len, padded: true }),
+            Tail::Pad => Some(EpochPlace { epoch, lane, offset: offset % len, padded: true }),
             Tail::Continue => {
                 // In the next epoch the lane reads what the next lane read in this one. Lanes differ
                 // by a query, and taking turns they never drift apart by more than one.
                 let flat = u128::from(start) + u128::from(offset);
                 let (n, lanes) = (u128::from(self.spec.n), u128::from(self.lanes));
                 let unrolled = ((flat + 1) * lanes).div_ceil(n) as u64 - 1;
-                Some(Place {
+                Some(EpochPlace {
                     epoch: epoch + (unrolled - lane),
                     lane: unrolled % self.lanes,
                     offset: start + offset - self.lane_start(unrolled),

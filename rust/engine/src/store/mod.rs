@@ -10,10 +10,10 @@
 
 pub mod coalesce;
 mod disk_cache;
-mod kept;
 mod local;
 mod options;
 mod remote;
+mod revalidated;
 mod root;
 mod routes;
 mod secret;
@@ -28,10 +28,10 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 
 pub use disk_cache::{BlockFile, DiskCache, DiskCacheOptions, DiskCacheStats, DiskCacheUse, Shape};
-pub use kept::Kept;
 pub use local::LocalFiles;
 pub use options::{Policy, StorageOptions};
 pub use remote::Traffic;
+pub use revalidated::Revalidated;
 pub use root::{is_remote, normalise};
 pub use routes::Store;
 
@@ -84,7 +84,7 @@ pub struct Want {
 
 /// What was wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Part {
+pub struct Fetched {
     /// The bytes.
     pub bytes: Bytes,
     /// The size of the asset; always known but for [`Extent::Range`].
@@ -100,7 +100,7 @@ pub trait ByteSource: Send + Sync {
     fn size(&self, location: &Location) -> Result<u64>;
 
     /// What tells this state of the object from any other it had or will have; `None` where nothing
-    /// does, so that no copy of it may be kept.
+    /// does, so that no copy of it may be revalidated.
     fn version(&self, _: &Location) -> Result<Option<String>> {
         Ok(None)
     }
@@ -109,14 +109,14 @@ pub trait ByteSource: Send + Sync {
     fn assume(&self, _: &Location, _size: u64, _version: Option<&str>) {}
 
     /// Several parts of any assets, in the order asked for; those of remote ones come together.
-    fn fetch(&self, wants: &[Want]) -> Vec<Result<Part>> {
+    fn fetch(&self, wants: &[Want]) -> Vec<Result<Fetched>> {
         wants.iter().map(|want| self.fetch_one(want)).collect()
     }
 
     /// One part of an asset.
-    fn fetch_one(&self, Want { location, extent }: &Want) -> Result<Part> {
+    fn fetch_one(&self, Want { location, extent }: &Want) -> Result<Fetched> {
         if let Extent::Range(range) = extent {
-            return Ok(Part { bytes: self.read(location, range.clone())?, size: None });
+            return Ok(Fetched { bytes: self.read(location, range.clone())?, size: None });
         }
         let size = self.size(location)?;
         let end = match extent {
@@ -125,7 +125,7 @@ pub trait ByteSource: Send + Sync {
             Extent::Start(most) => size.min(*most),
             Extent::Whole(_) | Extent::Range(_) => size,
         };
-        Ok(Part { bytes: self.read(location, 0..end)?, size: Some(size) })
+        Ok(Fetched { bytes: self.read(location, 0..end)?, size: Some(size) })
     }
 
     /// Several ranges of one asset, in the order asked for.
@@ -141,7 +141,7 @@ pub trait ByteSource: Send + Sync {
     /// a remote store.
     fn read_start(&self, location: &Location, most: u64) -> Result<(Bytes, u64)> {
         let want = Want { location: location.clone(), extent: Extent::Start(most) };
-        let Part { bytes, size } = self.fetch_one(&want)?;
+        let Fetched { bytes, size } = self.fetch_one(&want)?;
         let size = size.ok_or_else(|| Error::internal("a store told no size").asset(location))?;
         Ok((bytes, size))
     }

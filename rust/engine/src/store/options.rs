@@ -107,13 +107,13 @@ impl StorageOptions {
         let mut options = Self::default();
         for (key, value) in &entries {
             if !value.is_null() {
-                options.set(&Entry { key, value })?;
+                options.set(&GivenOption { key, value })?;
             }
         }
         Ok(options)
     }
 
-    fn set(&mut self, entry: &Entry<'_>) -> Result<()> {
+    fn set(&mut self, entry: &GivenOption<'_>) -> Result<()> {
         let policy = &mut self.policy;
         match entry.key {
             "endpoint" => self.endpoint = Some(entry.address()?),
@@ -169,12 +169,12 @@ impl StorageOptions {
 }
 
 /// One option as the caller gave it.
-struct Entry<'a> {
+struct GivenOption<'a> {
     key: &'a str,
     value: &'a Value,
 }
 
-impl Entry<'_> {
+impl GivenOption<'_> {
     fn wrong(&self, expected: &str) -> Error {
         Error::invalid_input(format!("storage_options[{:?}] must be {expected}", self.key))
     }

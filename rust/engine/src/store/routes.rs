@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::remote::{RemoteFiles, Traffic};
 use super::root::is_remote;
-use super::{ByteSource, LocalFiles, Location, Part, StorageOptions, Want};
+use super::{ByteSource, Fetched, LocalFiles, Location, StorageOptions, Want};
 use crate::error::Result;
 
 /// Local files and remote objects.
@@ -40,14 +40,14 @@ impl ByteSource for Store {
         self.of(location).size(location)
     }
 
-    fn fetch(&self, wants: &[Want]) -> Vec<Result<Part>> {
+    fn fetch(&self, wants: &[Want]) -> Vec<Result<Fetched>> {
         if wants.iter().all(|want| is_remote(&want.location.object)) {
             return self.remote.fetch(wants);
         }
         wants.iter().map(|want| self.of(&want.location).fetch_one(want)).collect()
     }
 
-    fn fetch_one(&self, want: &Want) -> Result<Part> {
+    fn fetch_one(&self, want: &Want) -> Result<Fetched> {
         self.of(&want.location).fetch_one(want)
     }
 

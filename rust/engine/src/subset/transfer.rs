@@ -12,7 +12,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
 use crate::error::{Error, Result};
 use crate::interrupt;
-use crate::store::{ByteSource, Extent, Location, Part, Want};
+use crate::store::{ByteSource, Extent, Fetched, Location, Want};
 
 /// Bytes that a thread holds at most.
 const PIECE: u64 = 16 << 20;
@@ -163,7 +163,7 @@ impl Shared {
             let range = at..(*size).min(at + PIECE);
             at = range.end;
             let want = Want { location: location.clone(), extent: Extent::Range(range) };
-            let Part { bytes, .. } = self.store.fetch_one(&want)?;
+            let Fetched { bytes, .. } = self.store.fetch_one(&want)?;
             put(&bytes)?;
         }
         Ok(())

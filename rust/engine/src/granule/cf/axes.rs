@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 
 /// An axis to look values up on, and how it is stored.
 #[derive(Clone, Debug, PartialEq)]
-pub(in crate::granule) struct Axis {
+pub(in crate::granule) struct StoredAxis {
     /// Strictly ascending.
     pub values: Vec<f64>,
     /// The stored order is descending.
@@ -18,7 +18,7 @@ const FARTHEST: f64 = 1080.0;
 const ROUNDING: f64 = 1e-3;
 
 /// The ascending axis of stored latitudes.
-pub(in crate::granule) fn latitude(values: Vec<f64>) -> Result<Axis> {
+pub(in crate::granule) fn latitude(values: Vec<f64>) -> Result<StoredAxis> {
     let axis = ascending("latitude", values, |_| {})?;
     check_latitudes(&axis.values)?;
     Ok(axis)
@@ -52,13 +52,13 @@ pub(in crate::granule) fn check_longitudes(ascending: &[f64]) -> Result<()> {
 
 /// The ascending axis of stored longitudes; where they jump back by a turn (0..179, -180..-1),
 /// those after the jump are raised by 360.
-pub(in crate::granule) fn longitude(values: Vec<f64>) -> Result<Axis> {
+pub(in crate::granule) fn longitude(values: Vec<f64>) -> Result<StoredAxis> {
     let axis = ascending("longitude", values, unwrap_turn)?;
     check_longitudes(&axis.values)?;
     Ok(axis)
 }
 
-fn ascending(name: &str, stored: Vec<f64>, unwrap: impl Fn(&mut [f64])) -> Result<Axis> {
+fn ascending(name: &str, stored: Vec<f64>, unwrap: impl Fn(&mut [f64])) -> Result<StoredAxis> {
     if stored.is_empty() {
         return Err(Error::corrupt(format!("the {name} axis is empty")));
     }
@@ -66,7 +66,7 @@ fn ascending(name: &str, stored: Vec<f64>, unwrap: impl Fn(&mut [f64])) -> Resul
         return Err(Error::corrupt(format!("the {name} axis has no valid value at index {at}")));
     }
     if rises(&stored) {
-        return Ok(Axis { values: stored, reversed: false });
+        return Ok(StoredAxis { values: stored, reversed: false });
     }
     let mut descending = stored.clone();
     descending.reverse();
@@ -74,7 +74,7 @@ fn ascending(name: &str, stored: Vec<f64>, unwrap: impl Fn(&mut [f64])) -> Resul
     for (mut values, reversed) in [(stored, false), (descending, true)] {
         unwrap(&mut values);
         match first_fall(&values) {
-            None => return Ok(Axis { values, reversed }),
+            None => return Ok(StoredAxis { values, reversed }),
             Some(at) => culprit = culprit.or(Some((at, values))),
         }
     }
@@ -86,7 +86,7 @@ fn ascending(name: &str, stored: Vec<f64>, unwrap: impl Fn(&mut [f64])) -> Resul
     )))
 }
 
-/// Whether these may be an [`Axis`]'s values.
+/// Whether these may be an [`StoredAxis`]'s values.
 pub(in crate::granule) fn is_sound(values: &[f64]) -> bool {
     !values.is_empty() && values.iter().all(|value| value.is_finite()) && rises(values)
 }
@@ -134,9 +134,9 @@ mod tests {
     #[test]
     fn either_direction_ascends() {
         let axis = latitude(vec![2.0, 1.0, -1.0]).unwrap();
-        assert_eq!(axis, Axis { values: vec![-1.0, 1.0, 2.0], reversed: true });
+        assert_eq!(axis, StoredAxis { values: vec![-1.0, 1.0, 2.0], reversed: true });
         let axis = latitude(vec![5.0]).unwrap();
-        assert_eq!(axis, Axis { values: vec![5.0], reversed: false });
+        assert_eq!(axis, StoredAxis { values: vec![5.0], reversed: false });
     }
 
     #[test]
@@ -144,10 +144,10 @@ mod tests {
         let stored: Vec<f64> = (0..180).chain(-180..0).map(f64::from).collect();
         let expected: Vec<f64> = (0..360).map(f64::from).collect();
         let axis = longitude(stored.clone()).unwrap();
-        assert_eq!(axis, Axis { values: expected.clone(), reversed: false });
+        assert_eq!(axis, StoredAxis { values: expected.clone(), reversed: false });
         let reversed: Vec<f64> = stored.into_iter().rev().collect();
         let axis = longitude(reversed).unwrap();
-        assert_eq!(axis, Axis { values: expected.clone(), reversed: true });
+        assert_eq!(axis, StoredAxis { values: expected.clone(), reversed: true });
         assert_eq!(longitude(expected.clone()).unwrap().values, expected);
     }
 

@@ -6,6 +6,7 @@ use crate::granule::chunks::decode::Chunks;
 use crate::granule::format::hdf5::{File, Variable};
 use crate::granule::grids::convert::Converter;
 use crate::granule::grids::view::{self, Stretch, View};
+use crate::memory;
 
 /// Longer 1-D variables are refused: 1 m around the Earth takes 40 million, and a file that claims
 /// more must not make us allocate it.
@@ -219,7 +220,7 @@ pub(in crate::granule) fn values_as(
     }
     let array = variable.array(variable.shape())?;
     let packing = adjust(Packing::of(variable, array.dtype)?)?;
-    let mut out = vec![0.0; length as usize];
+    let mut out = memory::filled(0.0, length as usize, "the values of a coordinate")?;
     let cols = Stretch::new(0, 0..out.len(), out.len(), false);
     let view = View { array: &array, rows: None, cols, fixed: vec![0] };
     view::read(chunks, &view, &Converter::new(&packing), &mut out).map_err(|e| array.blame(e))?;

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Error, Result};
 use crate::granule::chunks::cache::{ByteCache, Claim, Pending, Ticket};
-use crate::granule::chunks::disk::{Content, Spill, Spilled};
-use crate::granule::chunks::fetch::StoredChunks;
+use crate::granule::chunks::disk::{ArrayOnDisk, Content, DiskChunks};
+use crate::granule::chunks::fetch::Fetcher;
 use crate::granule::chunks::tally::Tally;
 use crate::granule::format::array::{Array, Piece, Stored, most_stored, swap_bytes};
 use crate::granule::format::filters;
@@ -38,9 +38,9 @@ pub(in crate::granule) enum Chunk<'a> {
 /// Reads and decodes chunks, and keeps them.
 pub(in crate::granule) struct Chunks {
     source: Arc<dyn ByteSource>,
-    stored: StoredChunks,
+    stored: Fetcher,
     cache: ByteCache<Key, Vec<u8>>,
-    spill: Option<Arc<Spill>>,
+    disk: Option<Arc<DiskChunks>>,
     pub decoded: AtomicU64,
     pub hits: AtomicU64,
     /// What was decoded at least once.
@@ -63,19 +63,19 @@ impl Chunks {
     ) -> Self {
         let (decoded, hits) = (AtomicU64::new(0), AtomicU64::new(0));
         let seen = Tally::default();
-        let (cache, spill) = (ByteCache::new(budget), None);
-        let stored = StoredChunks::new(source.clone(), bytes_read);
-        Self { source, stored, cache, spill, decoded, hits, seen }
+        let (cache, disk) = (ByteCache::new(budget), None);
+        let stored = Fetcher::new(source.clone(), bytes_read);
+        Self { source, stored, cache, disk, decoded, hits, seen }
     }
 
     /// Looks for chunks on a disk before reading them, and leaves there what it has read.
-    pub(in crate::granule) fn with_spill(self, spill: Spill) -> Self {
-        let spill = Arc::new(spill);
-        Self { stored: self.stored.with_spill(spill.clone()), spill: Some(spill), ..self }
+    pub(in crate::granule) fn with_disk(self, disk: DiskChunks) -> Self {
+        let disk = Arc::new(disk);
+        Self { stored: self.stored.with_disk(disk.clone()), disk: Some(disk), ..self }
     }
 
-    pub(in crate::granule) fn spill(&self) -> Option<&Spill> {
-        self.spill.as_deref()
+    pub(in crate::granule) fn disk(&self) -> Option<&DiskChunks> {
+        self.disk.as_deref()
     }
 
     /// Different chunks decoded so far; an estimate beyond 200,000.
@@ -130,8 +130,8 @@ impl Chunks {
                 *chunk = Chunk::Decoded(bytes);
             }
         };
-        let spilled = self.restore(array, &mut duties, &mut put);
-        self.fulfil(array, duties, spilled.as_ref(), &mut put)?;
+        let on_disk = self.restore(array, &mut duties, &mut put);
+        self.fulfil(array, duties, on_disk.as_ref(), &mut put)?;
         // Only now, with no ticket held, may this thread wait for others.
         for (slot, pending, stored, size) in waits {
             let bytes = match pending.wait() {
@@ -171,26 +171,26 @@ impl Chunks {
         array: &Array,
         duties: &mut Vec<Duty<'_>>,
         put: &mut impl FnMut(usize, Arc<Vec<u8>>),
-    ) -> Option<Spilled<'_>> {
+    ) -> Option<ArrayOnDisk<'_>> {
         let local = !is_remote(&array.location.object);
-        let spill = self.spill.as_ref().filter(|_| local && !duties.is_empty())?;
-        let spilled = spill.of(array, &*self.source, Content::Decoded)?;
-        spilled.expect(duties.iter().map(|duty| duty.stored.linear));
+        let disk = self.disk.as_ref().filter(|_| local && !duties.is_empty())?;
+        let on_disk = disk.of(array, &*self.source, Content::Decoded)?;
+        on_disk.expect(duties.iter().map(|duty| duty.stored.linear));
         for duty in std::mem::take(duties) {
-            let kept = spilled.read(duty.stored.linear);
+            let kept = on_disk.read(duty.stored.linear);
             match kept.filter(|bytes| bytes.len() == duty.size) {
                 Some(bytes) => put(duty.slot, duty.ticket.fulfil(bytes)),
                 None => duties.push(duty),
             }
         }
-        Some(spilled)
+        Some(on_disk)
     }
 
     fn fulfil(
         &self,
         array: &Array,
         duties: Vec<Duty<'_>>,
-        spilled: Option<&Spilled<'_>>,
+        on_disk: Option<&ArrayOnDisk<'_>>,
         put: &mut impl FnMut(usize, Arc<Vec<u8>>),
     ) -> Result<()> {
         let wanted: Vec<Stored> = duties.iter().map(|duty| duty.stored).collect();
@@ -198,8 +198,8 @@ impl Chunks {
         for (duty, stored) in duties.into_iter().zip(found) {
             let decoded = self.decode(array, duty.stored, &stored, duty.size)?;
             let decoded = duty.ticket.fulfil(decoded);
-            if let Some(spilled) = spilled {
-                spilled.write(duty.stored.linear, decoded.len(), || decoded.clone());
+            if let Some(on_disk) = on_disk {
+                on_disk.write(duty.stored.linear, decoded.len(), || decoded.clone());
             }
             put(duty.slot, decoded);
         }

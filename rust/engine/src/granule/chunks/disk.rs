@@ -30,18 +30,18 @@ pub(in crate::granule) enum Content {
 type OpenFiles = LruCache<(u128, Content), Arc<BlockFile>>;
 
 /// A disk cache of chunks: a block file an array, a slot a chunk.
-pub(in crate::granule) struct Spill {
+pub(in crate::granule) struct DiskChunks {
     cache: Arc<DiskCache>,
     open: Mutex<OpenFiles>,
 }
 
 /// The chunks of one array.
-pub(in crate::granule) struct Spilled<'a> {
+pub(in crate::granule) struct ArrayOnDisk<'a> {
     cache: &'a DiskCache,
     file: Arc<BlockFile>,
 }
 
-impl Spill {
+impl DiskChunks {
     pub(in crate::granule) fn new(cache: Arc<DiskCache>) -> Self {
         Self { cache, open: Mutex::new(LruCache::new(MAX_OPEN_FILES)) }
     }
@@ -62,7 +62,7 @@ impl Spill {
         array: &Array,
         source: &dyn ByteSource,
         content: Content,
-    ) -> Option<Spilled<'_>> {
+    ) -> Option<ArrayOnDisk<'_>> {
         if content == Content::Decoded && array.filters.is_empty() {
             return None;
         }
@@ -77,7 +77,7 @@ impl Spill {
                 file
             }
         };
-        Some(Spilled { cache: &self.cache, file })
+        Some(ArrayOnDisk { cache: &self.cache, file })
     }
 
     fn lock(&self) -> MutexGuard<'_, OpenFiles> {
@@ -85,7 +85,7 @@ impl Spill {
     }
 }
 
-impl Spilled<'_> {
+impl ArrayOnDisk<'_> {
     /// Announces what will be read.
     pub(in crate::granule) fn expect(&self, chunks: impl Iterator<Item = u64>) {
         self.file.expect(chunks);

@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use crate::error::{Error, Result};
 use crate::granule::chunks::cache::{ByteCache, Claim, Pending, Ticket, Weigh};
-use crate::granule::chunks::disk::{Content, Spill};
+use crate::granule::chunks::disk::{Content, DiskChunks};
 use crate::granule::format::array::{Array, Stored};
 use crate::store::coalesce::{Limits, runs};
 use crate::store::{ByteSource, is_remote};
@@ -29,10 +29,10 @@ impl Weigh for Bytes {
 }
 
 /// Gets stored chunks.
-pub(in crate::granule) struct StoredChunks {
+pub(in crate::granule) struct Fetcher {
     source: Arc<dyn ByteSource>,
     arrived: ByteCache<Key, Bytes>,
-    spill: Option<Arc<Spill>>,
+    disk: Option<Arc<DiskChunks>>,
     bytes_read: Arc<AtomicU64>,
 }
 
@@ -43,14 +43,14 @@ struct Duty<'c> {
     ticket: Ticket<'c, Key, Bytes>,
 }
 
-impl StoredChunks {
+impl Fetcher {
     pub(in crate::granule) fn new(source: Arc<dyn ByteSource>, bytes_read: Arc<AtomicU64>) -> Self {
-        Self { source, arrived: ByteCache::new(ARRIVED_BYTES), spill: None, bytes_read }
+        Self { source, arrived: ByteCache::new(ARRIVED_BYTES), disk: None, bytes_read }
     }
 
     /// Looks for remote chunks on a disk before asking for them, and leaves there what arrives.
-    pub(in crate::granule) fn with_spill(self, spill: Arc<Spill>) -> Self {
-        Self { spill: Some(spill), ..self }
+    pub(in crate::granule) fn with_disk(self, disk: Arc<DiskChunks>) -> Self {
+        Self { disk: Some(disk), ..self }
     }
 
     /// The bytes of `chunks`, in that order.
@@ -99,11 +99,11 @@ impl StoredChunks {
     }
 
     fn fulfil(&self, array: &Array, duties: Vec<Duty<'_>>, found: &mut [Bytes]) -> Result<()> {
-        let spill = self.spill.as_ref().filter(|_| !duties.is_empty());
-        let spilled = spill.and_then(|s| s.of(array, &*self.source, Content::Stored));
+        let disk = self.disk.as_ref().filter(|_| !duties.is_empty());
+        let on_disk = disk.and_then(|s| s.of(array, &*self.source, Content::Stored));
         let mut missing = Vec::new();
         for duty in duties {
-            let kept = spilled.as_ref().and_then(|s| s.read(duty.chunk.linear));
+            let kept = on_disk.as_ref().and_then(|s| s.read(duty.chunk.linear));
             match kept.filter(|bytes| bytes.len() as u64 == duty.chunk.size) {
                 Some(bytes) => found[duty.slot] = (*duty.ticket.fulfil(bytes.into())).clone(),
                 None => missing.push(duty),
@@ -113,9 +113,9 @@ impl StoredChunks {
             missing.iter().map(|duty| duty.chunk.address..end(&duty.chunk)).collect();
         let fetched = if ranges.is_empty() { Vec::new() } else { self.read(array, &ranges)? };
         for (duty, bytes) in missing.into_iter().zip(fetched) {
-            if let Some(spilled) = &spilled {
+            if let Some(on_disk) = &on_disk {
                 // A copy, or the writer would hold all that was read together with it.
-                spilled.write(duty.chunk.linear, bytes.len(), || Arc::new(bytes.to_vec()));
+                on_disk.write(duty.chunk.linear, bytes.len(), || Arc::new(bytes.to_vec()));
             }
             found[duty.slot] = (*duty.ticket.fulfil(bytes)).clone();
         }

@@ -80,7 +80,7 @@ pub(in crate::granule) struct Stored {
 
 /// Where the bytes of an array lie.
 #[derive(Debug)]
-pub(in crate::granule) enum Source {
+pub(in crate::granule) enum Storage {
     /// In the object header: one chunk, already in this machine's byte order.
     Compact(Vec<u8>),
     /// In one run from this address; `None` if never written.
@@ -100,7 +100,7 @@ pub(in crate::granule) struct Array {
     pub shape: Vec<u64>,
     /// Extents of a chunk; for contiguous data those of a block.
     pub chunk: Vec<u64>,
-    pub source: Source,
+    pub storage: Storage,
     pub filters: Vec<Filter>,
     /// The element of chunks never written, in this machine's byte order.
     pub fill: Vec<u8>,
@@ -128,10 +128,10 @@ impl Array {
         // What postcard writes to a vector it can always write.
         let mut bytes =
             postcard::to_stdvec(&(&self.location, &self.name, layout)).unwrap_or_default();
-        match &self.source {
-            Source::Compact(inline) => bytes.extend(inline),
-            Source::Contiguous(address) => bytes.extend(address.unwrap_or(u64::MAX).to_le_bytes()),
-            Source::Chunks(chunks) => {
+        match &self.storage {
+            Storage::Compact(inline) => bytes.extend(inline),
+            Storage::Contiguous(address) => bytes.extend(address.unwrap_or(u64::MAX).to_le_bytes()),
+            Storage::Chunks(chunks) => {
                 bytes.reserve(28 * chunks.len());
                 for &Stored { linear, address, size, skipped } in chunks {
                     bytes.extend(linear.to_le_bytes());
@@ -154,7 +154,7 @@ impl Array {
     /// The elements a decoded chunk holds along each dimension: less than `chunk` only in the last
     /// block of contiguous data.
     pub(in crate::granule) fn extents(&self, index: &[u64]) -> Vec<u64> {
-        let clipped = !matches!(self.source, Source::Chunks(_));
+        let clipped = !matches!(self.storage, Storage::Chunks(_));
         (self.shape.iter().zip(&self.chunk).zip(index))
             .map(|((&n, &c), &i)| if clipped { c.min(n.saturating_sub(i * c)) } else { c })
             .collect()
@@ -168,10 +168,10 @@ impl Array {
     /// What to read for the chunk at `index`.
     pub(in crate::granule) fn piece(&self, index: &[u64]) -> Result<Piece<'_>> {
         let linear = row_major(index.iter().copied().zip(self.grid()))?;
-        match &self.source {
-            Source::Compact(bytes) => Ok(Piece::Inline(bytes)),
-            Source::Contiguous(None) => Ok(Piece::Unwritten),
-            Source::Contiguous(Some(address)) => {
+        match &self.storage {
+            Storage::Compact(bytes) => Ok(Piece::Inline(bytes)),
+            Storage::Contiguous(None) => Ok(Piece::Unwritten),
+            Storage::Contiguous(Some(address)) => {
                 let origin = index.iter().zip(&self.chunk).map(|(&i, &c)| i.saturating_mul(c));
                 let before = row_major(origin.zip(self.shape.iter().copied()))?;
                 let size = self.bytes_of(&self.extents(index))? as u64;
@@ -181,7 +181,7 @@ impl Array {
                 let address = address.ok_or_else(|| Error::corrupt("an address overflows"))?;
                 Ok(Piece::Stored(Stored { linear, address, size, skipped: 0 }))
             }
-            Source::Chunks(chunks) => {
+            Storage::Chunks(chunks) => {
                 Ok(match chunks.binary_search_by_key(&linear, |chunk| chunk.linear) {
                     Ok(found) => chunks.get(found).map_or(Piece::Unwritten, |c| Piece::Stored(*c)),
                     Err(_) => Piece::Unwritten,
@@ -198,10 +198,10 @@ impl Array {
     /// The memory the description takes.
     pub(in crate::granule) fn bytes(&self) -> usize {
         size_of::<Self>()
-            + match &self.source {
-                Source::Compact(bytes) => bytes.len(),
-                Source::Contiguous(_) => 0,
-                Source::Chunks(chunks) => chunks.len() * size_of::<Stored>(),
+            + match &self.storage {
+                Storage::Compact(bytes) => bytes.len(),
+                Storage::Contiguous(_) => 0,
+                Storage::Chunks(chunks) => chunks.len() * size_of::<Stored>(),
             }
     }
 }

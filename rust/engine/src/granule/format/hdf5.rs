@@ -12,7 +12,7 @@ use hdf5_reader::group::Group;
 use hdf5_reader::{ByteOrder, Dataset, Datatype, Hdf5File, OpenOptions};
 
 use crate::error::{Error, Result};
-use crate::granule::format::array::{Array, Dtype, MAX_RANK, Source, decoded_size, swap_bytes};
+use crate::granule::format::array::{Array, Dtype, MAX_RANK, Storage, decoded_size, swap_bytes};
 use crate::store::Location;
 
 pub(in crate::granule) use attribute::{Attribute, Number};
@@ -177,24 +177,24 @@ impl Variable<'_> {
         if shape.len() > MAX_RANK {
             return Err(Error::corrupt(format!("{} dimensions are too many", shape.len())));
         }
-        let (mut source, chunk) = self.source(&header, &shape, dtype.size())?;
+        let (mut storage, chunk) = self.storage(&header, &shape, dtype.size())?;
         decoded_size(&chunk, dtype.size())?;
         let mut fill = layout::fill_value(&header, dtype.size());
         if swapped {
             fill.reverse();
-            if let Source::Compact(bytes) = &mut source {
+            if let Storage::Compact(bytes) = &mut storage {
                 swap_bytes(bytes, dtype.size());
             }
         }
-        let filters = match &source {
-            Source::Chunks(_) => layout::filters(&header)?,
+        let filters = match &storage {
+            Storage::Chunks(_) => layout::filters(&header)?,
             _ => Vec::new(),
         };
         let location = self.file.location().clone();
         let name = self.name.clone();
         let key = 0;
         let array =
-            Array { location, name, dtype, swapped, shape, chunk, source, filters, fill, key };
+            Array { location, name, dtype, swapped, shape, chunk, storage, filters, fill, key };
         Ok(array.keyed())
     }
 

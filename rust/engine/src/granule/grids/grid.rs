@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::granule::cf::axes::{self, Axis};
+use crate::granule::cf::axes::{self, StoredAxis};
 use crate::granule::cf::coordinates::{self, Coordinate, Role};
 use crate::granule::cf::packing::{Packing, stated_unit};
 use crate::granule::cf::time::TimeUnit;
@@ -75,7 +75,7 @@ impl Grid {
         let unit_stated = stated_unit(variable)?;
         let array = variable.array(&shape)?;
         let packing = Packing::of(variable, array.dtype)?.in_unit(unit_stated.as_deref(), unit)?;
-        let place = |axis: &Axis, dim| Direction { dim, reversed: axis.reversed };
+        let place = |axis: &StoredAxis, dim| Direction { dim, reversed: axis.reversed };
         let lat_axis = axes::latitude(coordinates::values(chunks, &lat.variable)?)?;
         let lon_axis = axes::longitude(coordinates::values(chunks, &lon.variable)?)?;
         Ok(Self {

@@ -1,7 +1,7 @@
 //! Grids of plain numbers, without a NetCDF file around them.
 
 use crate::granule::cf::packing::Packing;
-use crate::granule::format::array::{Array, Dtype, Source, Stored};
+use crate::granule::format::array::{Array, Dtype, Storage, Stored};
 use crate::granule::format::hdf5::Number;
 use crate::granule::grids::grid::{Direction, Grid, Steps};
 use crate::granule::grids::sums::Summation;
@@ -54,7 +54,7 @@ impl From<RawGrid> for Grid {
             swapped: false,
             shape: shape.map(|n| n as u64).to_vec(),
             chunk: chunk.map(|n| n as u64).to_vec(),
-            source: Source::Chunks((0..chunks as u64).map(stored).collect()),
+            storage: Storage::Chunks((0..chunks as u64).map(stored).collect()),
             filters: Vec::new(),
             fill: vec![0; dtype.size()],
             key: raw.key,

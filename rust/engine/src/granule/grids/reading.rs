@@ -10,6 +10,10 @@ use crate::granule::grids::convert::{Converter, Real};
 use crate::granule::grids::grid::{Direction, Grid, Steps};
 use crate::granule::grids::view::{self, Stretch, View};
 use crate::granule::grids::window::Window;
+use crate::memory;
+
+/// What memory may lack room for.
+const CELLS: &str = "the cells under the box";
 
 /// Which time steps of a file count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +71,7 @@ impl Reading {
         }
         let size = self.rows.len().checked_mul(self.cols.len());
         let size = size.ok_or_else(|| Error::internal("a window exceeds the address space"))?;
-        let mut values = vec![0.0; size];
+        let mut values = memory::filled(0.0, size, CELLS).map_err(|e| array.blame(e))?;
         self.values(chunks, &mut values)?;
         Window::of_values(values, self.cols.len())
     }
@@ -151,8 +155,8 @@ impl Reading {
 
     /// Mean of the valid values over several steps, summed in double precision.
     fn mean(&self, chunks: &Chunks, steps: &[Step], out: &mut [f32]) -> Result<()> {
-        let mut sums = vec![(0.0f64, 0u32); out.len()];
-        let mut values = vec![0.0f64; out.len()];
+        let mut sums = memory::filled((0.0f64, 0u32), out.len(), CELLS)?;
+        let mut values = memory::filled(0.0f64, out.len(), CELLS)?;
         for &step in steps {
             self.step(chunks, step, &mut values)?;
             for ((sum, count), value) in sums.iter_mut().zip(&values) {

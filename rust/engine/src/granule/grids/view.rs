@@ -275,7 +275,7 @@ mod tests {
 
     use super::*;
     use crate::granule::cf::packing::Packing;
-    use crate::granule::format::array::{Dtype, Source, Stored};
+    use crate::granule::format::array::{Dtype, Storage, Stored};
     use crate::granule::grids::sums::Summation;
     use crate::granule::grids::window::Window;
     use crate::store::{ByteSource, Location};
@@ -307,7 +307,7 @@ mod tests {
             swapped: false,
             shape: shape.to_vec(),
             chunk: chunk.to_vec(),
-            source: if chunked { Source::Chunks(written) } else { Source::Contiguous(Some(0)) },
+            storage: if chunked { Storage::Chunks(written) } else { Storage::Contiguous(Some(0)) },
             filters: Vec::new(),
             fill: vec![0],
             key: 7,

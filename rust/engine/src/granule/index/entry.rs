@@ -27,7 +27,7 @@ use crate::error::{Error, Result};
 use crate::granule::cf::axes;
 use crate::granule::cf::packing::Packing;
 use crate::granule::format::array::{
-    Array, Dtype, MAX_RANK, Source, Stored, block_shape, decoded_size,
+    Array, Dtype, MAX_RANK, Storage, Stored, block_shape, decoded_size,
 };
 use crate::granule::format::filters::Filter;
 use crate::granule::format::hdf5::Number;
@@ -69,14 +69,14 @@ struct Small {
     swapped: bool,
     shape: Vec<u64>,
     fill: Vec<u8>,
-    layout: Layout,
+    layout: StoredLayout,
     /// The type whose values the stored bits are, scale and offset; invalid numbers and limits.
     unpacked: (Dtype, f64, f64),
     invalid: (Vec<Number>, Option<Number>, Option<Number>),
 }
 
 #[derive(Serialize, Deserialize)]
-enum Layout {
+enum StoredLayout {
     Compact(Vec<u8>),
     Contiguous(Option<u64>),
     Chunks { chunk: Vec<u64>, filters: Vec<Filter> },
@@ -96,7 +96,7 @@ pub(super) fn encode(grid: &Grid, evidence: Option<&Evidence>) -> Result<Vec<u8>
     let mut body = Vec::new();
     put_section(&mut body, GRID, &pack(&postcard::to_stdvec(&small(grid)).map_err(failed)?)?);
     put_section(&mut body, AXES, &pack(&axes)?);
-    if let Source::Chunks(chunks) = &grid.array.source {
+    if let Storage::Chunks(chunks) = &grid.array.storage {
         put_section(&mut body, CHUNKS, &nodes(chunks)?);
     }
     if let Some(evidence) = evidence {
@@ -132,11 +132,11 @@ fn pack(plain: &[u8]) -> Result<Vec<u8>> {
 
 fn small(grid: &Grid) -> Small {
     let Grid { unit, lat_dim, lon_dim, steps, array, packing, .. } = grid;
-    let layout = match &array.source {
-        Source::Compact(bytes) => Layout::Compact(bytes.clone()),
-        Source::Contiguous(address) => Layout::Contiguous(*address),
-        Source::Chunks(_) => {
-            Layout::Chunks { chunk: array.chunk.clone(), filters: array.filters.clone() }
+    let layout = match &array.storage {
+        Storage::Compact(bytes) => StoredLayout::Compact(bytes.clone()),
+        Storage::Contiguous(address) => StoredLayout::Contiguous(*address),
+        Storage::Chunks(_) => {
+            StoredLayout::Chunks { chunk: array.chunk.clone(), filters: array.filters.clone() }
         }
     };
     Small {
@@ -179,7 +179,7 @@ pub(super) fn decode(
     check_dimensions(&small, lat.len(), lon.len())?;
     let packing = packing(&small)?.in_unit(small.unit.as_deref(), unit)?;
     let chunks = match &small.layout {
-        Layout::Chunks { .. } => section(CHUNKS, "its chunks")?,
+        StoredLayout::Chunks { .. } => section(CHUNKS, "its chunks")?,
         _ => &[],
     };
     let array = array(small.dtype, small.swapped, small.shape, small.layout, small.fill, chunks)?;
@@ -274,7 +274,7 @@ fn array(
     dtype: Dtype,
     swapped: bool,
     shape: Vec<u64>,
-    layout: Layout,
+    layout: StoredLayout,
     fill: Vec<u8>,
     nodes: &[u8],
 ) -> Result<Array> {
@@ -282,17 +282,17 @@ fn array(
     if fill.len() != width {
         return Err(damaged("its fill value"));
     }
-    let (source, chunk, filters) = match layout {
-        Layout::Compact(bytes) => {
+    let (storage, chunk, filters) = match layout {
+        StoredLayout::Compact(bytes) => {
             if bytes.len() != decoded_size(&shape, width)? {
                 return Err(damaged("its data"));
             }
-            (Source::Compact(bytes), shape.clone(), Vec::new())
+            (Storage::Compact(bytes), shape.clone(), Vec::new())
         }
-        Layout::Contiguous(address) => {
-            (Source::Contiguous(address), block_shape(&shape, width), Vec::new())
+        StoredLayout::Contiguous(address) => {
+            (Storage::Contiguous(address), block_shape(&shape, width), Vec::new())
         }
-        Layout::Chunks { chunk, filters } => {
+        StoredLayout::Chunks { chunk, filters } => {
             if chunk.len() != shape.len() || chunk.contains(&0) {
                 return Err(damaged("its chunks"));
             }
@@ -304,12 +304,12 @@ fn array(
                 .zip(&chunk)
                 .try_fold(1u64, |places, (n, c)| places.checked_mul(n.div_ceil(*c)));
             let places = places.ok_or_else(|| damaged("its chunks"))?;
-            (Source::Chunks(take_nodes(nodes, places)?), chunk, filters)
+            (Storage::Chunks(take_nodes(nodes, places)?), chunk, filters)
         }
     };
     decoded_size(&chunk, width)?;
     let (location, name, key) = (Location::whole(""), String::new(), 0);
-    Ok(Array { location, name, dtype, swapped, shape, chunk, source, filters, fill, key })
+    Ok(Array { location, name, dtype, swapped, shape, chunk, storage, filters, fill, key })
 }
 
 /// The chunks, node by node, behind a directory of the nodes.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use twox_hash::XxHash3_64;
 
 use crate::error::Result;
-use crate::store::{ByteSource, Extent, Location, Part, Want};
+use crate::store::{ByteSource, Extent, Fetched, Location, Want};
 
 /// Byte ranges of a file, and a digest of what they hold: all metadata that opening came by, axes
 /// included.
@@ -90,7 +90,7 @@ impl ByteSource for Witness {
         self.source.version(location)
     }
 
-    fn fetch(&self, wants: &[Want]) -> Vec<Result<Part>> {
+    fn fetch(&self, wants: &[Want]) -> Vec<Result<Fetched>> {
         let parts = self.source.fetch(wants);
         for (want, part) in wants.iter().zip(&parts) {
             let start = match &want.extent {

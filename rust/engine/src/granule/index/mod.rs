@@ -61,7 +61,7 @@ impl Described {
 
 /// Grids that need not be opened.
 #[derive(Default)]
-pub(super) struct Known {
+pub(super) struct KnownGrids {
     shipped: OnceLock<Index>,
     /// Variables whose entries proved wrong.
     distrusted: Mutex<HashSet<(Location, String)>>,
@@ -69,7 +69,7 @@ pub(super) struct Known {
     pub hits: AtomicU64,
 }
 
-impl Known {
+impl KnownGrids {
     /// Takes an index, unless there is one.
     pub(super) fn ship(&self, read: impl FnOnce() -> Index) {
         self.shipped.get_or_init(read);

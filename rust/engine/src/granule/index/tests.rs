@@ -78,8 +78,8 @@ fn write(path: &Path, grid: &Grid, size: u64, version: Option<&str>, origin: &[&
     writer.finish().unwrap();
 }
 
-fn known(path: &Path, root: &str) -> Known {
-    let known = Known::default();
+fn known(path: &Path, root: &str) -> KnownGrids {
+    let known = KnownGrids::default();
     let at = |place: &&str| (place.to_string(), Location::whole(format!("{root}/{place}")));
     known.ship(|| Index::read(path, PLACES.iter().skip(1).map(at).collect()));
     assert_eq!(known.failure(), None);
@@ -87,7 +87,7 @@ fn known(path: &Path, root: &str) -> Known {
 }
 
 /// What is found of the second granule.
-fn found(known: &Known, source: &Stated, root: &str) -> bool {
+fn found(known: &KnownGrids, source: &Stated, root: &str) -> bool {
     let place = Location::whole(format!("{root}/{}", PLACES[1]));
     known.find(source, None, &place, "v", None).is_some()
 }
@@ -152,14 +152,14 @@ fn the_disk_cache_keeps_what_was_opened() {
         let location = grid.array.location.clone();
         let find = |version| {
             let cache = DiskCache::open(&options).unwrap();
-            let (known, source) = (Known::default(), stated(version));
+            let (known, source) = (KnownGrids::default(), stated(version));
             let found = known.find(&source, Some(&cache), &location, "v", None);
             (found.map(|grid| format!("{:?}", grid.lat)), source.assumed.into_inner().unwrap())
         };
         assert!(find(Some("1")).0.is_none());
         for version in [None, Some("1")] {
             let cache = DiskCache::open(&options).unwrap();
-            Known::default().keep(&stated(version), &cache, &grid);
+            KnownGrids::default().keep(&stated(version), &cache, &grid);
             drop(cache);
             assert_eq!(find(Some("1")).0.is_some(), version.is_some());
         }
@@ -171,7 +171,7 @@ fn the_disk_cache_keeps_what_was_opened() {
         assert_eq!(find(Some("2")).0.is_some(), remote, "{versions:?}");
 
         let cache = DiskCache::open(&options).unwrap();
-        let known = Known::default();
+        let known = KnownGrids::default();
         known.distrust(&stated(Some("1")), Some(&cache), &grid);
         assert!(known.find(&stated(Some("1")), Some(&cache), &location, "v", None).is_none());
         drop(cache);
@@ -225,7 +225,7 @@ proptest! {
         bytes[at] ^= flip;
         std::fs::write(&path, bytes).unwrap();
         let place = Location::whole("/x.nc");
-        let known = Known::default();
+        let known = KnownGrids::default();
         known.ship(|| Index::read(&path, HashMap::from([(PLACES[1].to_owned(), place.clone())])));
         if let Some(found) = known.find(&stated(None), None, &place, "v", None) {
             prop_assert_eq!(format!("{:?}", found.lat), format!("{:?}", grid.lat));

@@ -58,7 +58,7 @@ impl Shape {
 }
 
 /// What a slot holds.
-pub(super) enum Slot {
+pub(super) enum SlotContent {
     Empty,
     Damaged,
     Sound(Vec<u8>),
@@ -137,25 +137,25 @@ impl BlockFile {
     }
 
     /// What a slot holds; a slot that cannot be read is a damaged one.
-    pub(super) fn read(&self, slot: u64) -> Slot {
-        let Some(at) = self.offset(slot) else { return Slot::Empty };
+    pub(super) fn read(&self, slot: u64) -> SlotContent {
+        let Some(at) = self.offset(slot) else { return SlotContent::Empty };
         let mut header = [0; SLOT_HEADER];
         if self.file.read_exact_at(&mut header, at).is_err() {
-            return Slot::Damaged;
+            return SlotContent::Damaged;
         }
         let (length, checksum) = split(header);
         match usize::try_from(length) {
-            Ok(0) if checksum == 0 => return Slot::Empty,
+            Ok(0) if checksum == 0 => return SlotContent::Empty,
             Ok(bytes) if bytes > 0 && length <= self.shape.slot_bytes => {
                 let mut block = vec![0; bytes];
                 let read = self.file.read_exact_at(&mut block, at + SLOT_HEADER as u64);
                 if read.is_ok() && self.checksum(slot, &block) == checksum {
-                    return Slot::Sound(block);
+                    return SlotContent::Sound(block);
                 }
             }
             _ => {}
         }
-        Slot::Damaged
+        SlotContent::Damaged
     }
 
     /// Whether there is such a slot and a block of `size` bytes fits it; an empty one is no block.

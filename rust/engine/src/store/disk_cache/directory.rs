@@ -33,7 +33,7 @@ pub(super) struct Directory {
 }
 
 /// A block file in the directory.
-pub(super) struct Entry {
+pub(super) struct CachedFile {
     path: PathBuf,
     /// What it takes on the disk.
     pub(super) bytes: u64,
@@ -150,7 +150,7 @@ impl Directory {
     }
 
     /// What lies in it, least recently used first.
-    pub(super) fn entries(&self) -> io::Result<Vec<Entry>> {
+    pub(super) fn entries(&self) -> io::Result<Vec<CachedFile>> {
         let mut entries = Vec::new();
         for entry in fs::read_dir(&self.path)? {
             entries.extend(self.inspect(&entry?)?);
@@ -160,12 +160,12 @@ impl Directory {
     }
 
     /// Removes an entry; tells whether it held what we write.
-    pub(super) fn remove(entry: &Entry) -> io::Result<bool> {
+    pub(super) fn remove(entry: &CachedFile) -> io::Result<bool> {
         remove_ours(&entry.path)
     }
 
     /// An entry, if it is a block file; removes what a dead process left half-made.
-    fn inspect(&self, entry: &DirEntry) -> io::Result<Option<Entry>> {
+    fn inspect(&self, entry: &DirEntry) -> io::Result<Option<CachedFile>> {
         let name = entry.file_name();
         let name = name.to_string_lossy();
         let found = match entry.metadata() {
@@ -181,7 +181,7 @@ impl Directory {
             remove_ours(&path)?;
             return Ok(None);
         }
-        Ok(Some(Entry { path, bytes: found.blocks().saturating_mul(512), used }))
+        Ok(Some(CachedFile { path, bytes: found.blocks().saturating_mul(512), used }))
     }
 }
 

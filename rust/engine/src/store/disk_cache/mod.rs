@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::events::{self, Kind};
-use block_file::Slot;
+use block_file::SlotContent;
 use directory::Directory;
 use writer::Writer;
 
@@ -131,23 +131,23 @@ impl DiskCache {
     /// A block, if it is there and sound, that does not count among those read.
     pub fn read_apart(&self, file: &BlockFile, slot: u64) -> Option<Vec<u8>> {
         match file.read(slot) {
-            Slot::Sound(block) => Some(block),
-            Slot::Damaged | Slot::Empty => None,
+            SlotContent::Sound(block) => Some(block),
+            SlotContent::Damaged | SlotContent::Empty => None,
         }
     }
 
     /// A block, if it is there and sound.
     pub fn read(&self, file: &BlockFile, slot: u64) -> Option<Vec<u8>> {
         match file.read(slot) {
-            Slot::Sound(block) => {
+            SlotContent::Sound(block) => {
                 self.counters.read.fetch_add(1, Ordering::Relaxed);
                 Some(block)
             }
-            Slot::Damaged => {
+            SlotContent::Damaged => {
                 self.counters.damaged();
                 None
             }
-            Slot::Empty => None,
+            SlotContent::Empty => None,
         }
     }
 

@@ -7,7 +7,7 @@ use std::io;
 use std::path::Path;
 
 use super::DiskCache;
-use super::directory::{Directory, Entry, FORMAT};
+use super::directory::{CachedFile, Directory, FORMAT};
 use crate::error::{Error, Result};
 
 /// What a disk cache takes.
@@ -20,7 +20,7 @@ pub struct DiskCacheUse {
 }
 
 impl DiskCacheUse {
-    fn count(&mut self, entry: &Entry) {
+    fn count(&mut self, entry: &CachedFile) {
         self.files += 1;
         self.bytes += entry.bytes;
     }

@@ -97,7 +97,7 @@ impl Writer {
         }
         if let Thread::NotYet(jobs) = std::mem::replace(&mut *thread, Thread::Failed) {
             let state = self.state.clone();
-            let named = std::thread::Builder::new().name("oceanarrow-spill".to_owned());
+            let named = std::thread::Builder::new().name("oceanarrow-disk-cache".to_owned());
             match named.spawn(move || state.write_all(&jobs)) {
                 Ok(running) => *thread = Thread::Running(running),
                 Err(e) => self.state.counters.fail(&e),

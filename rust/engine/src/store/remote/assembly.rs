@@ -23,7 +23,7 @@ pub(super) struct Assembly {
 
 /// What an answer that was accepted will bring.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Plan {
+pub(super) struct Acceptance {
     /// Bytes to pass over first.
     pub(super) skip: u64,
     /// Where in the object the answer's wanted bytes end, if it says so.
@@ -107,7 +107,11 @@ impl Assembly {
     }
 
     /// Checks the head of an answer; `refused` has dealt with statuses of 400 and more but 416.
-    pub(super) fn accept(&mut self, status: StatusCode, headers: &HeaderMap) -> Outcome<Plan> {
+    pub(super) fn accept(
+        &mut self,
+        status: StatusCode,
+        headers: &HeaderMap,
+    ) -> Outcome<Acceptance> {
         if let Some(encoding) = headers.get(CONTENT_ENCODING)
             && encoding != "identity"
         {
@@ -127,7 +131,7 @@ impl Assembly {
         }
     }
 
-    fn accept_whole(&mut self, headers: &HeaderMap) -> Outcome<Plan> {
+    fn accept_whole(&mut self, headers: &HeaderMap) -> Outcome<Acceptance> {
         let size = number(headers, CONTENT_LENGTH.as_str());
         self.same_object(size, headers)?;
         self.within_limit()?;
@@ -142,10 +146,10 @@ impl Assembly {
             ))));
         }
         self.inside(size)?;
-        Ok(Plan { skip, end, surplus })
+        Ok(Acceptance { skip, end, surplus })
     }
 
-    fn accept_part(&mut self, headers: &HeaderMap) -> Outcome<Plan> {
+    fn accept_part(&mut self, headers: &HeaderMap) -> Outcome<Acceptance> {
         let wrong = |said: &str, asked: &str| {
             Failure::again(format!("the server answered {said:?} to a request for {asked:?}"))
         };
@@ -171,19 +175,19 @@ impl Assembly {
             return Err(wrong(&said, &asked));
         }
         if matches!(self.extent, Extent::Size) {
-            return Ok(Plan { skip: 0, end: Some(0), surplus: true });
+            return Ok(Acceptance { skip: 0, end: Some(0), surplus: true });
         }
-        Ok(Plan { skip: 0, end: Some(last + 1), surplus: false })
+        Ok(Acceptance { skip: 0, end: Some(last + 1), surplus: false })
     }
 
-    fn beyond_the_end(&mut self, headers: &HeaderMap) -> Outcome<Plan> {
+    fn beyond_the_end(&mut self, headers: &HeaderMap) -> Outcome<Acceptance> {
         let size = headers
             .get(CONTENT_RANGE)
             .and_then(|value| value.to_str().ok())
             .and_then(|text| text.trim().strip_prefix("bytes */")?.trim().parse::<u64>().ok());
         if size == Some(0) && !matches!(self.extent, Extent::Range(_)) {
             self.size = size;
-            return Ok(Plan { skip: 0, end: Some(0), surplus: true });
+            return Ok(Acceptance { skip: 0, end: Some(0), surplus: true });
         }
         self.size = self.size.or(size);
         Err(Failure::Final(self.outside()))

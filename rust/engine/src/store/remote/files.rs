@@ -19,7 +19,7 @@ use super::transport::{Answer, Target, Transport, bearer};
 use crate::error::{Error, Result};
 use crate::events::{self, Kind};
 use crate::store::root::encoded;
-use crate::store::{ByteSource, Extent, Location, Part, StorageOptions, Want};
+use crate::store::{ByteSource, Extent, Fetched, Location, StorageOptions, Want};
 
 /// Objects remembered.
 const MOST_KNOWN: NonZeroUsize = NonZeroUsize::new(200_000).unwrap();
@@ -42,12 +42,12 @@ struct Shared {
     headers: Result<HeaderMap>,
     offline: bool,
     /// What answers told of objects; one of which they tell otherwise later is no longer the same.
-    known: Mutex<LruCache<Arc<str>, Known>>,
+    known: Mutex<LruCache<Arc<str>, ObjectState>>,
 }
 
 /// What tells the states of an object apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Known {
+struct ObjectState {
     size: u64,
     /// Its strong ETag, if the server gives one.
     tag: Option<String>,
@@ -76,7 +76,7 @@ impl RemoteFiles {
     }
 
     /// Does jobs together; a result for each.
-    fn run(&self, jobs: &[Job]) -> Result<Vec<Result<Part>>> {
+    fn run(&self, jobs: &[Job]) -> Result<Vec<Result<Fetched>>> {
         if jobs.is_empty() {
             return Ok(Vec::new());
         }
@@ -96,7 +96,7 @@ impl RemoteFiles {
                 let shared = shared.clone();
                 tasks.spawn(async move { (i, shared.read(&object, extent).await) });
             }
-            let mut done: Vec<Option<Result<Part>>> = (0..count).map(|_| None).collect();
+            let mut done: Vec<Option<Result<Fetched>>> = (0..count).map(|_| None).collect();
             while let Some(joined) = tasks.join_next().await {
                 if let Ok((i, result)) = joined
                     && let Some(slot) = done.get_mut(i)
@@ -110,7 +110,7 @@ impl RemoteFiles {
     }
 
     /// What is known of an object.
-    fn known(&self, object: &str) -> Option<Known> {
+    fn known(&self, object: &str) -> Option<ObjectState> {
         self.shared.known.lock().unwrap_or_else(PoisonError::into_inner).get(object).cloned()
     }
 }
@@ -127,13 +127,13 @@ impl ByteSource for RemoteFiles {
         size.ok_or_else(|| Error::internal("a store told no size").asset(location))
     }
 
-    fn fetch_one(&self, want: &Want) -> Result<Part> {
+    fn fetch_one(&self, want: &Want) -> Result<Fetched> {
         let none = || Err(Error::internal("a store gave no result"));
         self.fetch(std::slice::from_ref(want)).pop().unwrap_or_else(none)
     }
 
-    fn fetch(&self, wants: &[Want]) -> Vec<Result<Part>> {
-        let mut results: Vec<Option<Result<Part>>> = Vec::with_capacity(wants.len());
+    fn fetch(&self, wants: &[Want]) -> Vec<Result<Fetched>> {
+        let mut results: Vec<Option<Result<Fetched>>> = Vec::with_capacity(wants.len());
         let mut open = Vec::new();
         for (i, want) in wants.iter().enumerate() {
             results.push(match prepare(want, |object| Some(self.known(object)?.size)) {
@@ -177,7 +177,7 @@ impl ByteSource for RemoteFiles {
         if location.slice.is_none() {
             let tag = version.filter(|tag| !tag.is_empty()).map(str::to_owned);
             let mut known = self.shared.known.lock().unwrap_or_else(PoisonError::into_inner);
-            let assumed = || Known { size, tag, assumed: true };
+            let assumed = || ObjectState { size, tag, assumed: true };
             known.get_or_insert(location.object.clone(), assumed);
         }
     }
@@ -220,7 +220,7 @@ fn own_headers(options: &StorageOptions) -> Result<HeaderMap> {
 
 impl Shared {
     /// Reads an extent of an object.
-    async fn read(&self, object: &Arc<str>, extent: Extent) -> Result<Part> {
+    async fn read(&self, object: &Arc<str>, extent: Extent) -> Result<Fetched> {
         let answer = if let Some(file) = HubFile::parse(object) {
             self.read_hub(&file, extent).await?
         } else if object.starts_with("http://") || object.starts_with("https://") {
@@ -229,7 +229,7 @@ impl Shared {
             self.read_cloud(object, extent).await?
         };
         self.compare(object, answer.size, strong_etag(&answer.headers))?;
-        Ok(Part { bytes: answer.bytes, size: answer.size })
+        Ok(Fetched { bytes: answer.bytes, size: answer.size })
     }
 
     /// A request to the dataset's own server.
@@ -279,7 +279,7 @@ impl Shared {
             if let Some(size) = size {
                 let tag = tag.map(str::to_owned);
                 events::note(Kind::Open, || format!("opened {object} ({size} bytes)"));
-                known.put(object.clone(), Known { size, tag, assumed: false });
+                known.put(object.clone(), ObjectState { size, tag, assumed: false });
             }
             return Ok(());
         };

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::error::{Error, Result};
 use crate::store::coalesce::{Limits, runs};
-use crate::store::{Extent, Part, Want, too_large};
+use crate::store::{Extent, Fetched, Want, too_large};
 
 /// One exchange with a server: which extent of an object, and whose wants it serves.
 pub(super) struct Job {
@@ -21,7 +21,7 @@ pub(super) struct Job {
 /// What a want needs.
 pub(super) enum Need {
     /// No exchange.
-    Nothing(Part),
+    Nothing(Fetched),
     /// This extent of its object.
     Ask(Extent),
 }
@@ -29,7 +29,7 @@ pub(super) enum Need {
 /// What a want needs; `known_size` tells the size of an object that was met before.
 pub(super) fn prepare(want: &Want, known_size: impl Fn(&str) -> Option<u64>) -> Result<Need> {
     let Want { location, extent } = want;
-    let empty = |size| Ok(Need::Nothing(Part { bytes: Bytes::new(), size }));
+    let empty = |size| Ok(Need::Nothing(Fetched { bytes: Bytes::new(), size }));
     let Some((offset, size)) = location.slice else {
         return match extent {
             Extent::Range(range) if range.start > range.end => Err(outside(range, None)),
@@ -93,10 +93,10 @@ pub(super) fn plan(asked: Vec<(usize, Arc<str>, Extent)>, gap: u64) -> Vec<Job> 
 }
 
 /// The bytes and the size that a want gets out of an answer.
-pub(super) fn cut(part: Part, within: Option<&Range<u64>>, want: &Want) -> Part {
+pub(super) fn cut(part: Fetched, within: Option<&Range<u64>>, want: &Want) -> Fetched {
     let Some(range) = within else { return part };
     let index = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX).min(part.bytes.len());
     let bytes = part.bytes.slice(index(range.start)..index(range.end));
     let size = want.location.slice.map(|(_, size)| size);
-    Part { bytes, size: size.or(part.size) }
+    Fetched { bytes, size: size.or(part.size) }
 }

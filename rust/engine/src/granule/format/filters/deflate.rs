@@ -42,10 +42,10 @@ fn inflate(stored: &[u8], size: usize) -> Result<Vec<u8>> {
 pub(super) fn inflate_then(
     stored: &[u8],
     size: usize,
-    then: impl Fn(&[u8]) -> Vec<u8>,
+    then: impl Fn(&[u8]) -> Result<Vec<u8>>,
 ) -> Result<Vec<u8>> {
     INFLATE.with_borrow_mut(|(inflater, scratch)| {
-        let result = inflate_into(inflater, stored, size, scratch).map(|()| then(scratch));
+        let result = inflate_into(inflater, stored, size, scratch).and_then(|()| then(scratch));
         if scratch.capacity() > MAX_SCRATCH {
             *scratch = Vec::new();
         }
@@ -84,7 +84,9 @@ impl Inflater {
             )));
         }
         out.clear();
-        out.reserve_exact(size);
+        out.try_reserve_exact(size).map_err(|_| {
+            Error::out_of_memory(format!("there is no memory for a chunk of {size} bytes"))
+        })?;
         // SAFETY: the decompressor is ours alone (`&mut`), reads `stored` within its length and
         // writes at most `size` bytes, which `out` has room for. Without a place for the actual
         // size, success means that all `size` bytes were written.

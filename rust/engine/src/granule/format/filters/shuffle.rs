@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::Codec;
 use crate::error::{Error, Result};
+use crate::memory;
 
 /// The filter `shuffle`: its parameter is the size of an element in bytes.
 pub(super) const CODEC: Codec = Codec {
@@ -22,7 +23,7 @@ fn check(params: &[u32]) -> Result<()> {
 }
 
 fn undo<'a>(params: &[u32], stored: &[u8]) -> Result<Cow<'a, [u8]>> {
-    Ok(Cow::Owned(unshuffle(stored, width(params))))
+    unshuffle(stored, width(params)).map(Cow::Owned)
 }
 
 /// The size of an element.
@@ -31,12 +32,12 @@ pub(super) fn width(params: &[u32]) -> usize {
 }
 
 /// Undoes HDF5's shuffle; bytes beyond the last whole element were stored as they are.
-pub(super) fn unshuffle(bytes: &[u8], width: usize) -> Vec<u8> {
+pub(super) fn unshuffle(bytes: &[u8], width: usize) -> Result<Vec<u8>> {
     let count = bytes.len() / width.max(1);
     if width <= 1 || count <= 1 {
-        return bytes.to_vec();
+        return Ok(bytes.to_vec());
     }
-    let mut out = vec![0; bytes.len()];
+    let mut out = memory::filled(0, bytes.len(), "the bytes of a chunk")?;
     let (planes, rest) = bytes.split_at(count * width);
     let (elements, tail) = out.split_at_mut(count * width);
     match width {
@@ -52,7 +53,7 @@ pub(super) fn unshuffle(bytes: &[u8], width: usize) -> Vec<u8> {
         }
     }
     tail.copy_from_slice(rest);
-    out
+    Ok(out)
 }
 
 fn interleave<const W: usize>(planes: &[u8], elements: &mut [u8], count: usize) {
@@ -75,6 +76,8 @@ fn interleave<const W: usize>(planes: &[u8], elements: &mut [u8], count: usize) 
 
 #[cfg(test)]
 pub(super) mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     pub(in super::super) fn shuffle(data: &[u8], width: usize) -> Vec<u8> {
@@ -89,7 +92,7 @@ pub(super) mod tests {
     fn unshuffles_every_width() {
         let data: Vec<u8> = (0..10_007u32).map(|i| (i * 31 % 251) as u8).collect();
         for width in 1..=16 {
-            assert_eq!(unshuffle(&shuffle(&data, width), width), data, "width {width}");
+            assert_eq!(unshuffle(&shuffle(&data, width), width).unwrap(), data, "width {width}");
         }
     }
 }

@@ -26,7 +26,7 @@ pub(super) struct ChunkTree<'a> {
 }
 
 /// What a key and its child say of a chunk.
-pub(super) struct Entry {
+pub(super) struct Leaf {
     pub address: u64,
     pub size: u64,
     /// Bit i: filter i was not applied.
@@ -35,7 +35,7 @@ pub(super) struct Entry {
     pub offsets: Vec<u64>,
 }
 
-impl Entry {
+impl Leaf {
     fn read_key(&mut self, key: &[u8]) {
         let (head, offsets) = key.split_at(8);
         let (size, skipped) = head.split_at(4);
@@ -54,10 +54,10 @@ impl ChunkTree<'_> {
         &self,
         root: u64,
         expect: impl Fn(&[Range<u64>]),
-        mut visit: impl FnMut(&Entry),
+        mut visit: impl FnMut(&Leaf),
     ) -> Result<()> {
         let mut seen = HashSet::new();
-        let mut entry = Entry { address: 0, size: 0, skipped: 0, offsets: vec![0; self.rank] };
+        let mut entry = Leaf { address: 0, size: 0, skipped: 0, offsets: vec![0; self.rank] };
         let mut level = None;
         // All nodes of a level, then those of the next.
         let mut nodes = vec![root];

@@ -9,18 +9,18 @@ use hdf5_reader::object_header::ObjectHeader;
 use hdf5_reader::{chunk_index, extensible_array, fixed_array};
 
 use super::Variable;
-use super::chunk_tree::{ChunkTree, Entry};
+use super::chunk_tree::{ChunkTree, Leaf};
 use crate::error::{Error, Result};
-use crate::granule::format::array::{Source, Stored, block_shape, decoded_size};
+use crate::granule::format::array::{Storage, Stored, block_shape, decoded_size};
 use crate::granule::format::filters::Filter;
 
 impl Variable<'_> {
-    pub(super) fn source(
+    pub(super) fn storage(
         &self,
         header: &ObjectHeader,
         shape: &[u64],
         width: usize,
-    ) -> Result<(Source, Vec<u64>)> {
+    ) -> Result<(Storage, Vec<u64>)> {
         if header.messages.iter().any(|m| matches!(m, HdfMessage::ExternalFiles(_))) {
             return Err(Error::unsupported("data in external files are not read"));
         }
@@ -32,7 +32,7 @@ impl Variable<'_> {
             DataLayout::Compact { data } => {
                 let size = decoded_size(shape, width)?;
                 match data.get(..size) {
-                    Some(bytes) => Ok((Source::Compact(bytes.to_vec()), shape.to_vec())),
+                    Some(bytes) => Ok((Storage::Compact(bytes.to_vec()), shape.to_vec())),
                     None => Err(Error::corrupt(format!(
                         "{} bytes are stored where {size} are due",
                         data.len()
@@ -42,7 +42,7 @@ impl Variable<'_> {
             DataLayout::Contiguous { address, .. } => {
                 let base = self.file.file.superblock().base_address;
                 let address = self.defined(*address).map(|address| address.saturating_add(base));
-                Ok((Source::Contiguous(address), block_shape(shape, width)))
+                Ok((Storage::Contiguous(address), block_shape(shape, width)))
             }
             DataLayout::Chunked { address, dims, chunk_indexing, .. } => {
                 // Version 3 layouts list the element size as one more dimension.
@@ -60,7 +60,7 @@ impl Variable<'_> {
                         self.chunks(address, dims, chunk_indexing.as_ref(), shape, size)?
                     }
                 };
-                Ok((Source::Chunks(chunks), chunk))
+                Ok((Storage::Chunks(chunks), chunk))
             }
         }
     }
@@ -83,7 +83,7 @@ impl Variable<'_> {
         let superblock = self.file.file.superblock();
         let (offset, length) = (superblock.offset_size, superblock.length_size);
         let rank = u32::try_from(shape.len()).unwrap_or(u32::MAX);
-        let mut placed = Placed::new(shape, dims, size);
+        let mut table = ChunkTable::new(shape, dims, size);
         let entries = match indexing {
             None => {
                 let tree = ChunkTree { storage, offset_size: offset, rank: shape.len() };
@@ -93,8 +93,8 @@ impl Variable<'_> {
                     let stretches = nodes.iter().map(|n| absolute(n.start)..absolute(n.end));
                     self.file.blocks.expect(stretches);
                 };
-                let visit = |Entry { address, size, skipped, offsets }: &Entry| {
-                    placed.add(offsets, *address, *size, *skipped);
+                let visit = |Leaf { address, size, skipped, offsets }: &Leaf| {
+                    table.add(offsets, *address, *size, *skipped);
                 };
                 tree.walk(address, expect, visit).map(|()| Vec::new())
             }
@@ -109,9 +109,9 @@ impl Variable<'_> {
         }
         .map_err(|e| self.file.explain(&e))?;
         for entry in entries {
-            placed.add(&entry.offsets, entry.address, entry.size, entry.filter_mask);
+            table.add(&entry.offsets, entry.address, entry.size, entry.filter_mask);
         }
-        placed.finish(superblock.base_address)
+        table.finish(superblock.base_address)
     }
 
     /// The indexes that know a chunk by its number alone.
@@ -155,7 +155,7 @@ impl Variable<'_> {
 }
 
 /// Chunks within the shape. A dataset that shrank keeps chunks outside; they are dropped.
-struct Placed<'a> {
+struct ChunkTable<'a> {
     shape: &'a [u64],
     dims: &'a [u32],
     /// The decoded size of a chunk.
@@ -164,7 +164,7 @@ struct Placed<'a> {
     fault: Option<Error>,
 }
 
-impl<'a> Placed<'a> {
+impl<'a> ChunkTable<'a> {
     fn new(shape: &'a [u64], dims: &'a [u32], size: usize) -> Self {
         Self { shape, dims, size, chunks: Vec::new(), fault: None }
     }

@@ -66,13 +66,13 @@ pub(in crate::granule::index) fn grid() -> impl Strategy<Value = Grid> {
                         ..Packing::none(dtype.unsigned())
                     };
                     let width = dtype.size();
-                    let (source, chunk, filters) = match kind {
+                    let (storage, chunk, filters) = match kind {
                         0 => {
                             let size = decoded_size(&shape, width).unwrap();
-                            (Source::Compact(vec![7; size]), shape.clone(), Vec::new())
+                            (Storage::Compact(vec![7; size]), shape.clone(), Vec::new())
                         }
                         1 => (
-                            Source::Contiguous(flags[3].then_some(4096)),
+                            Storage::Contiguous(flags[3].then_some(4096)),
                             block_shape(&shape, width),
                             Vec::new(),
                         ),
@@ -89,7 +89,7 @@ pub(in crate::granule::index) fn grid() -> impl Strategy<Value = Grid> {
                                     skipped,
                                 })
                                 .collect();
-                            (Source::Chunks(chunks), chunk, filters::tests::usual(width))
+                            (Storage::Chunks(chunks), chunk, filters::tests::usual(width))
                         }
                     };
                     let array = Array {
@@ -99,7 +99,7 @@ pub(in crate::granule::index) fn grid() -> impl Strategy<Value = Grid> {
                         swapped: flags[0],
                         shape,
                         chunk,
-                        source,
+                        storage,
                         filters,
                         fill: fill[..width].to_vec(),
                         key: 0,
@@ -270,7 +270,7 @@ fn a_swath_takes_a_few_kilobytes_and_is_quickly_back() {
         swapped: false,
         shape: vec![1, 5000, 3500],
         chunk: vec![1, 157, 110],
-        source: Source::Chunks(chunks),
+        storage: Storage::Chunks(chunks),
         filters: filters::tests::usual(4),
         fill: vec![0; 4],
         key: 0,

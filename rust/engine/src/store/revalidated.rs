@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::disk_cache::{DiskCache, Shape};
-use super::{ByteSource, Extent, Location, Part, Want, is_remote};
+use super::{ByteSource, Extent, Fetched, Location, Want, is_remote};
 use crate::error::{Error, Result};
 
 /// Level tables larger than this are not kept.
@@ -19,7 +19,7 @@ const SLOT_BYTES: u64 = 64 << 20;
 const FORMAT: u32 = 1;
 
 /// A store whose remote answers are kept.
-pub struct Kept<S> {
+pub struct Revalidated<S> {
     source: S,
     cache: Arc<DiskCache>,
     offline: bool,
@@ -29,14 +29,14 @@ pub struct Kept<S> {
 
 /// An answer that was kept.
 #[derive(Serialize, Deserialize)]
-struct Entry {
+struct Answer {
     /// Of the object that it is from.
     version: String,
     size: Option<u64>,
     bytes: Vec<u8>,
 }
 
-impl<S: Deref<Target: ByteSource> + Send + Sync> Kept<S> {
+impl<S: Deref<Target: ByteSource> + Send + Sync> Revalidated<S> {
     /// Keeps in `cache` what `source` answers; `offline`, nothing is asked.
     pub fn new(source: S, cache: Arc<DiskCache>, offline: bool) -> Self {
         let digest = Params::new().hash_length(16).to_state();
@@ -49,7 +49,7 @@ impl<S: Deref<Target: ByteSource> + Send + Sync> Kept<S> {
         digest.finalize().as_bytes().to_vec()
     }
 
-    fn note(&self, want: &Want, part: &Result<Part>) {
+    fn note(&self, want: &Want, part: &Result<Fetched>) {
         if let Ok(part) = part
             && is_remote(&want.location.object)
         {
@@ -85,7 +85,7 @@ impl<S: Deref<Target: ByteSource> + Send + Sync> Kept<S> {
     }
 
     /// Asks for all objects at once what will tell whether their entries still hold.
-    fn ask_for_versions(&self, entries: &[(&Want, Option<Entry>)]) {
+    fn ask_for_versions(&self, entries: &[(&Want, Option<Answer>)]) {
         let wants: Vec<Want> = entries
             .iter()
             .filter(|(want, entry)| entry.is_some() && !want.location.object.starts_with("hf://"))
@@ -103,9 +103,9 @@ fn name(want: &Want) -> (&'static str, &Location, String) {
     ("answer", &want.location, format!("{:?}", want.extent))
 }
 
-impl<S: Deref<Target: ByteSource> + Send + Sync> ByteSource for Kept<S> {
-    fn fetch(&self, wants: &[Want]) -> Vec<Result<Part>> {
-        let entries: Vec<(&Want, Option<Entry>)> = wants
+impl<S: Deref<Target: ByteSource> + Send + Sync> ByteSource for Revalidated<S> {
+    fn fetch(&self, wants: &[Want]) -> Vec<Result<Fetched>> {
+        let entries: Vec<(&Want, Option<Answer>)> = wants
             .iter()
             .map(|want| {
                 let remote = is_remote(&want.location.object);
@@ -115,15 +115,15 @@ impl<S: Deref<Target: ByteSource> + Send + Sync> ByteSource for Kept<S> {
         if !self.offline {
             self.ask_for_versions(&entries);
         }
-        let mut results: Vec<Option<Result<Part>>> = Vec::with_capacity(wants.len());
+        let mut results: Vec<Option<Result<Fetched>>> = Vec::with_capacity(wants.len());
         for (want, entry) in entries {
-            let holds = |entry: &Entry| {
+            let holds = |entry: &Answer| {
                 self.offline || self.state(&want.location).as_ref() == Some(&entry.version)
             };
             results.push(
                 entry
                     .filter(holds)
-                    .map(|entry| Ok(Part { bytes: Bytes::from(entry.bytes), size: entry.size })),
+                    .map(|entry| Ok(Fetched { bytes: Bytes::from(entry.bytes), size: entry.size })),
             );
         }
         let missing: Vec<Want> = wants
@@ -145,7 +145,7 @@ impl<S: Deref<Target: ByteSource> + Send + Sync> ByteSource for Kept<S> {
                         && let Some(version) = self.state(&want.location)
                     {
                         let bytes = part.bytes.to_vec();
-                        self.save(&name(want), &Entry { version, size: part.size, bytes });
+                        self.save(&name(want), &Answer { version, size: part.size, bytes });
                     }
                     part
                 });
@@ -155,7 +155,7 @@ impl<S: Deref<Target: ByteSource> + Send + Sync> ByteSource for Kept<S> {
             .collect()
     }
 
-    fn fetch_one(&self, want: &Want) -> Result<Part> {
+    fn fetch_one(&self, want: &Want) -> Result<Fetched> {
         let lost = || Err(Error::internal("a store gave no result"));
         self.fetch(std::slice::from_ref(want)).pop().unwrap_or_else(lost)
     }
