@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from oceanarrow.dataset import collate_ocean_samples
+from oceanarrow import Loader
+from oceanarrow.dataset import OceanTACODataset, Query, collate_ocean_samples
 from oceanarrow.exceptions import InvalidInputError
 
 
@@ -131,6 +133,22 @@ def test_points_become_padded_columns() -> None:
     assert filled["present"]["argo"].tolist() == [True, False, True, True]
     nobody = collate_ocean_samples(samples[1:2], missing="fill")
     assert nobody["inputs"]["argo"]["pressure"].shape == (1, 0)
+
+
+def test_batches_with_and_without_points_have_the_same_types(ocean: Path) -> None:
+    edges = [(-60.0, -20.0, 5.0, 50.0), (-60.0, -59.99, 5.0, 5.01)]
+    queries = [Query(*box, "2023-04-01", "2023-04-01") for box in edges]
+    dataset = OceanTACODataset(ocean, queries, ["argo"], [])
+    loader = Loader(ocean, queries, ["argo"], batch_size=1, shuffle=False)
+    absent = {**dataset[0], "inputs": {"argo": None}}
+    absent["metadata"] = {**absent["metadata"], "shapes": {"argo": (0,)}}
+    batches = [collate_ocean_samples([sample], missing="fill") for sample in (*dataset, absent)]
+    batches += [batch.to_torch() for batch in loader]
+    points = [batch["inputs"]["argo"] for batch in batches]
+    assert [bool(len(p["data"][0])) for p in points] == [True, False, False, True, False]
+    types = [{name: p[name].dtype for name in sorted(p)} for p in points]
+    assert all(found == types[0] for found in types)
+    assert types[0]["time"] == torch.float64
 
 
 def test_a_sample_without_mask_is_valid_throughout() -> None:

@@ -125,7 +125,7 @@ def _collate_variable(
     for name in _POINT_COLUMNS:
         if any(entry is not None and name not in entry for entry in entries):
             continue
-        dtype = torch.int64 if name == "time" else torch.float32
+        dtype = torch.float64 if name == "time" else torch.float32
         points[name] = _stack(_column(entries, name), largest, dtype)
     return {**points, "mask": mask}, mask
 
