@@ -22,10 +22,14 @@ def draw(
     seen: Tensor,
     filled: Tensor,
     water: Tensor,
+    typical: float,
     bbox: tuple[float, float, float, float],
     day: str,
 ) -> Path:
-    """Four maps (H, W) of `bbox` (lon_min, lon_max, lat_min, lat_max), rows northwards."""
+    """Four maps (H, W) of `bbox` (lon_min, lon_max, lat_min, lat_max), rows northwards.
+
+    `typical` is the root mean square error of the hidden water in cm.
+    """
     truth, guess = sea.numpy(), filled.numpy()
     sea_pixels, seen_pixels = water.numpy(), seen.numpy()
     low, high = np.percentile(truth[sea_pixels], [1, 99])
@@ -33,7 +37,6 @@ def draw(
     level = {"cmap": colormaps["RdYlBu_r"].resampled(32), "vmin": low, "vmax": high}
     left = {"cmap": colormaps["RdBu_r"].resampled(20), "vmin": -20, "vmax": 20}
     error = 100 * (guess - truth)
-    typical = np.sqrt(np.mean(error[sea_pixels & ~seen_pixels] ** 2))
     panels = [
         ("Sea level (DUACS)", truth, sea_pixels, level),
         ("What the network sees (synthetic gaps)", truth, seen_pixels, level),

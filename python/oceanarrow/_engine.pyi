@@ -55,8 +55,12 @@ def read_window(
     rows: tuple[int, int] | None = None,
     cols: tuple[int, int] | None = None,
     cache_bytes: int = 0,
-) -> dict[str, Any]: ...
-def read_points(path: str, variable: str, unit: str | None = None) -> dict[str, Any]: ...
+) -> dict[str, Any]:
+    """Decoded cells of one file. For tests."""
+
+def read_points(path: str, variable: str, unit: str | None = None) -> dict[str, Any]:
+    """Point data of one file. For tests."""
+
 def write_index(
     roots: Sequence[str],
     path: str | os.PathLike[str],
@@ -85,10 +89,10 @@ def prune_disk_cache(path: str | os.PathLike[str], max_bytes: int | None) -> tup
     """
 
 def order_key(tag: str, numbers: Sequence[int]) -> int:
-    """The 64-bit key of a tag and numbers: BLAKE2b over length-prefixed fields."""
+    """The 64-bit key of a tag and numbers: BLAKE2b over length-prefixed fields. For tests."""
 
 def order_permute(i: int, n: int, key: int) -> int:
-    """Place `i` of the keyed permutation of 0..n."""
+    """Place `i` of the keyed permutation of 0..n. For tests."""
 
 def built_in_variables() -> list[tuple[str, str, str, str, str, Any]]: ...
 
@@ -176,6 +180,10 @@ class Engine:
     def __len__(self) -> int: ...
     @property
     def column_names(self) -> list[str]: ...
+    @property
+    def metadata(self) -> dict[str, str]: ...
+    def fields(self) -> list[tuple[str, str, list[int] | None, dict[str, str]]]:
+        """The columns: name, NumPy type, dimensions of a row (None: a list), metadata."""
     def sample(
         self, index: int, shapes: Sequence[tuple[int, int] | None]
     ) -> tuple[list[tuple[npt.NDArray[Any], ...] | None], int]: ...
@@ -259,11 +267,11 @@ class Order:
     def lane_rows(self) -> int:
         """Rows of a batch that come from one lane: what a step adds to the lane offset."""
     def clusters(self) -> list[list[int]]:
-        """The positions of the queries, cluster by cluster."""
+        """The positions of the queries, cluster by cluster. For tests."""
     def steps_left(self, lane_offset: int = 0) -> int | None:
         """Steps left in an epoch, the same on every rank; None if it never ends."""
     def advance(self, epoch: int, lane_offset: int) -> tuple[int, int]:
-        """The epoch and lane offset after a step."""
+        """The epoch and lane offset after a step. For tests."""
     def slots(
         self, epoch: int, lane_offset: int, rank: int = 0, world_size: int = 1
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
@@ -355,6 +363,8 @@ class Batch:
     def column_names(self) -> list[str]: ...
     @property
     def metadata(self) -> dict[str, str]: ...
+    def fields(self) -> list[tuple[str, str, list[int] | None, dict[str, str]]]:
+        """The columns: name, NumPy type, dimensions of a row (None: a list), metadata."""
     def roles(self) -> dict[str, str]: ...
     def tensor(self, name: str) -> Tensor: ...
     def offsets(self, name: str) -> list[int]: ...

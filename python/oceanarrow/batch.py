@@ -2,41 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from oceanarrow import _engine
 from oceanarrow.optional import require
+from oceanarrow.schema import POINT_COLUMNS, ROW_COLUMNS, Schema
 
-_ROW_COLUMNS = ("query", "n_files", "status", "sample_weight")
-_POINT_COLUMNS = {"data": "", "lats": "_lat", "lons": "_lon", "time": "_time"} | {
-    "pressure": "_pressure"
-}
-
-
-class Schema:
-    """An Arrow schema: give it to `pyarrow.schema`, or look at its names and metadata."""
-
-    def __init__(self, source: _engine.Batch | _engine.Engine) -> None:
-        self._source = source
-
-    @property
-    def names(self) -> list[str]:
-        """Names of the columns, in order."""
-        return self._source.column_names
-
-    def __arrow_c_schema__(self) -> object:
-        return self._source.__arrow_c_schema__()
-
-    def __repr__(self) -> str:
-        return f"Schema({', '.join(self.names)})"
+if TYPE_CHECKING:
+    import xarray
 
 
 class Batch:
     """One Arrow record batch (`docs/batch.md` lists its columns).
+
+    By name it is a mapping of columns to tensors: `batch["l4_ssh"]`, `"l4_ssh" in batch`, `keys`,
+    `values`, `items`, `get`, and `dict(batch)`. Its length is that of its columns, B rows.
 
     The arrays and tensors that a batch gives share its memory and may be written to; use one
     batch with one framework, or copy. They stay valid when the batch and the loader are gone.
@@ -71,6 +56,32 @@ class Batch:
         """
         return self._native.tensor(name)
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._native.column_names
+
+    def __iter__(self) -> Iterator[str]:
+        """The names of the columns, in order."""
+        return iter(self._native.column_names)
+
+    def keys(self) -> list[str]:
+        """The names of the columns, in order."""
+        return self._native.column_names
+
+    def values(self) -> list[_engine.Tensor]:
+        """The columns as tensors, in order."""
+        return [self[name] for name in self]
+
+    def items(self) -> list[tuple[str, _engine.Tensor]]:
+        """The columns' names and tensors, in order."""
+        return [(name, self[name]) for name in self]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """A column as a tensor, or `default` if there is none of this name."""
+        try:
+            return self[name]
+        except KeyError:
+            return default
+
     def to_numpy(self) -> dict[str, Any]:
         """The batch as NumPy arrays, without a copy.
 
@@ -102,7 +113,7 @@ class Batch:
                 lat, lon = self._array(f"{name}_lat"), self._array(f"{name}_lon")
                 result.setdefault("coords", {})[name] = {"lat": lat, "lon": lon}
         edges = [self._array(edge) for edge in ("lon_min", "lon_max", "lat_min", "lat_max")]
-        result["metadata"] = {name: self._array(name) for name in _ROW_COLUMNS} | {
+        result["metadata"] = {name: self._array(name) for name in ROW_COLUMNS} | {
             "bbox": np.stack(edges, axis=1),
             "time_start": self._array("time_start").astype(np.int64),
             "time_end": self._array("time_end").astype(np.int64),
@@ -140,6 +151,25 @@ class Batch:
 
         return _convert(tree, convert) | {"metadata": metadata}
 
+    def to_xarray(self) -> xarray.Dataset:
+        """The batch as an `xarray.Dataset`, to look at and to compute with; copied.
+
+        Each gridded variable has dimensions `sample, y, x` (`sample, day, y, x` for stacked days),
+        NaN where it is invalid, coordinates `lat (sample, y)` and `lon (sample, x)`, and CF
+        attributes. A variable whose pixels are not those of the first has `y_<name>`, `x_<name>`,
+        `lat_<name>` and `lon_<name>`, and of other days `day_<name>`. Point variables have
+        dimensions `sample, level_<name>`, padded with NaN. `query`, `time_start`, `time_end`,
+        `n_files`, `status` and `sample_weight` are coordinates of `sample`, and `time (sample,
+        day)` of stacked days; `<name>_present` and `<name>_support` are variables.
+
+        Raises:
+            ImportError: xarray is not installed.
+        """
+        require("xarray", "to_xarray", extra="xarray")
+        from oceanarrow.xarray import to_dataset
+
+        return to_dataset(self)
+
     @cached_property
     def _roles(self) -> dict[str, list[str]]:
         return {name: roles.split(",") for name, roles in self._native.roles().items()}
@@ -153,7 +183,7 @@ class Batch:
         counts = np.diff(offsets)
         mask = np.arange(max(counts, default=0)) < counts[:, None]
         padded = {}
-        for key, suffix in _POINT_COLUMNS.items():
+        for key, suffix in POINT_COLUMNS.items():
             values = self._array(name + suffix)
             padded[key] = np.zeros(mask.shape, values.dtype)
             padded[key][mask] = values

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 from oceanarrow.loader import Loader
 from oceanarrow.optional import require
 from oceanarrow.request import check_positive
+from oceanarrow.signature import takes_arguments_of
 
 if TYPE_CHECKING:
     import datasets
 
 
+@takes_arguments_of(Loader)
 def to_iterable_dataset(
     *args: Any, num_shards: int = 1, epoch: int = 0, **kwargs: Any
 ) -> datasets.IterableDataset:

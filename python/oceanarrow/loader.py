@@ -6,19 +6,19 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from oceanarrow import _engine
-from oceanarrow.batch import Batch, Schema
+from oceanarrow.batch import Batch
 from oceanarrow.cache_directory import CacheDirectory
 from oceanarrow.dataset.query import Query
 from oceanarrow.events import hand_over
 from oceanarrow.exceptions import InvalidInputError
 from oceanarrow.explanation import Explanation
 from oceanarrow.normalization import Statistics
+from oceanarrow.order_options import Tail, global_batch, order_options
 from oceanarrow.ranks import RankSource, find_place, local_ranks
 from oceanarrow.request import (
     Grid,
@@ -36,8 +36,8 @@ from oceanarrow.request import (
     patch_shapes,
     query_arrays,
 )
+from oceanarrow.schema import Schema, element_spec
 
-Tail = Literal["drop", "pad", "continue", "partial"]
 _PREFETCH_BYTES = 256 * 2**20
 
 
@@ -165,8 +165,8 @@ class Loader:
         self._threads = threads
         self._prefetch_bytes = prefetch_bytes or _PREFETCH_BYTES
         self._queries = query_arrays(queries)
-        self._order_options = _order_options(
-            _global_batch(batch_size, global_batch_size, self.place.world_size),
+        self._order_options = order_options(
+            global_batch(batch_size, global_batch_size, self.place.world_size),
             lanes,
             window,
             weights,
@@ -338,6 +338,16 @@ class Loader:
         """The schema of the batches."""
         return Schema(self._engine)
 
+    @property
+    def element_spec(self) -> dict[str, Any]:
+        """What `Batch.to_numpy` will give: in the place of each array its `ArraySpec`.
+
+        Shapes begin with B, the rows of this rank, or None with `tail="partial"`; None is also the
+        longest row of a point variable.
+        """
+        rows = self._order_options["global_batch"] // self.place.world_size
+        return element_spec(self.schema, None if self._order_options["tail"] == "partial" else rows)
+
     def stats(self) -> dict[str, Any]:
         """What this process has done so far.
 
@@ -441,18 +451,6 @@ class Loader:
         )
 
 
-def _global_batch(batch_size: int | None, global_batch_size: int | None, world_size: int) -> int:
-    """G out of either argument."""
-    if batch_size is not None and global_batch_size is not None:
-        raise InvalidInputError("give batch_size (per rank) or global_batch_size, not both")
-    if global_batch_size is not None:
-        check_positive("global_batch_size", global_batch_size)
-        return int(global_batch_size)
-    size = 16 if batch_size is None else batch_size
-    check_positive("batch_size", size)
-    return int(size) * world_size
-
-
 def _state_text(state: Mapping[str, Any] | str) -> str:
     if isinstance(state, str):
         return state
@@ -462,38 +460,3 @@ def _state_text(state: Mapping[str, Any] | str) -> str:
         return json.dumps(dict(state))
     except (TypeError, ValueError) as error:
         raise InvalidInputError(f"not a state of a loader: {error}") from None
-
-
-def _order_options(
-    global_batch: int,
-    lanes: int,
-    window: int,
-    weights: npt.ArrayLike | None,
-    seed: int | None,
-    tail: str,
-) -> dict[str, Any]:
-    """What `_engine.Order` takes besides the queries."""
-    check_positive("lanes", lanes)
-    check_positive("window", window)
-    if seed is not None:
-        check_positive("seed", seed, minimum=0)
-        if seed >= 2**64:
-            raise InvalidInputError(f"seed must be less than 2**64, not {seed}")
-    return {
-        "global_batch": global_batch,
-        "lanes": lanes,
-        "window": window,
-        "weights": None if weights is None else _weights(weights),
-        "seed": seed,
-        "tail": tail,
-    }
-
-
-def _weights(weights: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    try:
-        array = np.asarray(weights, np.float64)
-    except (TypeError, ValueError) as error:
-        raise InvalidInputError(f"weights must be numbers, one a query: {error}") from None
-    if array.ndim != 1:
-        raise InvalidInputError(f"weights must be of one dimension, not {array.shape}")
-    return array

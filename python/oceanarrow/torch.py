@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -9,6 +11,7 @@ import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
 from oceanarrow.loader import Loader
+from oceanarrow.signature import takes_arguments_of
 
 
 class OceanTACOIterableDataset(IterableDataset[dict[str, Any]]):
@@ -27,6 +30,7 @@ class OceanTACOIterableDataset(IterableDataset[dict[str, Any]]):
         as `oceanarrow.Loader`.
     """
 
+    @takes_arguments_of(Loader)
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._loader = Loader(*args, **kwargs)
         # Shared, so that set_epoch reaches workers that live on: the epoch, and a count of calls.
@@ -40,6 +44,7 @@ class OceanTACOIterableDataset(IterableDataset[dict[str, Any]]):
         return len(self._loader)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
+        _warn_of_batches_of_batches()
         epoch, calls = self._request.tolist()
         if calls != self._request_seen:
             self._loader.set_epoch(epoch)
@@ -90,6 +95,22 @@ class OceanTACOIterableDataset(IterableDataset[dict[str, Any]]):
         """Goes on from a state or a batch's cursor."""
         self._loader.load_state_dict(state)
         self._resumes_own_step = isinstance(state, Mapping) and "of_worker" in state
+
+
+def _warn_of_batches_of_batches() -> None:
+    """Warns if a DataLoader puts together what it takes here: whole batches already.
+
+    A DataLoader tells its datasets nothing, but what asks for the first item is its fetcher.
+    """
+    worker = get_worker_info()
+    fetcher = sys._getframe(2).f_locals.get("self")
+    if getattr(fetcher, "auto_collation", False) and (worker is None or worker.id == 0):
+        warnings.warn(
+            "a DataLoader with a batch_size makes batches of this dataset's batches, (n, B, H, W); "
+            "use DataLoader(dataset, batch_size=None), and the dataset's own batch_size",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def to(batch: Mapping[str, Any], device: torch.device | str, *, non_blocking: bool = False) -> Any:

@@ -1,5 +1,6 @@
-"""With an index, the first touch of a remote granule costs exactly the bytes of its chunks; where no
-ETag tells its state, also those that opening read when it was indexed, once.
+"""With an index, the first touch of a remote granule costs exactly the bytes of its chunks.
+
+Where no ETag tells its state, also those that opening read when it was indexed, once.
 """
 
 from __future__ import annotations

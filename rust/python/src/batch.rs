@@ -6,14 +6,13 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, RecordBatch, StructArray};
 use arrow_schema::{DataType, Field};
-use oceanarrow_engine::error::Error;
 use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict, PyTuple};
 use pyo3_arrow::error::PyArrowResult;
 use pyo3_arrow::ffi::{to_array_pycapsules, to_schema_pycapsule};
 
-use crate::error::raise;
+use crate::schema::{FieldRow, fields, tensor_dims};
 use crate::tensor::Tensor;
 
 /// One Arrow record batch, for any consumer of the Arrow C data interface.
@@ -48,6 +47,11 @@ impl Batch {
     #[getter]
     fn column_names(&self) -> Vec<String> {
         self.inner.schema_ref().fields().iter().map(|f| f.name().clone()).collect()
+    }
+
+    /// The columns: name, NumPy type, dimensions of a row (None: a list of any length), metadata.
+    fn fields(&self) -> PyResult<Vec<FieldRow>> {
+        fields(self.inner.schema_ref())
     }
 
     /// The schema's metadata.
@@ -108,18 +112,4 @@ impl Batch {
     fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyArrowResult<Bound<'py, PyCapsule>> {
         to_schema_pycapsule(py, self.inner.schema_ref().as_ref())
     }
-}
-
-/// The dimensions in a tensor field's extension metadata.
-fn tensor_dims(field: &Field) -> PyResult<Vec<usize>> {
-    #[derive(serde::Deserialize)]
-    struct Extension {
-        shape: Vec<usize>,
-    }
-    field
-        .metadata()
-        .get("ARROW:extension:metadata")
-        .and_then(|text| serde_json::from_str::<Extension>(text).ok())
-        .map(|extension| extension.shape)
-        .ok_or_else(|| raise(Error::internal("a tensor column has no shape")))
 }

@@ -1,6 +1,6 @@
 //! `_engine.Engine`: a plan and its caches, made anew in every process.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use numpy::{PyArray1, PyArrayMethods, PyReadonlyArray2};
@@ -21,6 +21,7 @@ use crate::options;
 use crate::order::Order;
 use crate::query::queries;
 use crate::request::{Request, choice, rendering_fields, variable_fields};
+use crate::schema::{FieldRow, fields};
 use crate::stream::Stream;
 use crate::subset::Subset;
 
@@ -275,6 +276,17 @@ impl Engine {
     fn column_names(&self) -> PyResult<Vec<String>> {
         let schema = self.engine().schema([]).map_err(raise)?;
         Ok(schema.fields().iter().map(|f| f.name().clone()).collect())
+    }
+
+    /// The columns of the batches: see `Batch.fields`.
+    fn fields(&self) -> PyResult<Vec<FieldRow>> {
+        fields(&self.engine().schema([]).map_err(raise)?)
+    }
+
+    /// The schema's metadata.
+    #[getter]
+    fn metadata(&self) -> PyResult<HashMap<String, String>> {
+        Ok(self.engine().schema([]).map_err(raise)?.metadata().clone())
     }
 
     /// The schema of the batches, as an Arrow C schema capsule.

@@ -12,6 +12,7 @@ mod options;
 mod order;
 mod query;
 mod request;
+mod schema;
 mod store;
 mod stream;
 mod subset;

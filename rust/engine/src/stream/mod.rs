@@ -126,7 +126,10 @@ impl Stream {
     pub fn new(engine: Arc<Engine>, options: StreamOptions) -> Result<Self> {
         let kinds: Vec<ColumnKind> =
             engine.setup().columns()?.into_iter().map(|column| column.kind).collect();
-        let metadata = [("oceanarrow.plan_id".to_owned(), options.digests.plan_id())];
+        let metadata = [
+            ("oceanarrow.plan_id".to_owned(), options.digests.plan_id()),
+            ("oceanarrow.epoch".to_owned(), options.epoch.to_string()),
+        ];
         let schema = Arc::new(engine.schema(metadata)?);
         let pool = ThreadPoolBuilder::new()
             .num_threads(options.pool_threads())

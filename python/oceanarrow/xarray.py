@@ -1,0 +1,145 @@
+"""Batches as xarray datasets."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray
+
+if TYPE_CHECKING:
+    from oceanarrow.batch import Batch
+    from oceanarrow.schema import Field
+
+_LAT = {"standard_name": "latitude", "units": "degrees_north"}
+_LON = {"standard_name": "longitude", "units": "degrees_east"}
+_ROWS = ("query", "n_files", "status", "sample_weight")
+
+Array = npt.NDArray[Any]
+
+
+def to_dataset(batch: Batch) -> xarray.Dataset:
+    """See `Batch.to_xarray`."""
+    made = _Made(batch)
+    for field in batch.schema:
+        if not field.roles:
+            continue
+        if f"{field.name}_mask" in batch:
+            made.add_grid(field)
+        else:
+            made.add_points(field)
+    return xarray.Dataset(made.variables, made.coordinates, made.attributes())
+
+
+class _Made:
+    """A dataset under way."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+        self.tree = batch.to_numpy()
+        days = self.tree["metadata"]
+        self.starts = days["time_start"].astype("datetime64[D]")
+        ends = days["time_end"].astype("datetime64[D]")
+        self.variables: dict[str, Any] = {}
+        self.coordinates: dict[str, Any] = {
+            **{name: ("sample", days[name]) for name in _ROWS},
+            "time_start": ("sample", self.starts.astype("datetime64[ns]")),
+            "time_end": ("sample", ends.astype("datetime64[ns]")),
+        }
+        self.days: int | None = None
+        self.pixels: tuple[Array, Array] | None = None
+
+    def attributes(self) -> dict[str, str]:
+        """What the schema says of the batch as a whole."""
+        told = self.batch.metadata
+        keys = ("oceanarrow.version", "oceanarrow.plan_id", "oceanarrow.epoch")
+        return {key.replace(".", "_"): told[key] for key in keys if key in told}
+
+    def add_grid(self, field: Field) -> None:
+        """Adds a gridded variable and its coordinates."""
+        name, data = field.name, self._data(field)
+        mask = self.tree["masks"][name]
+        dims = self._dims(name, data.shape[1:])
+        values = np.where(mask, data, np.float32("nan"))
+        self.variables[name] = (dims, values, _attributes(field))
+        self._add_present(name)
+        if "support" in self.tree:
+            share = {"long_name": f"valid share of weight behind {name}", "units": "1"}
+            self.variables[f"{name}_support"] = (dims, self.tree["support"][name].copy(), share)
+
+    def add_points(self, field: Field) -> None:
+        """Adds a point variable, padded to the longest row."""
+        name, columns = field.name, self._data(field)
+        dims, mask = ("sample", f"level_{name}"), columns["mask"]
+        nan = np.float32("nan")
+        self.variables[name] = (dims, np.where(mask, columns["data"], nan), _attributes(field))
+        pressure = {"standard_name": "sea_water_pressure", "units": "dbar"}
+        levels = np.where(mask, columns["pressure"], nan)
+        self.variables[f"{name}_pressure"] = (dims, levels, pressure)
+        self._add_present(name)
+        times = np.where(mask, columns["time"], 0) * 86_400e9
+        stamps = np.round(times).astype("int64").astype("datetime64[ns]")
+        for key, attributes in (("lat", _LAT), ("lon", _LON)):
+            values = np.where(mask, columns[f"{key}s"], nan)
+            self.coordinates[f"{key}_{name}"] = (dims, values, attributes)
+        stamps = np.where(mask, stamps, np.datetime64("NaT", "ns"))
+        self.coordinates[f"time_{name}"] = (dims, stamps, {"standard_name": "time"})
+
+    def _data(self, field: Field) -> Any:
+        return self.tree[f"{field.roles[0]}s"][field.name]
+
+    def _add_present(self, name: str) -> None:
+        told = {"long_name": f"a file of {name} covers the sample"}
+        self.variables[f"{name}_present"] = ("sample", self.tree["present"][name], told)
+
+    def _dims(self, name: str, shape: tuple[int, ...]) -> tuple[str, ...]:
+        """The dimensions of a variable, new ones with their coordinates."""
+        lat, lon = self._axes(name, shape[-2], shape[-1])
+        end = ""
+        if self.pixels is None:
+            self.pixels = lat, lon
+        elif not all(map(np.array_equal, self.pixels, (lat, lon))):
+            end = f"_{name}"
+        dims = ("sample", f"y{end}", f"x{end}")
+        self.coordinates[f"lat{end}"] = (("sample", f"y{end}"), lat, _LAT)
+        self.coordinates[f"lon{end}"] = (("sample", f"x{end}"), lon, _LON)
+        if len(shape) == 2:
+            return dims
+        return "sample", self._day(name, shape[0]), *dims[1:]
+
+    def _day(self, name: str, count: int) -> str:
+        if self.days is None:
+            self.days = count
+        end = "" if self.days == count else f"_{name}"
+        times = (self.starts[:, None] + np.arange(count)).astype("datetime64[ns]")
+        dims = ("sample", f"day{end}")
+        self.coordinates[f"time{end}"] = (dims, times, {"standard_name": "time"})
+        return dims[1]
+
+    def _axes(self, name: str, height: int, width: int) -> tuple[Array, Array]:
+        """Latitudes (B, H) and longitudes (B, W) of a variable's pixels."""
+        told = self.tree.get("coords", {}).get(name)
+        if told is not None:
+            return told["lat"].copy(), told["lon"].copy()
+        west, east, south, north = self.tree["metadata"]["bbox"].T
+        east = np.where(east < west, east + 360, east)
+        return (
+            np.linspace(south, north, height, axis=1),
+            np.linspace(west, east, width, axis=1),
+        )
+
+
+def _attributes(field: Field) -> dict[str, Any]:
+    told = {"units": field.unit or "1", "role": ",".join(field.roles)}
+    told["resample"] = field.metadata.get("resample", "none")
+    normalize = field.metadata.get("normalize")
+    if normalize is None:
+        return told
+    mean, std = json.loads(normalize)
+    return (
+        told
+        | {"units": "1", "normalized_mean": mean, "normalized_std": std}
+        | {"normalized_units": field.unit or "1"}
+    )
