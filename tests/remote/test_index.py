@@ -104,3 +104,29 @@ def test_ctrl_c_stops_the_command_and_leaves_nothing(
     finally:
         child.kill()
     assert list(output.parent.iterdir()) == []
+
+
+def test_ctrl_c_ends_a_prediction_that_waits_for_a_server(server: FaultServer, ocean: Path) -> None:
+    stalls = lambda request: request.path.endswith(".nc")  # noqa: E731
+    server.rule(delayed(30), stalls)
+    program = f"""
+from oceanarrow import Loader
+from oceanarrow.dataset import Query
+query = Query(-60, -40, 5, 30, "2023-04-01", "2023-04-02")
+loader = Loader("{server.home}/{ocean.name}", [query] * 4, ["l4_ssh"], batch_size=2, cache_dir=None)
+try:
+    loader.explain()
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        deadline = time.monotonic() + 60
+        while not any(stalls(request) for request in server.requests):
+            assert time.monotonic() < deadline and child.poll() is None
+            time.sleep(0.05)
+        time.sleep(0.2)
+        start = time.monotonic()
+        child.send_signal(signal.SIGINT)
+        assert child.communicate(timeout=20)[0] == "interrupted\n"
+        assert time.monotonic() - start < 3

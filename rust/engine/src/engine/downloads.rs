@@ -2,18 +2,13 @@
 //! as many reads are under way as the store's gate lets through.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use crossbeam_channel::{RecvTimeoutError, bounded};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use super::waiting::wait_for;
 use crate::error::{Error, Result};
-use crate::interrupt;
-
-/// Between two looks at whether the wait has been interrupted.
-const TICK: Duration = Duration::from_millis(50);
 
 /// The threads.
 pub(crate) struct Downloads(ThreadPool);
@@ -64,30 +59,6 @@ impl Downloads {
         items: impl IntoIterator<Item = T>,
         job: impl Fn(T) + Sync,
     ) -> Result<()> {
-        let cancelled = Arc::new(AtomicBool::new(false));
-        let (sender, receiver) = bounded::<()>(0);
-        self.0.in_place_scope(|scope| {
-            let job = &job;
-            for item in items {
-                let (sender, cancelled) = (sender.clone(), cancelled.clone());
-                scope.spawn(move |_| {
-                    let check = move || cancelled.load(Ordering::Relaxed);
-                    let work = || interrupt::scope(check, || job(item));
-                    let _ = catch_unwind(AssertUnwindSafe(work));
-                    drop(sender);
-                });
-            }
-            drop(sender);
-            loop {
-                match receiver.recv_timeout(TICK) {
-                    Err(RecvTimeoutError::Timeout) if interrupt::requested() => {
-                        cancelled.store(true, Ordering::Relaxed);
-                        return Err(Error::cancelled("reading was interrupted"));
-                    }
-                    Err(RecvTimeoutError::Timeout) | Ok(()) => {}
-                    Err(RecvTimeoutError::Disconnected) => return Ok(()),
-                }
-            }
-        })
+        wait_for(&self.0, items, job)
     }
 }

@@ -1,16 +1,17 @@
 //! What an order will cost an engine, in chunks; only the files' metadata are read for it.
 
+use std::sync::OnceLock;
+
 use rayon::ThreadPoolBuilder;
-use rayon::prelude::*;
 
 use super::Engine;
+use super::waiting::wait_for;
 use crate::collate::{ColumnKind, batch_bytes};
 use crate::error::{Error, Result};
-use crate::interrupt;
 use crate::plan::{CacheItemGroups, Locality, Order};
 use crate::variable::Geometry;
 
-/// Queries looked at between two looks at whether to stop.
+/// Queries looked at together.
 const AT_ONCE: usize = 64;
 
 /// What an epoch costs.
@@ -43,12 +44,15 @@ impl Engine {
         let locality = order.locality_of(world_size, cache_bytes, most_steps, |slots| {
             let mut found = Vec::with_capacity(slots.len());
             for some in slots.chunks(AT_ONCE) {
-                if interrupt::requested() {
-                    return Err(Error::cancelled("explain was interrupted"));
+                let made: Vec<OnceLock<Result<CacheItemGroups>>> =
+                    vec![OnceLock::new(); some.len()];
+                wait_for(&pool, some.iter().zip(&made), |(slot, made)| {
+                    made.get_or_init(|| self.pieces(slot.query));
+                })?;
+                for made in made {
+                    let lost = || Err(Error::internal("a query could not be looked at"));
+                    found.push(made.into_inner().unwrap_or_else(lost)?);
                 }
-                let pieces = || some.par_iter().map(|slot| self.pieces(slot.query)).collect();
-                let pieces: Result<Vec<CacheItemGroups>> = pool.install(pieces);
-                found.extend(pieces?);
             }
             Ok(found)
         })?;

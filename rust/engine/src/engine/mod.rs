@@ -14,6 +14,7 @@ mod memory;
 mod sample;
 mod setup;
 mod telemetry;
+mod waiting;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
