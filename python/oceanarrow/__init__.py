@@ -9,6 +9,7 @@ from oceanarrow.batch import Batch
 from oceanarrow.exceptions import OceanArrowError
 from oceanarrow.explanation import Explanation
 from oceanarrow.loader import Loader
+from oceanarrow.patch import open_patch
 from oceanarrow.subset.transfer import DownloadSummary, download
 from oceanarrow.variables import Variable, register_variable, variables
 
@@ -22,6 +23,7 @@ __all__ = [
     "Variable",
     "__version__",
     "download",
+    "open_patch",
     "register_variable",
     "variables",
 ]

@@ -1,4 +1,4 @@
-"""Batches as xarray datasets."""
+"""Batches and patches as xarray datasets."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ import xarray
 
 if TYPE_CHECKING:
     from oceanarrow.batch import Batch
+    from oceanarrow.dataset.query import Query
     from oceanarrow.schema import Field
 
 _LAT = {"standard_name": "latitude", "units": "degrees_north"}
 _LON = {"standard_name": "longitude", "units": "degrees_east"}
+_PRESSURE = {"standard_name": "sea_water_pressure", "units": "dbar"}
 _ROWS = ("query", "n_files", "status", "sample_weight")
 
 Array = npt.NDArray[Any]
@@ -75,9 +77,8 @@ class _Made:
         dims, mask = ("sample", f"level_{name}"), columns["mask"]
         nan = np.float32("nan")
         self.variables[name] = (dims, np.where(mask, columns["data"], nan), _attributes(field))
-        pressure = {"standard_name": "sea_water_pressure", "units": "dbar"}
         levels = np.where(mask, columns["pressure"], nan)
-        self.variables[f"{name}_pressure"] = (dims, levels, pressure)
+        self.variables[f"{name}_pressure"] = (dims, levels, _PRESSURE)
         self._add_present(name)
         times = np.where(mask, columns["time"], 0) * 86_400e9
         stamps = np.round(times).astype("int64").astype("datetime64[ns]")
@@ -131,15 +132,88 @@ class _Made:
         )
 
 
+class Patch:
+    """The dataset of one query, under way."""
+
+    def __init__(self, query: Query) -> None:
+        self.query = query
+        first, last = query.days()
+        self.days = np.arange(first, last + 1).astype("datetime64[D]")
+        self.variables: dict[str, Any] = {}
+        self.coordinates: dict[str, Any] = {}
+        self.cells: tuple[Array, Array] | None = None
+
+    def dataset(self) -> xarray.Dataset:
+        """What was added."""
+        edges = dict(
+            zip(("lon_min", "lon_max", "lat_min", "lat_max"), self.query.bbox, strict=True)
+        )
+        times = {"time_start": str(self.days[0]), "time_end": str(self.days[-1])}
+        return xarray.Dataset(self.variables, self.coordinates, edges | times)
+
+    def add_grid(
+        self, name: str, unit: str, column: tuple[Array, ...], stacked: bool, told: dict[str, Any]
+    ) -> None:
+        """Adds a gridded variable: data (T, H, W), mask, latitudes and longitudes."""
+        data, mask, lat, lon = column
+        values = np.where(mask.view(bool), data, np.float32("nan"))
+        dims = self._dims(name, lat, lon)
+        if stacked:
+            dims = ("time", *dims)
+            stamps = self.days.astype("datetime64[ns]")
+            self.coordinates["time"] = ("time", stamps, {"standard_name": "time"})
+        else:
+            values = values[0]
+        self.variables[name] = (dims, values, _described(unit, told))
+
+    def add_nothing(
+        self, name: str, unit: str, shape: tuple[int, int], stacked: bool, told: dict[str, Any]
+    ) -> None:
+        """Adds a gridded variable of which there is no file."""
+        west, east, south, north = self.query.bbox
+        east = east + 360 if east < west else east
+        lat = np.linspace(south, north, shape[0], dtype=np.float32)
+        lon = np.linspace(west, east, shape[1], dtype=np.float32)
+        data = np.full((len(self.days) if stacked else 1, *shape), np.nan, np.float32)
+        self.add_grid(name, unit, (data, np.zeros(data.shape, np.uint8), lat, lon), stacked, told)
+
+    def add_points(
+        self, name: str, unit: str, column: tuple[Array, ...] | None, told: dict[str, Any]
+    ) -> None:
+        """Adds a point variable: data, latitudes, longitudes, time, pressure, (N,) each."""
+        if column is None:
+            return
+        data, lat, lon, time, pressure = column
+        dim = f"level_{name}"
+        stamps = np.round(time * 86_400e9).astype("int64").astype("datetime64[ns]")
+        self.coordinates[f"lat_{name}"] = (dim, lat, _LAT)
+        self.coordinates[f"lon_{name}"] = (dim, lon, _LON)
+        self.coordinates[f"time_{name}"] = (dim, stamps, {"standard_name": "time"})
+        self.variables[name] = (dim, data, _described(unit, told))
+        self.variables[f"{name}_pressure"] = (dim, pressure, _PRESSURE)
+
+    def _dims(self, name: str, lat: Array, lon: Array) -> tuple[str, ...]:
+        end = ""
+        if self.cells is None:
+            self.cells = lat, lon
+        elif not all(map(np.array_equal, self.cells, (lat, lon))):
+            end = f"_{name}"
+        self.coordinates[f"lat{end}"] = (f"lat{end}", lat, _LAT)
+        self.coordinates[f"lon{end}"] = (f"lon{end}", lon, _LON)
+        return f"lat{end}", f"lon{end}"
+
+
 def _attributes(field: Field) -> dict[str, Any]:
-    told = {"units": field.unit or "1", "role": ",".join(field.roles)}
-    told["resample"] = field.metadata.get("resample", "none")
-    normalize = field.metadata.get("normalize")
+    told = {"role": ",".join(field.roles), "resample": field.metadata.get("resample", "none")}
+    normalize = json.loads(field.metadata.get("normalize", "null"))
+    return _described(field.unit or "1", {**told, "normalize": normalize})
+
+
+def _described(unit: str, told: dict[str, Any]) -> dict[str, Any]:
+    """Attributes of values in `unit`, or that were normalised with a mean and deviation in it."""
+    normalize = told.pop("normalize")
     if normalize is None:
-        return told
-    mean, std = json.loads(normalize)
-    return (
-        told
-        | {"units": "1", "normalized_mean": mean, "normalized_std": std}
-        | {"normalized_units": field.unit or "1"}
-    )
+        return {"units": unit, **told}
+    mean, std = normalize
+    whence = {"normalized_units": unit, "normalized_mean": mean, "normalized_std": std}
+    return {"units": "1", **whence, **told}
