@@ -17,8 +17,9 @@ impl TimeUnit {
     pub(in crate::granule) fn parse(units: &str, calendar: Option<&str>) -> Result<Self> {
         let unreadable = || {
             Error::unsupported(format!(
-                "the time unit {units:?} is not read; days, hours, minutes, seconds and fractions \
-                 of seconds since a date are"
+                "the time unit {units:?} is not read; weeks, days, hours, minutes, seconds and \
+                 fractions of seconds since a date like 2000-01-31 12:00:00 are: mend it in the \
+                 file with `ncatted -a units,time,o,c,'days since 2000-01-31' file.nc`"
             ))
         };
         let calendar = calendar.unwrap_or("standard").trim().to_lowercase();
@@ -27,7 +28,9 @@ impl TimeUnit {
             "proleptic_gregorian" => false,
             other => {
                 return Err(Error::unsupported(format!(
-                    "times in the calendar {other:?} are not read; write them in the standard one"
+                    "times in the calendar {other:?} are not read, because its days are no days of \
+                     the world; write them in the standard one, such as with \
+                     `cdo setcalendar,standard`"
                 )));
             }
         };
@@ -46,12 +49,13 @@ impl TimeUnit {
 
 fn seconds_per(unit: &str) -> Option<f64> {
     Some(match unit {
+        "weeks" | "week" => 7.0 * SECONDS_PER_DAY,
         "days" | "day" | "d" => SECONDS_PER_DAY,
         "hours" | "hour" | "hrs" | "hr" | "h" => 3600.0,
         "minutes" | "minute" | "mins" | "min" => 60.0,
         "seconds" | "second" | "secs" | "sec" | "s" => 1.0,
-        "milliseconds" | "millisecond" | "msecs" | "msec" | "ms" => 1e-3,
-        "microseconds" | "microsecond" | "us" => 1e-6,
+        "milliseconds" | "millisecond" | "millisecs" | "millisec" | "msecs" | "msec" | "ms" => 1e-3,
+        "microseconds" | "microsecond" | "microsecs" | "microsec" | "us" => 1e-6,
         "nanoseconds" | "nanosecond" | "ns" => 1e-9,
         _ => return None,
     })
