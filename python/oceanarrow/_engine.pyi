@@ -155,6 +155,7 @@ class Request:
         fill_value: float,
         normalize: tuple[float, float] | None,
         shape: tuple[int, int] | None,
+        valid: Sequence[tuple[str, str, Sequence[float]]],
     ) -> Request: ...
 
 @final

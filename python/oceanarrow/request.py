@@ -105,6 +105,7 @@ def open_engine(
             is_input=variable in inputs,
             is_target=variable in targets,
             shape=shapes[variable.name],
+            valid=variable.valid,
             **rules,
         )
         for variable, rules in zip(wanted, rendering.of(names), strict=True)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
+import operator
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from oceanarrow import _engine
 from oceanarrow.exceptions import InvalidInputError
+
+CellRule = tuple[float | None, float | None] | set[float] | frozenset[float] | tuple[str, int, int]
+"""What a quality variable must be where a cell counts; see `register_variable`."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +27,8 @@ class Variable:
         netcdf: the variable's name in the file.
         unit: the unit it is delivered in; files that say another one are converted.
         geometry: `"grid"` (1-D latitude and longitude axes) or `"points"` (profiles).
+        valid: the rules that say which cells count: the name in the file of a quality variable, the
+            kind of the rule (`"within"`, `"one of"`, `"bits"`) and its numbers, each.
     """
 
     name: str
@@ -30,6 +37,7 @@ class Variable:
     netcdf: str
     unit: str
     geometry: Literal["grid", "points"] = "grid"
+    valid: tuple[tuple[str, str, tuple[float, ...]], ...] = ()
 
 
 _SUFFIXES = ("_mask", "_present", "_support", "_lat", "_lon", "_time", "_pressure")
@@ -82,6 +90,7 @@ def register_variable(
     netcdf: str,
     unit: str,
     geometry: Literal["grid", "points"] = "grid",
+    valid: Mapping[str, CellRule] | None = None,
 ) -> Variable:
     """Adds a variable to the registry of this process.
 
@@ -92,6 +101,10 @@ def register_variable(
         netcdf: the variable's name in the file, such as `"adt"`.
         unit: the unit to deliver; a file that says another known unit is converted.
         geometry: `"grid"` or `"points"`.
+        valid: {quality variable: rule}: a cell counts only where that variable of the same file, at
+            the same cell, obeys. A rule is `(low, high)`, both ends included and None for none; a
+            set of values; or `("bits", mask, value)`: the bits of `mask` are those of `value`, as
+            `flag_masks` of CF has them. A cell of which the quality is missing does not count.
 
     Returns:
         The variable.
@@ -103,7 +116,7 @@ def register_variable(
     Example:
         >>> register_variable("adt", source="l4_ssh", file="l4_ssh.nc", netcdf="adt", unit="m")
         Variable(name='adt', source='l4_ssh', file='l4_ssh.nc', netcdf='adt', unit='m', \
-geometry='grid')
+geometry='grid', valid=())
     """
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
         raise InvalidInputError(
@@ -116,13 +129,43 @@ geometry='grid')
         )
     if geometry not in ("grid", "points"):
         raise InvalidInputError(f"geometry must be 'grid' or 'points', not {geometry!r}")
-    variable = Variable(name, source, file, netcdf, unit, geometry)
+    rules = tuple((flag, *_cell_rule(flag, rule)) for flag, rule in (valid or {}).items())
+    if rules and geometry == "points":
+        raise InvalidInputError("valid= is for gridded variables; profiles have no cells")
+    variable = Variable(name, source, file, netcdf, unit, geometry, rules)
     known = variables().get(name, variable)
     if known != variable:
         raise InvalidInputError(f"{name!r} already stands for {known}")
     if name not in _BUILT_IN:
         _registered[name] = variable
     return variable
+
+
+def _cell_rule(flag: str, rule: Any) -> tuple[str, tuple[float, ...]]:
+    """The kind and the numbers of a rule."""
+    wrong = InvalidInputError(
+        f"valid[{flag!r}] must be (low, high), a set of numbers, or ('bits', mask, value), "
+        f"not {rule!r}"
+    )
+    try:
+        match rule:
+            case ("bits", mask, value):
+                mask, value = operator.index(mask), operator.index(value)
+                # Numbers travel as float64, which counts to 2**53.
+                if not 0 < mask < 2**53 or value & ~mask:
+                    raise wrong
+                return "bits", (float(mask), float(value))
+            case set() | frozenset() if rule:
+                return "one of", tuple(sorted(float(value) for value in rule))
+            case (low, high):
+                low = -math.inf if low is None else float(low)
+                high = math.inf if high is None else float(high)
+                if not low <= high:
+                    raise wrong
+                return "within", (low, high)
+    except (TypeError, ValueError):
+        raise wrong from None
+    raise wrong
 
 
 def find_variables(names: Iterable[str]) -> list[Variable]:

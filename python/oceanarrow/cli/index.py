@@ -55,7 +55,11 @@ def run(options: argparse.Namespace) -> int:
         made = _engine.write_index(
             dataset_roots(options.taco),
             options.output,
-            [(variable.source, variable.file, variable.netcdf) for variable in chosen],
+            [
+                (variable.source, variable.file, name)
+                for variable in chosen
+                for name in (variable.netcdf, *(flag for flag, _, _ in variable.valid))
+            ],
             days=_days(options.start_date, options.end_date),
             storage_options=storage_options(options),
             progress=_report(bar),

@@ -3,7 +3,7 @@
 use oceanarrow_engine::engine;
 use oceanarrow_engine::error::Error;
 use oceanarrow_engine::plan::{Record, Value};
-use oceanarrow_engine::render::{GridRule, Resampling, Rules, TemporalAgg};
+use oceanarrow_engine::render::{CellRule, GridRule, Resampling, Rules, TemporalAgg};
 use oceanarrow_engine::variable::{Geometry, Role, Variable, built_in};
 use pyo3::prelude::*;
 
@@ -19,7 +19,7 @@ pub struct Request {
 impl Request {
     #[new]
     #[pyo3(signature = (*, name, source, file, netcdf, unit, geometry, is_input, is_target, resample,
-                        grid, temporal_agg, min_support, fill_value, normalize, shape))]
+                        grid, temporal_agg, min_support, fill_value, normalize, shape, valid))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         name: String,
@@ -37,6 +37,7 @@ impl Request {
         fill_value: f64,
         normalize: Option<(f64, f64)>,
         shape: Option<(usize, usize)>,
+        valid: Vec<(String, String, Vec<f64>)>,
     ) -> PyResult<Self> {
         use {GridRule as G, Resampling as R, TemporalAgg as T};
         let rules = Rules {
@@ -67,8 +68,41 @@ impl Request {
         )?;
         let variable = Variable { name, source, file, netcdf, unit, geometry };
         let role = Role { input: is_input, target: is_target };
-        Ok(Self { inner: engine::Request { variable, role, rules, shape } })
+        let valid = valid.into_iter().map(|(name, kind, numbers)| {
+            Ok((name, cell_rule(&kind, &numbers).ok_or_else(|| unknown_rule(&kind))?))
+        });
+        let valid = valid.collect::<PyResult<_>>()?;
+        Ok(Self { inner: engine::Request { variable, role, valid, rules, shape } })
     }
+}
+
+/// The rule of a kind and its numbers.
+fn cell_rule(kind: &str, numbers: &[f64]) -> Option<CellRule> {
+    match (kind, numbers) {
+        ("within", &[low, high]) => Some(CellRule::Within(low, high)),
+        ("one of", values) => Some(CellRule::OneOf(values.into())),
+        ("bits", &[mask, value]) => Some(CellRule::Bits { mask: mask as u64, value: value as u64 }),
+        _ => None,
+    }
+}
+
+fn unknown_rule(kind: &str) -> PyErr {
+    raise(Error::internal(format!("there is no rule {kind:?} of cells")))
+}
+
+/// The rules of cells, as a plan names them.
+fn validity(valid: &[(String, CellRule)]) -> Option<Value<'_>> {
+    let records = valid.iter().map(|(name, rule)| {
+        let (kind, numbers) = match rule {
+            CellRule::Within(low, high) => ("within", vec![*low, *high]),
+            CellRule::OneOf(values) => ("one of", values.to_vec()),
+            CellRule::Bits { mask, value } => ("bits", vec![*mask as f64, *value as f64]),
+        };
+        let numbers = Value::List(numbers.into_iter().map(Value::Real).collect());
+        let record = Record::default().with("name", Value::Text(name));
+        Value::Record(record.with("rule", Value::Text(kind)).with("numbers", numbers))
+    });
+    (!valid.is_empty()).then(|| Value::List(records.collect()))
 }
 
 /// What is read, as a plan names it.
@@ -82,6 +116,7 @@ pub fn variable_fields(request: &engine::Request) -> Record<'_> {
         .with("unit", Value::Text(unit))
         .with("geometry", Value::Text(geometry.name()))
         .with("role", Value::Text(request.role.name()))
+        .with_some("valid", validity(&request.valid))
 }
 
 /// How it is rendered, as a plan names it.

@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::granule::{Ahead, Index, StoredChunk, When};
 use crate::plan::{CacheItem, CacheItemGroups, Candidate, DayCandidates};
 use crate::query::Query;
-use crate::render::{Day, GridRule, PatchMut, PointRow, Recipe, Tile, select_points};
+use crate::render::{CellRule, Day, GridRule, PatchMut, PointRow, Recipe, Tile, select_points};
 use crate::variable::Geometry;
 
 impl Engine {
@@ -191,7 +191,7 @@ impl Engine {
         request: &Request,
         shape: Option<(usize, usize)>,
     ) -> Result<Vec<Day>> {
-        let Request { variable, rules, .. } = request;
+        let Request { variable, valid, rules, .. } = request;
         let neighbours = rules.grid == GridRule::Exact && shape.is_some();
         self.read_index();
         let open = |day: &DayCandidates| {
@@ -201,7 +201,11 @@ impl Engine {
                 let location = self.locate(object)?;
                 let grid = self.reader().grid(&location, &variable.netcdf, Some(&variable.unit))?;
                 let when = step.map_or(When::Day(day.day), When::Step);
-                Ok(Tile { object, grid, when, resolution, conditions: Vec::new() })
+                let condition = |(name, rule): &(String, CellRule)| {
+                    Ok((self.reader().grid(&location, name, None)?, rule.clone()))
+                };
+                let conditions = valid.iter().map(condition).collect::<Result<_>>()?;
+                Ok(Tile { object, grid, when, resolution, conditions })
             });
             Ok(Day { day: day.day, tiles: tiles.collect::<Result<_>>()? })
         };

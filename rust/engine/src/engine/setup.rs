@@ -12,7 +12,7 @@ use crate::export::ColumnField;
 use crate::granule::Index;
 use crate::plan::Selector;
 use crate::query::Query;
-use crate::render::{GridRule, Rules, TemporalAgg};
+use crate::render::{CellRule, GridRule, Rules, TemporalAgg};
 use crate::store::{DiskCache, DiskCacheOptions, Revalidated, StorageOptions, Store};
 use crate::variable::{Geometry, Role, Variable};
 
@@ -32,6 +32,8 @@ pub struct Request {
     pub variable: Variable,
     /// Input, target, or both.
     pub role: Role,
+    /// Variables of the same file and grid that decide which cells count, and by which rule.
+    pub valid: Vec<(String, CellRule)>,
     /// How to render it.
     pub rules: Rules,
     /// Its pixels `(H, W)`; `None` where each sample decides.
@@ -132,7 +134,7 @@ impl Setup {
     }
 
     fn column(&self, request: &Request) -> Result<ColumnField> {
-        let Request { variable, role, rules, shape } = request;
+        let Request { variable, role, rules, shape, .. } = request;
         let kind = match variable.geometry {
             Geometry::Points => ColumnKind::Points,
             Geometry::Grid => {

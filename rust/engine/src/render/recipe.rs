@@ -242,7 +242,7 @@ impl Source {
         };
         let condition = |(grid, rule): &(Arc<Grid>, CellRule)| {
             if grid.lat == tile.grid.lat && grid.lon == tile.grid.lon {
-                return Ok((reading(grid), *rule));
+                return Ok((reading(grid), rule.clone()));
             }
             Err(Error::unsupported("a quality variable has other axes than the one it is about"))
         };

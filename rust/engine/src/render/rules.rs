@@ -1,5 +1,7 @@
 //! The rules that variables are rendered by.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::query::Query;
@@ -92,17 +94,33 @@ impl TemporalAgg {
 }
 
 /// What a cell's quality variable must be for the cell to count; where that is missing, it doesn't.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum CellRule {
     /// In a closed interval.
     Within(f64, f64),
+    /// One of these.
+    OneOf(Arc<[f64]>),
+    /// A whole number of which these bits are those of `value` (`flag_masks` and `flag_values` of CF
+    /// section 3.5).
+    Bits {
+        /// The bits that count.
+        mask: u64,
+        /// What they must be.
+        value: u64,
+    },
 }
 
 impl CellRule {
     /// Whether `value` obeys.
-    pub fn holds(self, value: f64) -> bool {
-        let Self::Within(low, high) = self;
-        (low..=high).contains(&value)
+    pub fn holds(&self, value: f64) -> bool {
+        match self {
+            Self::Within(low, high) => (*low..=*high).contains(&value),
+            Self::OneOf(values) => values.contains(&value),
+            // Of a negative number, the bits of its two's complement.
+            Self::Bits { mask, value: due } => {
+                value.fract() == 0.0 && (value as i64).cast_unsigned() & mask == *due
+            }
+        }
     }
 }
 
