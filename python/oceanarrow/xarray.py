@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import xarray
 
+from oceanarrow.schema import ROW_COLUMNS
+
 if TYPE_CHECKING:
     from oceanarrow.batch import Batch
     from oceanarrow.dataset.query import Query
@@ -17,14 +19,14 @@ if TYPE_CHECKING:
 _LAT = {"standard_name": "latitude", "units": "degrees_north"}
 _LON = {"standard_name": "longitude", "units": "degrees_east"}
 _PRESSURE = {"standard_name": "sea_water_pressure", "units": "dbar"}
-_ROWS = ("query", "n_files", "status", "sample_weight")
+_TIME = {"standard_name": "time"}
 
 Array = npt.NDArray[Any]
 
 
 def to_dataset(batch: Batch) -> xarray.Dataset:
     """See `Batch.to_xarray`."""
-    made = _Made(batch)
+    made = _Rows(batch)
     for field in batch.schema:
         if not field.roles:
             continue
@@ -38,20 +40,30 @@ def to_dataset(batch: Batch) -> xarray.Dataset:
 class _Made:
     """A dataset under way."""
 
+    def __init__(self) -> None:
+        self.variables: dict[str, Any] = {}
+        self.coordinates: dict[str, Any] = {}
+        self._first: dict[str, tuple[Array, ...]] = {}
+
+    def ending(self, kind: str, name: str, *axes: Array) -> str:
+        """What ends the names of a variable's axes: nothing, if they are those of the first."""
+        first = self._first.setdefault(kind, axes)
+        return "" if all(map(np.array_equal, first, axes)) else f"_{name}"
+
+
+class _Rows(_Made):
+    """The dataset of a batch."""
+
     def __init__(self, batch: Batch) -> None:
+        super().__init__()
         self.batch = batch
         self.tree = batch.to_numpy()
         days = self.tree["metadata"]
         self.starts = days["time_start"].astype("datetime64[D]")
         ends = days["time_end"].astype("datetime64[D]")
-        self.variables: dict[str, Any] = {}
-        self.coordinates: dict[str, Any] = {
-            **{name: ("sample", days[name]) for name in _ROWS},
-            "time_start": ("sample", self.starts.astype("datetime64[ns]")),
-            "time_end": ("sample", ends.astype("datetime64[ns]")),
-        }
-        self.days: int | None = None
-        self.pixels: tuple[Array, Array] | None = None
+        self.coordinates |= {name: ("sample", days[name]) for name in ROW_COLUMNS}
+        self.coordinates["time_start"] = ("sample", self.starts.astype("datetime64[ns]"))
+        self.coordinates["time_end"] = ("sample", ends.astype("datetime64[ns]"))
 
     def attributes(self) -> dict[str, str]:
         """What the schema says of the batch as a whole."""
@@ -80,13 +92,11 @@ class _Made:
         levels = np.where(mask, columns["pressure"], nan)
         self.variables[f"{name}_pressure"] = (dims, levels, _PRESSURE)
         self._add_present(name)
-        times = np.where(mask, columns["time"], 0) * 86_400e9
-        stamps = np.round(times).astype("int64").astype("datetime64[ns]")
         for key, attributes in (("lat", _LAT), ("lon", _LON)):
             values = np.where(mask, columns[f"{key}s"], nan)
             self.coordinates[f"{key}_{name}"] = (dims, values, attributes)
-        stamps = np.where(mask, stamps, np.datetime64("NaT", "ns"))
-        self.coordinates[f"time_{name}"] = (dims, stamps, {"standard_name": "time"})
+        stamps = np.where(mask, _stamps(columns["time"]), np.datetime64("NaT", "ns"))
+        self.coordinates[f"time_{name}"] = (dims, stamps, _TIME)
 
     def _data(self, field: Field) -> Any:
         return self.tree[f"{field.roles[0]}s"][field.name]
@@ -98,11 +108,7 @@ class _Made:
     def _dims(self, name: str, shape: tuple[int, ...]) -> tuple[str, ...]:
         """The dimensions of a variable, new ones with their coordinates."""
         lat, lon = self._axes(name, shape[-2], shape[-1])
-        end = ""
-        if self.pixels is None:
-            self.pixels = lat, lon
-        elif not all(map(np.array_equal, self.pixels, (lat, lon))):
-            end = f"_{name}"
+        end = self.ending("pixels", name, lat, lon)
         dims = ("sample", f"y{end}", f"x{end}")
         self.coordinates[f"lat{end}"] = (("sample", f"y{end}"), lat, _LAT)
         self.coordinates[f"lon{end}"] = (("sample", f"x{end}"), lon, _LON)
@@ -111,12 +117,10 @@ class _Made:
         return "sample", self._day(name, shape[0]), *dims[1:]
 
     def _day(self, name: str, count: int) -> str:
-        if self.days is None:
-            self.days = count
-        end = "" if self.days == count else f"_{name}"
         times = (self.starts[:, None] + np.arange(count)).astype("datetime64[ns]")
+        end = self.ending("days", name, times)
         dims = ("sample", f"day{end}")
-        self.coordinates[f"time{end}"] = (dims, times, {"standard_name": "time"})
+        self.coordinates[f"time{end}"] = (dims, times, _TIME)
         return dims[1]
 
     def _axes(self, name: str, height: int, width: int) -> tuple[Array, Array]:
@@ -124,24 +128,17 @@ class _Made:
         told = self.tree.get("coords", {}).get(name)
         if told is not None:
             return told["lat"].copy(), told["lon"].copy()
-        west, east, south, north = self.tree["metadata"]["bbox"].T
-        east = np.where(east < west, east + 360, east)
-        return (
-            np.linspace(south, north, height, axis=1),
-            np.linspace(west, east, width, axis=1),
-        )
+        return _over(self.tree["metadata"]["bbox"].T, height, width)
 
 
-class Patch:
-    """The dataset of one query, under way."""
+class Patch(_Made):
+    """The dataset of one query."""
 
     def __init__(self, query: Query) -> None:
+        super().__init__()
         self.query = query
         first, last = query.days()
         self.days = np.arange(first, last + 1).astype("datetime64[D]")
-        self.variables: dict[str, Any] = {}
-        self.coordinates: dict[str, Any] = {}
-        self.cells: tuple[Array, Array] | None = None
 
     def dataset(self) -> xarray.Dataset:
         """What was added."""
@@ -161,7 +158,7 @@ class Patch:
         if stacked:
             dims = ("time", *dims)
             stamps = self.days.astype("datetime64[ns]")
-            self.coordinates["time"] = ("time", stamps, {"standard_name": "time"})
+            self.coordinates["time"] = ("time", stamps, _TIME)
         else:
             values = values[0]
         self.variables[name] = (dims, values, _described(unit, told))
@@ -170,10 +167,7 @@ class Patch:
         self, name: str, unit: str, shape: tuple[int, int], stacked: bool, told: dict[str, Any]
     ) -> None:
         """Adds a gridded variable of which there is no file."""
-        west, east, south, north = self.query.bbox
-        east = east + 360 if east < west else east
-        lat = np.linspace(south, north, shape[0], dtype=np.float32)
-        lon = np.linspace(west, east, shape[1], dtype=np.float32)
+        lat, lon = _over(np.array(self.query.bbox), *shape)
         data = np.full((len(self.days) if stacked else 1, *shape), np.nan, np.float32)
         self.add_grid(name, unit, (data, np.zeros(data.shape, np.uint8), lat, lon), stacked, told)
 
@@ -185,22 +179,31 @@ class Patch:
             return
         data, lat, lon, time, pressure = column
         dim = f"level_{name}"
-        stamps = np.round(time * 86_400e9).astype("int64").astype("datetime64[ns]")
         self.coordinates[f"lat_{name}"] = (dim, lat, _LAT)
         self.coordinates[f"lon_{name}"] = (dim, lon, _LON)
-        self.coordinates[f"time_{name}"] = (dim, stamps, {"standard_name": "time"})
+        self.coordinates[f"time_{name}"] = (dim, _stamps(time), _TIME)
         self.variables[name] = (dim, data, _described(unit, told))
         self.variables[f"{name}_pressure"] = (dim, pressure, _PRESSURE)
 
     def _dims(self, name: str, lat: Array, lon: Array) -> tuple[str, ...]:
-        end = ""
-        if self.cells is None:
-            self.cells = lat, lon
-        elif not all(map(np.array_equal, self.cells, (lat, lon))):
-            end = f"_{name}"
+        end = self.ending("cells", name, lat, lon)
         self.coordinates[f"lat{end}"] = (f"lat{end}", lat, _LAT)
         self.coordinates[f"lon{end}"] = (f"lon{end}", lon, _LON)
         return f"lat{end}", f"lon{end}"
+
+
+def _stamps(days: Array) -> Array:
+    """Times out of days since 1970-01-01; any, where they are not finite."""
+    nanoseconds = np.round(np.nan_to_num(days) * 86_400e9)
+    return nanoseconds.astype("int64").astype("datetime64[ns]")
+
+
+def _over(bbox: Array, height: int, width: int) -> tuple[Array, Array]:
+    """Latitudes (..., H) and longitudes (..., W) of pixels over boxes (4, ...)."""
+    west, east, south, north = bbox
+    east = np.where(east < west, east + 360, east)
+    lat = np.linspace(south, north, height, axis=-1)
+    return lat, np.linspace(west, east, width, axis=-1)
 
 
 def _attributes(field: Field) -> dict[str, Any]:

@@ -56,7 +56,7 @@ pub struct Catalog {
     regions: Vec<Region>,
     products: Vec<Product>,
     volumes: Vec<Volume>,
-    /// Whether any object lies on another machine.
+    /// Whether any object lies on another machine; asked with every read.
     remote: bool,
     warnings: Vec<String>,
 }

@@ -8,10 +8,11 @@ use super::Engine;
 use super::waiting::wait_for;
 use crate::collate::{ColumnKind, batch_bytes};
 use crate::error::{Error, Result};
+use crate::interrupt;
 use crate::plan::{CacheItemGroups, Locality, Order};
 use crate::variable::Geometry;
 
-/// Queries looked at together.
+/// Queries looked at between two looks at whether to stop.
 const AT_ONCE: usize = 64;
 
 /// What an epoch costs.
@@ -44,6 +45,10 @@ impl Engine {
         let locality = order.locality_of(world_size, cache_bytes, most_steps, |slots| {
             let mut found = Vec::with_capacity(slots.len());
             for some in slots.chunks(AT_ONCE) {
+                // Short work ends before the wait for it looks.
+                if interrupt::requested() {
+                    return Err(Error::cancelled("explain was interrupted"));
+                }
                 let made: Vec<OnceLock<Result<CacheItemGroups>>> =
                     vec![OnceLock::new(); some.len()];
                 wait_for(&pool, some.iter().zip(&made), |(slot, made)| {

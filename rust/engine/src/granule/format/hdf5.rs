@@ -1,4 +1,5 @@
-//! The only module that knows hdf5-reader: objects, attributes, dimension scales, chunk indexes.
+//! What hdf5-reader tells: objects, attributes, dimension scales, chunk indexes. Only this module
+//! and the filters that it decodes know it.
 
 mod attribute;
 mod blocks;

@@ -151,16 +151,21 @@ fn restore(
     record: &Record,
 ) -> Option<Grid> {
     let Entry { grid, evidence } = entry::decode(&record.entry, location, variable, unit).ok()?;
-    let same_bytes = || evidence.is_some_and(|evidence| evidence.holds(source, location));
-    if is_remote(&location.object) {
+    if is_remote(&location.object) && record.version.is_some() {
         source.assume(location, record.size, record.version.as_deref());
-        return (record.version.is_some() || same_bytes()).then_some(grid);
+        return Some(grid);
     }
-    if source.size(location).ok()? != record.size {
-        return None;
-    }
-    let version = source.version(location).ok()?;
-    ((version.is_some() && version == record.version) || same_bytes()).then_some(grid)
+    let same_bytes = || evidence.is_some_and(|evidence| evidence.holds(source, location));
+    let same_size = || source.size(location).ok() == Some(record.size);
+    let same = if is_remote(&location.object) {
+        // What is read tells the size as well.
+        same_bytes() && same_size()
+    } else {
+        let version = source.version(location).ok()?;
+        let same_time = version.is_some() && version == record.version;
+        same_size() && (same_time || same_bytes())
+    };
+    same.then_some(grid)
 }
 
 /// Where the entry of a variable lies in the disk cache: under a name of the file's version, or, as

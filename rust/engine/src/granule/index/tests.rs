@@ -130,16 +130,19 @@ fn a_remote_object_is_known_by_its_tag_or_by_what_it_holds() {
     let folder = tempfile::TempDir::new().unwrap();
     let path = folder.path().join("index");
     let (home, mirror) = ("https://home/ocean", "https://home/ocean2");
-    write(&path, &a_grid(), 900, Some("etag"), &[home]);
-    for (root, version) in [(home, Some("etag".to_owned())), (mirror, None)] {
+    write(&path, &a_grid(), 1000, Some("etag"), &[home]);
+    for root in [home, mirror] {
         let source = stated(Some("etag"));
         assert!(found(&known(&path, root), &source, root));
-        assert_eq!(*source.assumed.lock().unwrap(), [(900, version)]);
+        let assumed = if root == home { vec![(1000, Some("etag".to_owned()))] } else { vec![] };
+        assert_eq!(*source.assumed.lock().unwrap(), assumed);
         // The tag is compared when something is read.
         let reads = if root == home { 0 } else { 3 };
         assert_eq!(source.reads.into_inner(), reads);
         assert_eq!(found(&known(&path, root), &holding(None, 8), root), root == home);
     }
+    write(&path, &a_grid(), 1001, None, &[home]);
+    assert!(!found(&known(&path, mirror), &stated(None), mirror), "of another size");
 }
 
 #[test]
