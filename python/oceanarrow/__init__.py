@@ -6,8 +6,10 @@ A Rust engine plans, reads, renders and collates; Python gets one Arrow record b
 
 from oceanarrow._engine import Catalog, __version__
 from oceanarrow.batch import Batch
+from oceanarrow.catalog_writer import write_catalog
 from oceanarrow.exceptions import OceanArrowError
 from oceanarrow.explanation import Explanation
+from oceanarrow.files import Files
 from oceanarrow.loader import Loader
 from oceanarrow.patch import open_patch
 from oceanarrow.subset.transfer import DownloadSummary, download
@@ -18,6 +20,7 @@ __all__ = [
     "Catalog",
     "DownloadSummary",
     "Explanation",
+    "Files",
     "Loader",
     "OceanArrowError",
     "Variable",
@@ -26,4 +29,5 @@ __all__ = [
     "open_patch",
     "register_variable",
     "variables",
+    "write_catalog",
 ]

@@ -17,18 +17,21 @@ __all__ = [
     "Store",
     "Stream",
     "Subset",
+    "Survey",
     "Tensor",
     "Transfer",
     "__version__",
     "built_in_variables",
     "error_kinds",
     "event_kinds",
+    "listed_variables",
     "measure_disk_cache",
     "order_key",
     "order_permute",
     "prune_disk_cache",
     "read_points",
     "read_window",
+    "survey_files",
     "take_events",
     "write_index",
 ]
@@ -74,6 +77,25 @@ def write_index(
 
     `days` are the first and the last, since 1970-01-01. `progress` is called with how many of how
     many are done. Returns `entries`, `bytes` and `unreadable`, a list of reasons.
+    """
+
+def listed_variables(
+    roots: Sequence[str], storage_options: Mapping[str, Any] | None = None
+) -> list[tuple[str, str]]:
+    """What the variables of those roots stand for that are catalogues: (root, JSON) each."""
+
+def survey_files(
+    files: Sequence[Mapping[str, Any]],
+    *,
+    known: str | os.PathLike[str] | None,
+    request: str,
+    storage_options: Mapping[str, Any] | None,
+    progress: Callable[[int, int], object],
+) -> Survey:
+    """Opens the files of a catalogue.
+
+    Of `known`, an earlier one that was asked for the same `request`, only those that have changed.
+    `progress` is called with how many of how many are done.
     """
 
 def measure_disk_cache(path: str | os.PathLike[str]) -> tuple[int, int] | None:
@@ -155,6 +177,7 @@ class Request:
         fill_value: float,
         normalize: tuple[float, float] | None,
         shape: tuple[int, int] | None,
+        select: Sequence[tuple[str, bool, bool, Sequence[float]]],
         valid: Sequence[tuple[str, str, Sequence[float]]],
     ) -> Request: ...
 
@@ -340,6 +363,27 @@ class Subset:
         self, directory: str | os.PathLike[str], rows: Sequence[tuple[int, int]], threads: int
     ) -> Transfer:
         """Starts to copy granules, given as (row, bytes), to `directory/date/region/file`."""
+
+@final
+class Survey:
+    """What opening the files of a catalogue told."""
+
+    @property
+    def opened(self) -> int:
+        """How many files were opened; the others are known from before."""
+    @property
+    def known_variables(self) -> str | None:
+        """The variables of the earlier catalogue; None if it was asked for something else."""
+    def names(self) -> list[str]:
+        """The variables that any file holds."""
+    def units(self) -> list[tuple[str, str | None, str]]:
+        """(variable, unit or None, first file) for each unit that files state."""
+    def unreadable(self, delivered: Mapping[str, str]) -> list[str]:
+        """Why files cannot be listed, those included whose units do not convert."""
+    def write(
+        self, path: str | os.PathLike[str], variables: str, request: str
+    ) -> tuple[int, int, list[str]]:
+        """Writes the catalogue and its index; returns granules, files and warnings."""
 
 @final
 class Transfer:

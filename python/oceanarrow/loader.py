@@ -155,7 +155,9 @@ class Loader:
         storage_options: StorageOptions | None = None,
         memory_limit_bytes: int | None = None,
     ) -> None:
-        inputs, targets = choose_variables(input_variables, target_variables)
+        inputs, targets = choose_variables(
+            input_variables, target_variables, taco_path, storage_options
+        )
         names = [variable.name for variable in distinct(inputs, targets)]
         self.place = find_place(rank, world_size)
         if threads is not None:

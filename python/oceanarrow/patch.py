@@ -77,7 +77,7 @@ def open_patch(
     require("xarray", "open_patch", extra="xarray")
     from oceanarrow.xarray import Patch
 
-    chosen, _ = choose_variables(variables, ())
+    chosen, _ = choose_variables(variables, (), taco_path, storage_options)
     names = [variable.name for variable in chosen]
     sizes = shape if isinstance(shape, Mapping) else None
     shapes = patch_shapes(names, None if isinstance(shape, Mapping) else shape, sizes)

@@ -22,7 +22,7 @@ from oceanarrow.dataset.query import Query
 from oceanarrow.events import hand_over
 from oceanarrow.exceptions import InvalidInputError
 from oceanarrow.normalization import Statistics, read_statistics
-from oceanarrow.variables import Variable, find_variables
+from oceanarrow.variables import Variable, dataset_variables, find_variables
 
 T = TypeVar("T")
 TacoPath = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -105,6 +105,7 @@ def open_engine(
             is_input=variable in inputs,
             is_target=variable in targets,
             shape=shapes[variable.name],
+            select=variable.select,
             valid=variable.valid,
             **rules,
         )
@@ -163,12 +164,16 @@ def _day(day: np.int32) -> str:
 
 
 def choose_variables(
-    input_variables: Iterable[str], target_variables: Iterable[str]
+    input_variables: Iterable[str],
+    target_variables: Iterable[str],
+    taco_path: TacoPath,
+    storage_options: StorageOptions | None,
 ) -> tuple[list[Variable], list[Variable]]:
-    """The variables of both roles.
+    """The variables of both roles, as the dataset's catalogues or the registry know them.
 
     Raises:
         InvalidInputError: one is unknown, given twice in a role, or there is none at all.
+        InvalidDatasetError, NotFoundError: as `dataset_variables`.
     """
     roles = []
     for argument, given in (
@@ -182,10 +187,11 @@ def choose_variables(
         if twice:
             raise InvalidInputError(f"{argument} names {', '.join(twice)} more than once")
         roles.append(names)
-    find_variables([*roles[0], *roles[1]])
+    known = dataset_variables(dataset_roots(taco_path), storage_options)
+    find_variables([*roles[0], *roles[1]], known)
     if not any(roles):
         raise InvalidInputError("name at least one input or target variable")
-    return find_variables(roles[0]), find_variables(roles[1])
+    return find_variables(roles[0], known), find_variables(roles[1], known)
 
 
 def distinct(inputs: Sequence[Variable], targets: Sequence[Variable]) -> list[Variable]:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import math
 import operator
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from oceanarrow import _engine
-from oceanarrow.exceptions import InvalidInputError
+from oceanarrow.exceptions import InvalidDatasetError, InvalidInputError
 
 CellRule = tuple[float | None, float | None] | set[float] | frozenset[float] | tuple[str, int, int]
 """What a quality variable must be where a cell counts; see `register_variable`."""
+
+ValidRules = tuple[tuple[str, str, tuple[float, ...]], ...]
+"""The name in the file of a quality variable, the kind of its rule, and its numbers, each."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,8 @@ class Variable:
         geometry: `"grid"` (1-D latitude and longitude axes) or `"points"` (profiles).
         valid: the rules that say which cells count: the name in the file of a quality variable, the
             kind of the rule (`"within"`, `"one of"`, `"bits"`) and its numbers, each.
+        select: what is read of dimensions besides latitude, longitude and time: the dimension,
+            whether a list was asked for, whether by position, and the places, each.
     """
 
     name: str
@@ -37,7 +43,8 @@ class Variable:
     netcdf: str
     unit: str
     geometry: Literal["grid", "points"] = "grid"
-    valid: tuple[tuple[str, str, tuple[float, ...]], ...] = ()
+    valid: ValidRules = ()
+    select: tuple[tuple[str, bool, bool, tuple[float, ...]], ...] = ()
 
 
 _SUFFIXES = ("_mask", "_present", "_support", "_lat", "_lon", "_time", "_pressure")
@@ -118,18 +125,10 @@ def register_variable(
         Variable(name='adt', source='l4_ssh', file='l4_ssh.nc', netcdf='adt', unit='m', \
 geometry='grid', valid=())
     """
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
-        raise InvalidInputError(
-            f"a variable's name has letters, digits and underscores, not {name!r}"
-        )
-    if name in _RESERVED or name.endswith(_SUFFIXES):
-        raise InvalidInputError(
-            f"{name!r} cannot be a variable: batches have columns of such names. Names that end in "
-            f"{', '.join(_SUFFIXES)} are reserved, and so are {', '.join(sorted(_RESERVED))}"
-        )
+    check_name(name)
     if geometry not in ("grid", "points"):
         raise InvalidInputError(f"geometry must be 'grid' or 'points', not {geometry!r}")
-    rules = tuple((flag, *_cell_rule(flag, rule)) for flag, rule in (valid or {}).items())
+    rules = valid_rules(valid or {})
     if rules and geometry == "points":
         raise InvalidInputError("valid= is for gridded variables; profiles have no cells")
     variable = Variable(name, source, file, netcdf, unit, geometry, rules)
@@ -139,6 +138,32 @@ geometry='grid', valid=())
     if name not in _BUILT_IN:
         _registered[name] = variable
     return variable
+
+
+def check_name(name: str) -> None:
+    """Checks that a variable may be called so.
+
+    Raises:
+        InvalidInputError: the name is unusable, or reserved for a column of batches.
+    """
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
+        raise InvalidInputError(
+            f"a variable's name has letters, digits and underscores, not {name!r}"
+        )
+    if name in _RESERVED or name.endswith(_SUFFIXES):
+        raise InvalidInputError(
+            f"{name!r} cannot be a variable: batches have columns of such names. Names that end in "
+            f"{', '.join(_SUFFIXES)} are reserved, and so are {', '.join(sorted(_RESERVED))}"
+        )
+
+
+def valid_rules(valid: Mapping[str, CellRule]) -> ValidRules:
+    """The rules of quality variables, as `register_variable` takes them.
+
+    Raises:
+        InvalidInputError: one is no rule.
+    """
+    return tuple((flag, *_cell_rule(flag, rule)) for flag, rule in valid.items())
 
 
 def _cell_rule(flag: str, rule: Any) -> tuple[str, tuple[float, ...]]:
@@ -168,13 +193,105 @@ def _cell_rule(flag: str, rule: Any) -> tuple[str, tuple[float, ...]]:
     raise wrong
 
 
-def find_variables(names: Iterable[str]) -> list[Variable]:
-    """The variables of these names.
+def listed_to_json(listed: Mapping[str, Variable]) -> str:
+    """The variables of a catalogue, as it keeps them; infinite numbers as null."""
+
+    def numbers(values: Iterable[float]) -> list[float | None]:
+        return [value if math.isfinite(value) else None for value in values]
+
+    return json.dumps(
+        {
+            name: {
+                "netcdf": variable.netcdf,
+                "unit": variable.unit,
+                "valid": [[flag, kind, numbers(rule)] for flag, kind, rule in variable.valid],
+                "select": variable.select,
+            }
+            for name, variable in listed.items()
+        },
+        sort_keys=True,
+    )
+
+
+def parse_listed(text: str) -> dict[str, Variable]:
+    """The variables of a catalogue.
+
+    Raises:
+        ValueError, TypeError, KeyError, AttributeError: it is not what `listed_to_json` wrote.
+    """
+
+    def rule(kind: str, numbers: list[float | None]) -> tuple[float, ...]:
+        if kind == "within":
+            low, high = numbers
+            return (
+                -math.inf if low is None else float(low),
+                math.inf if high is None else float(high),
+            )
+        return tuple(float(number) for number in numbers if number is not None)
+
+    listed = {}
+    for name, told in json.loads(text).items():
+        check_name(name)
+        listed[name] = Variable(
+            name,
+            source=name,
+            file="",
+            netcdf=str(told["netcdf"]),
+            unit=str(told["unit"]),
+            valid=tuple((str(flag), str(kind), rule(kind, ns)) for flag, kind, ns in told["valid"]),
+            select=tuple(
+                (str(dimension), bool(listed), bool(by_index), tuple(map(float, places)))
+                for dimension, listed, by_index, places in told["select"]
+            ),
+        )
+    return listed
+
+
+def dataset_variables(
+    roots: Sequence[str], storage_options: Mapping[str, Any] | None = None
+) -> dict[str, Variable]:
+    """The variables that a dataset may be asked for: those registered, and those of catalogues.
+
+    A catalogue's definition hides a built-in one.
+
+    Raises:
+        InvalidDatasetError: two catalogues, or a catalogue and `register_variable`, give one name
+            different meanings; or a catalogue is damaged.
+        NotFoundError, TransientIoError: a catalogue cannot be read.
+    """
+    found: dict[str, tuple[str, Variable]] = {}
+    catalogues = [root for root in roots if root.lower().endswith(".parquet")]
+    told = _engine.listed_variables(catalogues, storage_options) if catalogues else []
+    for root, text in told:
+        try:
+            listed = parse_listed(text)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise InvalidDatasetError(
+                f"the catalogue defines its variables in a way that is not read ({error!r}); "
+                f"file: {root}"
+            ) from error
+        for name, variable in listed.items():
+            where, known = found.setdefault(name, (root, variable))
+            if known != variable:
+                raise InvalidDatasetError(
+                    f"{name!r} is {known} in {where}, but {variable} in {root}; list one of them "
+                    "under another name"
+                )
+            registered = _registered.get(name, variable)
+            if registered != variable:
+                raise InvalidDatasetError(
+                    f"{name!r} is registered as {registered}, but is {variable} in {root}; use "
+                    "another name for one of them"
+                )
+    return {**variables(), **{name: variable for name, (_, variable) in found.items()}}
+
+
+def find_variables(names: Iterable[str], known: Mapping[str, Variable]) -> list[Variable]:
+    """The variables of these names among the known ones.
 
     Raises:
         InvalidInputError: a name is unknown; the message lists those and what there is.
     """
-    known = variables()
     names = list(names)
     unknown = [name for name in names if name not in known]
     if unknown:

@@ -15,7 +15,7 @@ from oceanarrow.dataset.days import utc_day
 from oceanarrow.events import hand_over
 from oceanarrow.exceptions import InvalidInputError
 from oceanarrow.request import dataset_roots
-from oceanarrow.variables import Variable, find_variables, variables
+from oceanarrow.variables import Variable, dataset_variables, find_variables
 
 _SHOWN = 5
 """Unreadable granules that are named."""
@@ -49,11 +49,12 @@ def run(options: argparse.Namespace) -> int:
     Returns:
         The exit status: 0, or 1 if some granules could not be opened and have no entry.
     """
-    chosen = _chosen(options.variables)
+    roots, storage = dataset_roots(options.taco), storage_options(options)
+    chosen = _chosen(options.variables, dataset_variables(roots, storage))
     hand_over()
     with _progress() as bar:
         made = _engine.write_index(
-            dataset_roots(options.taco),
+            roots,
             options.output,
             [
                 (variable.source, variable.file, name)
@@ -61,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
                 for name in (variable.netcdf, *(flag for flag, _, _ in variable.valid))
             ],
             days=_days(options.start_date, options.end_date),
-            storage_options=storage_options(options),
+            storage_options=storage,
             progress=_report(bar),
         )
     size = f"{made['bytes'] / 2**20:.1f} MiB" if made["bytes"] > 2**20 else f"{made['bytes']} bytes"
@@ -74,8 +75,8 @@ def run(options: argparse.Namespace) -> int:
     return 1 if unreadable else 0
 
 
-def _chosen(names: list[str] | None) -> list[Variable]:
-    found = list(variables().values()) if names is None else find_variables(names)
+def _chosen(names: list[str] | None, known: dict[str, Variable]) -> list[Variable]:
+    found = list(known.values()) if names is None else find_variables(names, known)
     points = [variable.name for variable in found if variable.geometry == "points"]
     if names is not None and points:
         raise InvalidInputError(f"{', '.join(points)}: profiles need no index")

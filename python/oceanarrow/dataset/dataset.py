@@ -97,7 +97,9 @@ class OceanTACODataset(Dataset[dict[str, Any]]):
         storage_options: StorageOptions | None = None,
         memory_limit_bytes: int | None = None,
     ) -> None:
-        inputs, targets = choose_variables(input_variables, target_variables)
+        inputs, targets = choose_variables(
+            input_variables, target_variables, taco_path, storage_options
+        )
         self.taco_path = taco_path
         self.queries = list(queries)
         self.input_variables = [variable.name for variable in inputs]

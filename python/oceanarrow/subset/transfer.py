@@ -69,7 +69,7 @@ class Download:
         progress: bool = True,
     ) -> None:
         require("pyarrow.parquet", "download", extra="taco")
-        chosen, _ = choose_variables(variables, ())
+        chosen, _ = choose_variables(variables, (), taco_path, storage_options)
         roots = dataset_roots(taco_path)
         self.directory = Path(directory).absolute()
         found = find_manifest(self.directory)

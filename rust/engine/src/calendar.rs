@@ -23,6 +23,17 @@ pub fn civil_day(year: i32, month: u32, day: u32) -> Option<i32> {
     (0..=9_999).contains(&year).then(|| date.to_epoch_days())
 }
 
+/// First and last day of the month of a day; the day itself beyond all calendars.
+pub fn month_of(day: i32) -> (i32, i32) {
+    let within = || {
+        let date = NaiveDate::from_epoch_days(day)?;
+        let first = date.with_day(1)?;
+        let next = first.checked_add_months(chrono::Months::new(1))?;
+        Some((first.to_epoch_days(), next.to_epoch_days() - 1))
+    };
+    within().unwrap_or((day, day))
+}
+
 /// The same in CF's `standard` calendar, which is Julian before 1582-10-15.
 pub fn standard_day(year: i32, month: u32, day: u32) -> Option<i32> {
     if (year, month, day) < GREGORIAN_START {

@@ -105,6 +105,13 @@ impl fmt::Display for Error {
     }
 }
 
+impl Error {
+    /// Whether it is about one file's contents, so that others may be read all the same.
+    pub fn concerns_one_file(&self) -> bool {
+        matches!(self.kind, Kind::CorruptGranule | Kind::NotFound | Kind::Unsupported)
+    }
+}
+
 macro_rules! constructors {
     ($($name:ident => $kind:ident),* $(,)?) => {
         impl Error {

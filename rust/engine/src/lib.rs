@@ -18,9 +18,9 @@
 //!
 //! A [`render::Recipe`] is made once for each (query, variable): plan it, bring its bytes, paint it.
 //! `engine` makes, brings and paints them; `stream` does so batch by batch, ahead of its consumer;
-//! `subset` copies and `indexing` describes the files of a dataset.
+//! `subset` copies and `indexing` describes the files of a dataset, `listing` makes one of files.
 //!
-//! The words (`calendar`, `error`, `events`, `geo`, `interrupt`, `memory`, `query`, `unit`, `variable`) may be used by every
+//! The words (`calendar`, `error`, `events`, `geo`, `interrupt`, `memory`, `new_file`, `parallel`, `query`, `unit`, `variable`) may be used by every
 //! stage. A stage imports only words and the stages it consumes.
 
 pub mod error;
@@ -28,6 +28,8 @@ pub mod events;
 pub mod geo;
 pub mod interrupt;
 pub mod memory;
+pub mod new_file;
+pub mod parallel;
 pub mod query;
 pub mod unit;
 pub mod variable;
@@ -54,3 +56,5 @@ pub mod stream;
 pub mod subset;
 
 pub mod indexing;
+
+pub mod listing;

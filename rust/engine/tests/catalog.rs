@@ -7,14 +7,16 @@ use std::sync::{Arc, Mutex};
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use bytes::Bytes;
-use oceanarrow_engine::catalog::{Catalog, FileGranule, Granule, Product, Region};
+use oceanarrow_engine::catalog::{
+    Catalog, Granule, Group, Identity, ListedFile, ListedGranule, Listing, Steps, listed_variables,
+};
 use oceanarrow_engine::error::{Error, Kind, Result};
-use oceanarrow_engine::geo::BBox;
 use oceanarrow_engine::plan::Selector;
 use oceanarrow_engine::query::Query;
 use oceanarrow_engine::store::{ByteSource, Location};
 use oceanarrow_engine::variable::{Geometry, Variable};
 use parquet::arrow::ArrowWriter;
+use proptest::prelude::*;
 
 const DATES: [&str; 3] = ["2023_03_29", "2023_03_31", "2023_04_01"];
 const REGIONS: [&str; 2] = ["NORTH_ATLANTIC", "SOUTH_INDIAN"];
@@ -26,6 +28,13 @@ struct Memory {
     objects: HashMap<String, Bytes>,
     unreachable: Option<&'static str>,
     read: Mutex<Vec<String>>,
+}
+
+impl Memory {
+    fn of<const N: usize>(objects: [(&str, Bytes); N]) -> Self {
+        let objects = objects.map(|(name, bytes)| (name.to_owned(), bytes)).into();
+        Self { objects, ..Self::default() }
+    }
 }
 
 impl ByteSource for Memory {
@@ -146,61 +155,96 @@ fn a_retained_catalog_keeps_its_objects_alone_and_survives_the_wire() {
     assert!(wire.len() < 600, "{} bytes", wire.len());
 }
 
-/// Three steps of one file that lies by itself, listed out of order, and one of another region.
-fn files() -> Vec<FileGranule> {
-    let product = Product { source: "l4_sst".into(), file: "sst".into() };
-    let granule = |path: &str, region, step: Option<u32>| FileGranule {
-        day: 10 + step.map_or(0, |step| step as i32),
+/// Three days of one file, listed out of order, and a day of one on a server.
+fn listing() -> Listing {
+    let file = |path: &str, evidence: u8| ListedFile {
         path: path.into(),
-        step,
-        region,
-        product: product.clone(),
+        identity: Identity { size: 9, version: Some("v".into()), evidence: [evidence].into() },
+    };
+    let granule = |file, group, day, first, west: f64| ListedGranule {
+        file,
+        group,
+        day: Some(day),
+        cycle: None,
+        steps: Steps { first, count: 1 },
+        edges: [west, west + 10.0, 0.0, 10.0],
         res_deg_lat: 0.25,
     };
-    let year = "/data/year.nc";
-    vec![
-        granule(year, 0, Some(2)),
-        granule("https://server/now.nc", 1, None),
-        granule(year, 0, Some(0)),
-        granule(year, 0, Some(1)),
-    ]
+    let group = |names: &[&str], priority| Group {
+        variables: names.iter().map(|&name| name.to_owned()).collect(),
+        priority,
+    };
+    Listing {
+        files: vec![file("sub/year.nc", 1), file("https://server/now.nc", 2)],
+        granules: vec![
+            granule(0, 0, 12, 2, 0.0),
+            granule(1, 1, 10, 0, 20.0),
+            granule(0, 0, 10, 0, 0.0),
+            granule(0, 0, 11, 1, 0.0),
+        ],
+        groups: vec![group(&["sst", "ice"], 0), group(&["sst"], 0)],
+        variables: "{}".to_owned(),
+        request: "[]".to_owned(),
+        warnings: vec!["odd".to_owned()],
+    }
 }
 
-fn assembled(granules: Vec<FileGranule>) -> Result<Catalog> {
-    let region = |lon| Region {
-        name: format!("from {lon}"),
-        bbox: BBox::from_edges(lon, lon + 10.0, 0.0, 10.0),
-    };
-    Catalog::assemble(vec![region(0.0), region(20.0)], granules)
+fn listed(listing: &Listing) -> Result<Catalog> {
+    let file = listing.write(Vec::new())?;
+    let source = Memory::of([("/sets/ocean.parquet", file.into())]);
+    Catalog::open(&source, &["/sets/ocean.parquet".to_owned()])
+}
+
+fn steps(first: u32) -> Option<Steps> {
+    Some(Steps { first, count: 1 })
+}
+
+#[test]
+fn a_listing_comes_back() {
+    let file = listing().write(Vec::new()).unwrap();
+    let source = Memory::of([("/sets/ocean.parquet", file.into())]);
+    assert_eq!(Listing::open(&source, "/sets/ocean.parquet").unwrap(), listing());
+    let told = listed_variables(&source, &["/sets/ocean.parquet".to_owned()]).unwrap();
+    assert_eq!((told[0].root.as_str(), told[0].variables.as_str()), ("/sets/ocean.parquet", "{}"));
 }
 
 #[test]
 fn one_object_may_hold_many_granules() {
-    let catalog = assembled(files()).unwrap();
-    let rows: Vec<_> = catalog.granules().iter().map(|g| (g.day, g.step, g.object)).collect();
-    assert_eq!(
-        rows,
-        [(10, Some(0), 0), (10, None, 1), (11, Some(1), 0), (12, Some(2), 0)],
-        "one object for the file's three days"
-    );
-    assert_eq!(catalog.n_objects(), 2);
-    assert_eq!(catalog.location(0), Location::whole("/data/year.nc"));
-    assert_eq!(catalog.relative_path(1), "https://server/now.nc");
+    let catalog = listed(&listing()).unwrap();
+    let name = |g: &Granule| catalog.products()[g.product as usize].source.to_string();
+    let rows: Vec<_> =
+        catalog.granules().iter().map(|g| (g.day, name(g), g.steps, g.object)).collect();
+    let row = |day, name: &str, step, object| (day, name.to_owned(), steps(step), object);
+    let due = [
+        row(10, "ice", 0, 0),
+        row(10, "sst", 0, 0),
+        row(10, "sst", 0, 1),
+        row(11, "ice", 1, 0),
+        row(11, "sst", 1, 0),
+        row(12, "ice", 2, 0),
+        row(12, "sst", 2, 0),
+    ];
+    assert_eq!(rows, due, "one object for the file's three days");
+    assert_eq!((catalog.n_objects(), catalog.warnings()), (2, &["odd".to_owned()][..]));
+    assert_eq!(catalog.location(0), Location::whole("/sets/sub/year.nc"));
+    assert_eq!(catalog.location(1), Location::whole("https://server/now.nc"));
+    assert_eq!(catalog.relative_path(0), "sub/year.nc");
     assert!(catalog.is_remote());
     assert_eq!(catalog.remote_roots().collect::<Vec<_>>(), ["https://server/now.nc"]);
+    assert_eq!(catalog.identity(1).unwrap().evidence[..], [2]);
 }
 
 #[test]
 fn a_variable_selects_the_granules_of_its_product() {
-    let variable = |file: &str| Variable {
-        name: "sst".to_owned(),
-        source: "l4_sst".to_owned(),
-        file: file.to_owned(),
+    let variable = |name: &str| Variable {
+        name: name.to_owned(),
+        source: name.to_owned(),
+        file: String::new(),
         netcdf: "analysed_sst".to_owned(),
         unit: "K".to_owned(),
         geometry: Geometry::Grid,
     };
-    let catalog = assembled(files()).unwrap();
+    let catalog = listed(&listing()).unwrap();
     assert!(Selector::new(&catalog, &variable("other")).is_none());
     let selector = Selector::new(&catalog, &variable("sst")).unwrap();
     let query = Query {
@@ -216,20 +260,78 @@ fn a_variable_selects_the_granules_of_its_product() {
         .iter()
         .flat_map(|day| &day.files)
         .map(|file| catalog.granules()[file.granule as usize])
-        .map(|granule| (granule.object, granule.step))
+        .map(|granule| (granule.object, granule.steps))
         .collect();
-    assert_eq!(found, [(0, Some(1)), (0, Some(2))]);
+    assert_eq!(found, [(0, steps(1)), (0, steps(2))]);
 }
 
 #[test]
-fn granules_of_no_region_or_given_twice_are_refused() {
-    let mut twice = files();
-    twice.push(twice[0].clone());
-    let mut nowhere = files();
-    nowhere[1].region = 2;
-    for (granules, path) in [(twice, "/data/year.nc"), (nowhere, "https://server/now.nc")] {
-        let error = assembled(granules).unwrap_err();
-        assert_eq!((error.kind, error.asset.as_deref()), (Kind::InvalidInput, Some(path)));
+fn the_highest_priority_of_a_day_counts() {
+    let mut listing = listing();
+    listing.groups[1].priority = 1;
+    listing.granules.push(listing.granules[0]);
+    let catalog = listed(&listing).unwrap();
+    let sst = catalog.products().iter().position(|p| &*p.source == "sst").unwrap() as u32;
+    let objects: Vec<_> = catalog
+        .granules()
+        .iter()
+        .filter(|granule| granule.product == sst)
+        .map(|granule| (granule.day, granule.object))
+        .collect();
+    // Of ten, that of the server alone; what is listed twice counts once.
+    assert_eq!(objects, [(10, 1), (11, 0), (12, 0)]);
+}
+
+#[test]
+fn overlapping_granules_of_a_day_are_told() {
+    let mut listing = listing();
+    listing.granules[1].edges = [9.0, 19.0, 0.0, 10.0];
+    let warned = |listing: &Listing| listed(listing).unwrap().warnings().join("\n");
+    let warning = warned(&listing);
+    for part in ["sst overlap", "1970-01-11", "sub/year.nc", "https://server/now.nc"] {
+        assert!(warning.contains(part), "{warning}");
+    }
+    // Neighbours share an edge.
+    listing.granules[1].edges = [10.0, 20.0, 0.0, 10.0];
+    assert_eq!(warned(&listing), "odd");
+}
+
+#[test]
+fn a_listing_that_breaks_its_format_is_refused() {
+    let refused = |change: fn(&mut Listing)| {
+        let mut listing = listing();
+        change(&mut listing);
+        let error = listed(&listing).unwrap_err();
+        assert_eq!(error.kind, Kind::InvalidDataset, "{error}");
+        error.to_string()
+    };
+    for (change, problem) in [
+        ((|l| l.files[0].path = "../year.nc".into()) as fn(&mut Listing), ".. segment"),
+        (|l| l.granules[0].edges[1] = 400.0, "no box"),
+        (|l| l.granules[0].edges[2] = f64::NAN, "no box"),
+        (|l| l.granules[0].group = 7, "group 7"),
+        (|l| l.granules[0].steps.count = 0, "no time steps"),
+        (|l| l.granules[0].day = None, "static"),
+        (|l| l.granules[0].cycle = Some(3), "cyclic"),
+    ] {
+        let error = refused(change);
+        assert!(error.contains(problem), "{error}");
+    }
+}
+
+proptest! {
+    /// Whatever the damage, it is an error or another listing, and never a panic.
+    #[test]
+    fn a_damaged_listing_is_an_error(at in any::<prop::sample::Index>(), to in any::<u8>()) {
+        let mut file = listing().write(Vec::new()).unwrap();
+        let at = at.index(file.len());
+        file[at] = to;
+        for file in [file.clone(), file[..at].to_vec()] {
+            let source = Memory::of([("/sets/ocean.parquet", file.into())]);
+            let roots = ["/sets/ocean.parquet".to_owned()];
+            let _ = Catalog::open(&source, &roots);
+            let _ = listed_variables(&source, &roots);
+        }
     }
 }
 

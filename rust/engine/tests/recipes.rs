@@ -206,6 +206,7 @@ fn members_are_painted_into_one_tensor() {
 
     let kind = ColumnKind::Grid(GridShape {
         layers: Some(channels),
+        levels: None,
         height: N,
         width: N,
         support: false,
@@ -230,6 +231,7 @@ fn members_are_painted_into_one_tensor() {
         unit: "m".to_owned(),
         resample: "bilinear",
         normalize: None,
+        levels: None,
     };
     let schema = batch_schema(&[field], Default::default()).unwrap();
     let arrow = record_batch(batch, &schema, []).unwrap();
@@ -252,12 +254,12 @@ fn one_step_of_a_file_is_one_granule() {
     // A file of one step has step 0 and no other.
     let reader = GranuleReader::new(Arc::new(Memory(vec![ramp(3)])), 1 << 20);
     let at = |when| {
-        let reading = Reading { grid: grid(0), when, rows: 0..1, cols: 0..N };
+        let reading = Reading { grid: grid(0), when, level: 0, rows: 0..1, cols: 0..N };
         let mut out = vec![0.0; N];
         reader.values(&reading, &mut out).map(|()| out)
     };
-    assert_eq!(at(When::Step(0)).unwrap(), ramp(3)[..N]);
+    assert_eq!(at(When::Steps(0, 1)).unwrap(), ramp(3)[..N]);
     assert_eq!(at(When::Day(12)).unwrap(), ramp(3)[..N]);
-    let error = at(When::Step(1)).unwrap_err();
+    let error = at(When::Steps(0, 2)).unwrap_err();
     assert!(error.to_string().contains("no time step 1"), "{error}");
 }

@@ -40,13 +40,13 @@ pub fn read_window<'py>(
 ) -> PyResult<Bound<'py, PyDict>> {
     let (lat, lon, data, stated, stats) = run(py, || -> Result<_> {
         let reader = reader(cache_bytes);
-        let grid = reader.grid(&Location::whole(path), &variable, unit.as_deref())?;
+        let grid = reader.grid(&Location::whole(path), &variable, unit.as_deref(), &[])?;
         let (rows, cols) = (range(rows, grid.lat.len()), range(cols, grid.lon.len()));
         let lat = grid.lat.get(rows.clone()).unwrap_or_default().to_vec();
         let lon = grid.lon.get(cols.clone()).unwrap_or_default().to_vec();
         let mut data = vec![0.0; lat.len() * lon.len()];
         let unit = grid.unit.clone();
-        reader.values(&Reading { grid, when: When::Day(day), rows, cols }, &mut data)?;
+        reader.values(&Reading { grid, when: When::Day(day), level: 0, rows, cols }, &mut data)?;
         Ok((lat, lon, data, unit, reader.stats()))
     })?;
     let result = PyDict::new(py);

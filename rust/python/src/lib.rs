@@ -8,8 +8,10 @@ mod error;
 mod events;
 mod granule;
 mod indexing;
+mod listing;
 mod options;
 mod order;
+mod progress;
 mod query;
 mod request;
 mod schema;
@@ -33,6 +35,7 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<request::Request>()?;
     module.add_class::<store::Store>()?;
     module.add_class::<stream::Stream>()?;
+    module.add_class::<listing::Survey>()?;
     module.add_class::<subset::Subset>()?;
     module.add_class::<subset::Transfer>()?;
     module.add_class::<tensor::Tensor>()?;
@@ -44,6 +47,8 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(granule::read_points, module)?)?;
     module.add_function(wrap_pyfunction!(granule::read_window, module)?)?;
     module.add_function(wrap_pyfunction!(indexing::write_index, module)?)?;
+    module.add_function(wrap_pyfunction!(listing::listed_variables, module)?)?;
+    module.add_function(wrap_pyfunction!(listing::survey_files, module)?)?;
     module.add_function(wrap_pyfunction!(order::order_key, module)?)?;
     module.add_function(wrap_pyfunction!(order::order_permute, module)?)?;
     module.add_function(wrap_pyfunction!(request::built_in_variables, module)?)?;

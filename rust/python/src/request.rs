@@ -2,6 +2,7 @@
 
 use oceanarrow_engine::engine;
 use oceanarrow_engine::error::Error;
+use oceanarrow_engine::granule::{Places, Selection};
 use oceanarrow_engine::plan::{Record, Value};
 use oceanarrow_engine::render::{CellRule, GridRule, Resampling, Rules, TemporalAgg};
 use oceanarrow_engine::variable::{Geometry, Role, Variable, built_in};
@@ -19,7 +20,8 @@ pub struct Request {
 impl Request {
     #[new]
     #[pyo3(signature = (*, name, source, file, netcdf, unit, geometry, is_input, is_target, resample,
-                        grid, temporal_agg, min_support, fill_value, normalize, shape, valid))]
+                        grid, temporal_agg, min_support, fill_value, normalize, shape, select,
+                        valid))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         name: String,
@@ -37,6 +39,7 @@ impl Request {
         fill_value: f64,
         normalize: Option<(f64, f64)>,
         shape: Option<(usize, usize)>,
+        select: Vec<Selected>,
         valid: Vec<(String, String, Vec<f64>)>,
     ) -> PyResult<Self> {
         use {GridRule as G, Resampling as R, TemporalAgg as T};
@@ -72,8 +75,37 @@ impl Request {
             Ok((name, cell_rule(&kind, &numbers).ok_or_else(|| unknown_rule(&kind))?))
         });
         let valid = valid.collect::<PyResult<_>>()?;
-        Ok(Self { inner: engine::Request { variable, role, valid, rules, shape } })
+        let selections = select.into_iter().map(selection).collect();
+        let inner = engine::Request { variable, role, selections, valid, rules, shape };
+        Ok(Self { inner })
     }
+}
+
+/// A dimension, whether a list was asked for, whether by position, and where.
+pub type Selected = (String, bool, bool, Vec<f64>);
+
+/// What is read along a further dimension.
+pub fn selection((dimension, listed, by_index, numbers): Selected) -> Selection {
+    let places = match by_index {
+        true => Places::Index(numbers.into_iter().map(|number| number as u64).collect()),
+        false => Places::Nearest(numbers),
+    };
+    Selection { dimension, places, listed }
+}
+
+/// The selections, as a plan names them.
+fn selected(selections: &[Selection]) -> Option<Value<'_>> {
+    let records = selections.iter().map(|Selection { dimension, places, listed }| {
+        let (kind, numbers) = match places {
+            Places::Nearest(values) => ("nearest", values.clone()),
+            Places::Index(indices) => ("index", indices.iter().map(|&i| i as f64).collect()),
+        };
+        let numbers = Value::List(numbers.into_iter().map(Value::Real).collect());
+        let record = Record::default().with("dimension", Value::Text(dimension));
+        let record = record.with("places", Value::Text(kind)).with("numbers", numbers);
+        Value::Record(record.with("listed", Value::Text(if *listed { "yes" } else { "no" })))
+    });
+    (!selections.is_empty()).then(|| Value::List(records.collect()))
 }
 
 /// The rule of a kind and its numbers.
@@ -116,6 +148,7 @@ pub fn variable_fields(request: &engine::Request) -> Record<'_> {
         .with("unit", Value::Text(unit))
         .with("geometry", Value::Text(geometry.name()))
         .with("role", Value::Text(request.role.name()))
+        .with_some("select", selected(&request.selections))
         .with_some("valid", validity(&request.valid))
 }
 

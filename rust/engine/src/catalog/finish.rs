@@ -56,7 +56,7 @@ pub(super) fn finish(joined: Joined) -> Result<Catalog> {
     }
     let granule = |(object, &(tile, res_deg_lat)): (usize, &(TileObject, f32))| {
         let TileObject { day, region, product, .. } = tile;
-        Granule { day, object: object as u32, step: None, region, product, res_deg_lat }
+        Granule { day, object: object as u32, steps: None, region, product, res_deg_lat }
     };
     let granules = tiles.iter().enumerate().map(granule).collect();
     let objects = tiles.into_iter().map(|(tile, _)| Object::Tile(tile)).collect();

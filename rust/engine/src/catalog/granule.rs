@@ -14,14 +14,23 @@ pub struct Granule {
     pub day: i32,
     /// The object that holds it; see [`Catalog::location`](super::Catalog::location).
     pub object: u32,
-    /// Its place on the object's time axis; `None` where the object's own times tell the day.
-    pub step: Option<u32>,
+    /// Its places on the object's time axis; `None` where the object's own times tell the day.
+    pub steps: Option<Steps>,
     /// Index into [`Catalog::regions`](super::Catalog::regions).
     pub region: u32,
     /// Index into [`Catalog::products`](super::Catalog::products).
     pub product: u32,
     /// Latitude step in degrees as the writer stated it; NaN where unknown (profiles).
     pub res_deg_lat: f32,
+}
+
+/// Time steps of an object, one after another, whose mean is a granule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Steps {
+    /// The first, counted from 0.
+    pub first: u32,
+    /// How many.
+    pub count: u32,
 }
 
 /// A region: its name and its footprint.
@@ -56,8 +65,29 @@ pub(super) struct Volume {
 pub(super) enum Object {
     /// A tile of a TACO container, whose path is made of its ids.
     Tile(TileObject),
-    /// A file where it lies: a path or an address.
-    File(Arc<str>),
+    /// A file that a listing names, where it lies.
+    File(FileObject),
+}
+
+/// A file of a listing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct FileObject {
+    /// As the listing has it: relative to its volume, absolute, or an address.
+    pub(super) path: Arc<str>,
+    /// `None`: the path says all.
+    pub(super) volume: Option<u32>,
+    pub(super) identity: Identity,
+}
+
+/// What tells one state of a file from others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Bytes of the file.
+    pub size: u64,
+    /// What its store calls this state; `None` where it doesn't.
+    pub version: Option<Arc<str>>,
+    /// What opening read of it, as the granule reader has it.
+    pub evidence: Arc<[u8]>,
 }
 
 /// A tile of a TACO container: `{date}/{region}/{file}`.

@@ -10,7 +10,7 @@ use super::date_id;
 use super::granule::{TileObject, Volume};
 use super::ids::{day_of_id, id_problem, is_padding, path_problem, segment_problem};
 use super::interner::Interner;
-use super::level::{Level, Rows, int_at, text_at};
+use super::table::{Rows, Table, int_at, text_at};
 use super::wkb::{self, Bounds};
 use super::zip::HEADER_END;
 use crate::error::{Error, Kind, Result};
@@ -96,7 +96,8 @@ impl Joined {
         let mut opened = Vec::with_capacity(levels.len());
         for contents in levels {
             let depth = collection.rows.len().saturating_sub(1);
-            opened.push(Level::open(contents, depth)?);
+            let missing = format!("is missing; COLLECTION.json says depth {depth}");
+            opened.push(Table::open(contents, &missing)?);
         }
         let [level0, level1, level2, ..] = opened.as_slice() else {
             return Err(Error::internal("a container has fewer than three levels"));
@@ -135,7 +136,7 @@ impl Joined {
     }
 
     /// Compares a level's rows with what `COLLECTION.json` says; some writers do not sum parts.
-    fn check_rows(&mut self, level: &Level, expected: u64, summed: bool) -> Result<()> {
+    fn check_rows(&mut self, level: &Table, expected: u64, summed: bool) -> Result<()> {
         let rows = level.rows();
         if rows < expected {
             return Err(level.error(format_args!(
@@ -154,7 +155,7 @@ impl Joined {
     /// Level 0: the day of each row. Names the parts of a TacoCat.
     fn dates(
         &mut self,
-        level: &Level,
+        level: &Table,
         layout: &FileLayout,
         volumes: &mut VolumeOf,
     ) -> Result<HashMap<Key, i32>> {
@@ -242,7 +243,7 @@ impl Joined {
     /// Level 1: the day and region of each row.
     fn tiles(
         &mut self,
-        level: &Level,
+        level: &Table,
         dates: &HashMap<Key, i32>,
         volumes: &VolumeOf,
     ) -> Result<HashMap<Key, Tile>> {
@@ -296,7 +297,7 @@ impl Joined {
     /// Level 2: the granules.
     fn files(
         &mut self,
-        level: &Level,
+        level: &Table,
         tiles: &HashMap<Key, Tile>,
         volumes: &VolumeOf,
     ) -> Result<()> {

@@ -19,8 +19,9 @@ mod granule;
 mod ids;
 mod interner;
 mod join;
-mod level;
 mod links;
+mod listing;
+mod table;
 mod wkb;
 mod zip;
 
@@ -32,12 +33,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::calendar::iso_date;
 use crate::error::Result;
-use crate::store::{ByteSource, Location, is_remote};
+use crate::store::{ByteSource, Location, is_remote, normalise};
 use crate::variable::Variable;
 use granule::{Object, TileObject, Volume};
 
-pub use assemble::FileGranule;
-pub use granule::{Granule, Product, Region};
+pub use granule::{Granule, Identity, Product, Region, Steps};
+pub use listing::{
+    Group, ListedFile, ListedGranule, ListedVariables, Listing, folder, index_beside, is_listing,
+    listed_variables, locate,
+};
 
 /// The metadata files of one container, as they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +71,11 @@ impl Catalog {
     /// `roots` is one path or address of a FOLDER, a `.tacozip`, a `.tacocat` directory or the directory around
     /// one; or the paths of all `.tacozip` parts of a split dataset.
     pub fn open(source: &dyn ByteSource, roots: &[String]) -> Result<Self> {
+        if let [root] = roots
+            && is_listing(root)
+        {
+            return Self::open_listing(source, root);
+        }
         let mut joined = join::Joined::default();
         for container in container::open(source, roots)? {
             joined.add(source, container)?;
@@ -84,6 +93,11 @@ impl Catalog {
             catalog.warnings.extend(found);
         }
         Ok(catalog)
+    }
+
+    fn open_listing(source: &dyn ByteSource, root: &str) -> Result<Self> {
+        let root = source.pinned(&normalise(root)?)?;
+        Self::of_listing(Listing::open(source, &root)?, &root)
     }
 
     /// The metadata files that [`Catalog::open`] reads of these roots: of one container, or of each
@@ -137,8 +151,8 @@ impl Catalog {
     /// The remote roots of the dataset: folders, archives, and files that lie by themselves.
     pub fn remote_roots(&self) -> impl Iterator<Item = &str> {
         let files = self.objects.iter().filter_map(|object| match object {
-            Object::File(path) => Some(&**path),
-            Object::Tile(_) => None,
+            Object::File(file) if file.volume.is_none() => Some(&*file.path),
+            _ => None,
         });
         let volumes = self.volumes.iter().map(|volume| &*volume.path);
         volumes.chain(files).filter(|path| is_remote(path))
@@ -152,7 +166,10 @@ impl Catalog {
     /// Where the bytes of one of this catalog's objects lie.
     pub fn location(&self, object: u32) -> Location {
         match &self.objects[object as usize] {
-            Object::File(path) => Location::whole(path.clone()),
+            Object::File(file) => match file.volume {
+                None => Location::whole(file.path.clone()),
+                Some(volume) => locate(&self.volumes[volume as usize].path, &file.path),
+            },
             Object::Tile(tile) => {
                 let volume = &self.volumes[tile.volume as usize];
                 match volume.archive {
@@ -169,8 +186,16 @@ impl Catalog {
     /// address of a file that lies by itself.
     pub fn relative_path(&self, object: u32) -> String {
         match &self.objects[object as usize] {
-            Object::File(path) => path.to_string(),
+            Object::File(file) => file.path.to_string(),
             Object::Tile(tile) => self.tile_path(tile),
+        }
+    }
+
+    /// Which state of an object a listing is of; `None` of tiles.
+    pub fn identity(&self, object: u32) -> Option<&Identity> {
+        match &self.objects[object as usize] {
+            Object::File(file) => Some(&file.identity),
+            Object::Tile(_) => None,
         }
     }
 

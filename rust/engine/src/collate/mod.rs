@@ -22,6 +22,8 @@ const POINT_BYTES: u64 = 4096;
 pub struct GridShape {
     /// Days of a stack; `None` for a single layer.
     pub layers: Option<usize>,
+    /// Levels; `None` without a dimension of them.
+    pub levels: Option<usize>,
     /// Pixel rows.
     pub height: usize,
     /// Pixel columns.
@@ -33,9 +35,9 @@ pub struct GridShape {
 }
 
 impl GridShape {
-    /// The tensor's dimensions: `[H, W]` or `[T, H, W]`.
+    /// The tensor's dimensions: `[H, W]`, with T days, Z levels, or both (`[T, Z, H, W]`) before.
     pub fn dims(&self) -> Vec<usize> {
-        self.layers.into_iter().chain([self.height, self.width]).collect()
+        self.layers.into_iter().chain(self.levels).chain([self.height, self.width]).collect()
     }
 
     /// Values a cell.
@@ -51,7 +53,7 @@ impl GridShape {
         i32::try_from(self.size()).map_err(|_| {
             Error::invalid_input(format!(
                 "a patch of {:?} has more than the 2^31 - 1 values that an Arrow tensor holds; use a \
-                 smaller patch or fewer days",
+                 smaller patch, or fewer days or levels",
                 self.dims()
             ))
         })

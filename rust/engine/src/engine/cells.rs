@@ -1,14 +1,13 @@
 //! One (query, variable): its recipe, what it reads, and how it is painted.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Engine, Request};
+use super::{Engine, Request, Setup};
 use crate::catalog::Granule;
 use crate::collate::{CellMut, Outcome};
 use crate::error::Result;
-use crate::granule::{Ahead, Index, StoredChunk, When};
+use crate::granule::{Ahead, Granules, Index, StoredChunk, When};
 use crate::plan::{CacheItem, CacheItemGroups, Candidate, DayCandidates};
 use crate::query::Query;
 use crate::render::{CellRule, Day, GridRule, PatchMut, PointRow, Recipe, Tile, select_points};
@@ -191,21 +190,22 @@ impl Engine {
         request: &Request,
         shape: Option<(usize, usize)>,
     ) -> Result<Vec<Day>> {
-        let Request { variable, valid, rules, .. } = request;
+        let Request { variable, selections, valid, rules, .. } = request;
         let neighbours = rules.grid == GridRule::Exact && shape.is_some();
         self.read_index();
         let open = |day: &DayCandidates| {
             let files = day.files.iter().filter(|file| file.overlaps || neighbours);
             let tiles = files.map(|file| {
-                let Granule { object, step, res_deg_lat: resolution, .. } = *self.granule(file);
+                let Granule { object, steps, res_deg_lat: resolution, .. } = *self.granule(file);
                 let location = self.locate(object)?;
-                let grid = self.reader().grid(&location, &variable.netcdf, Some(&variable.unit))?;
-                let when = step.map_or(When::Day(day.day), When::Step);
-                let condition = |(name, rule): &(String, CellRule)| {
-                    Ok((self.reader().grid(&location, name, None)?, rule.clone()))
-                };
+                let unit = Some(variable.unit.as_str()).filter(|unit| !unit.is_empty());
+                let grid = |name: &str, unit| self.reader().grid(&location, name, unit, selections);
+                let opened = grid(&variable.netcdf, unit)?;
+                let condition =
+                    |(name, rule): &(String, CellRule)| Ok((grid(name, None)?, rule.clone()));
+                let when = steps.map_or(When::Day(day.day), |s| When::Steps(s.first, s.count));
                 let conditions = valid.iter().map(condition).collect::<Result<_>>()?;
-                Ok(Tile { object, grid, when, resolution, conditions })
+                Ok(Tile { object, grid: opened, when, resolution, conditions })
             });
             Ok(Day { day: day.day, tiles: tiles.collect::<Result<_>>()? })
         };
@@ -214,12 +214,28 @@ impl Engine {
 
     /// Reads the index, before the first grid is opened.
     fn read_index(&self) {
-        let Some(path) = &self.setup().options.index else { return };
-        let catalog = &self.setup().catalog;
+        let Setup { catalog, options, indexes, .. } = self.setup();
+        if options.index.is_none() && indexes.is_empty() {
+            return;
+        }
         self.reader().know(|| {
             let objects = 0..catalog.n_objects() as u32;
-            let known = objects.map(|o| (catalog.relative_path(o), catalog.location(o)));
-            Index::read(Path::new(path), known.collect::<HashMap<_, _>>())
+            let mut known = Granules::new();
+            for object in objects {
+                known
+                    .entry(catalog.relative_path(object))
+                    .or_default()
+                    .push(catalog.location(object));
+            }
+            // What the user names comes last, and counts.
+            let mut index = Index::default();
+            for place in indexes {
+                index.add_beside(&**self.store(), place, &known);
+            }
+            match &options.index {
+                Some(path) => index.then(Index::read(Path::new(path), &known)),
+                None => index,
+            }
         });
     }
 }

@@ -3,6 +3,7 @@
 use super::Engine;
 use crate::collate::{ColumnKind, GridShape, batch_bytes};
 use crate::error::Result;
+use crate::granule::Selection;
 use crate::memory::{self, size};
 use crate::query::Query;
 use crate::render::TemporalAgg;
@@ -27,7 +28,8 @@ impl Engine {
                 continue;
             }
             let layers = (request.rules.temporal == TemporalAgg::Stack).then(|| query.n_days());
-            let shape = GridShape { layers, height, width, support: false, axes: true };
+            let levels = Selection::levels(&request.selections);
+            let shape = GridShape { layers, levels, height, width, support: false, axes: true };
             shape.list_size().map_err(|e| e.variable(&request.variable.name).query(query))?;
             let one = batch_bytes(&[ColumnKind::Grid(shape)], 1);
             // A variable of both roles is copied for the second.

@@ -21,9 +21,9 @@ use std::sync::{Arc, OnceLock};
 
 use arrow_schema::Schema;
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Identity};
 use crate::collate::{Outcome, SlabPool};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::export::batch_schema;
 use crate::granule::GranuleReader;
 use crate::plan::Selector;
@@ -44,7 +44,7 @@ pub struct Engine {
     selectors: Vec<Option<Selector>>,
     reader: GranuleReader,
     store: Arc<Store>,
-    /// Objects whose place in their archive has been checked.
+    /// Objects of which it has been checked that they are what the catalog says.
     checked: Vec<AtomicBool>,
     slabs: Arc<SlabPool>,
     telemetry: Telemetry,
@@ -160,12 +160,17 @@ impl Engine {
         &self.telemetry
     }
 
-    /// Where an object lies. An archive's entry is checked against its local header once.
+    /// Where an object lies. An archive's entry is checked against its local header once, and a file of
+    /// a listing against the state that was listed.
     pub(crate) fn locate(&self, object: u32) -> Result<Location> {
         let catalog = &self.setup.catalog;
         let checked = &self.checked[object as usize];
         if !checked.load(Ordering::Relaxed) {
             catalog.check_zip_entry(&*self.store, object)?;
+            if let Some(Identity { size, version, evidence }) = catalog.identity(object) {
+                let location = catalog.location(object);
+                self.reader.confirm(&location, *size, version.as_deref(), evidence)?;
+            }
             checked.store(true, Ordering::Relaxed);
         }
         Ok(catalog.location(object))
@@ -173,9 +178,7 @@ impl Engine {
 
     /// Whether a cell with this error is masked. A network or disk error never is.
     fn masks(&self, error: &Error) -> bool {
-        let bad_granule =
-            matches!(error.kind, Kind::CorruptGranule | Kind::NotFound | Kind::Unsupported);
-        self.setup.options.on_error == OnError::Mask && bad_granule
+        self.setup.options.on_error == OnError::Mask && error.concerns_one_file()
     }
 
     /// Turns what came of a rendering into an outcome: names the query and the variable in an error, or

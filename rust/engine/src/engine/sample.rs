@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use super::Engine;
 use crate::collate::Outcome;
 use crate::error::{Error, Result};
-use crate::granule::Ahead;
+use crate::granule::{Ahead, Selection};
 use crate::render::{NativePatch, PointRow, Recipe};
 use crate::variable::Geometry;
 
@@ -67,9 +67,11 @@ impl Engine {
         shape: Option<(usize, usize)>,
         made: Option<Arc<Recipe>>,
     ) -> Result<(Outcome, NativePatch)> {
-        let (query, rules) = (&self.setup().queries[index], &self.setup().requests[request].rules);
+        let (query, wanted) = (&self.setup().queries[index], &self.setup().requests[request]);
+        let rules = &wanted.rules;
         // A file that cannot be opened leaves this patch: masked, in the shape asked for.
-        let layers = rules.temporal.layers(query);
+        let levels = Selection::levels(&wanted.selections).unwrap_or(1);
+        let layers = rules.temporal.layers(query) * levels;
         let masked = || NativePatch::sized(layers, shape.unwrap_or_default());
         let mut patch = masked()?;
         let painted = self.painted(index, request, shape, made, |recipe| {

@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, index_beside, is_listing};
 use crate::collate::{ColumnKind, GridShape};
 use crate::error::{Error, Result};
 use crate::export::ColumnField;
-use crate::granule::Index;
+use crate::granule::{Index, Places, Selection};
 use crate::plan::Selector;
 use crate::query::Query;
 use crate::render::{CellRule, GridRule, Rules, TemporalAgg};
-use crate::store::{DiskCache, DiskCacheOptions, Revalidated, StorageOptions, Store};
+use crate::store::{DiskCache, DiskCacheOptions, Revalidated, StorageOptions, Store, normalise};
 use crate::variable::{Geometry, Role, Variable};
 
 /// What to do about a granule that cannot be read.
@@ -32,6 +32,8 @@ pub struct Request {
     pub variable: Variable,
     /// Input, target, or both.
     pub role: Role,
+    /// The levels of further dimensions that are read.
+    pub selections: Vec<Selection>,
     /// Variables of the same file and grid that decide which cells count, and by which rule.
     pub valid: Vec<(String, CellRule)>,
     /// How to render it.
@@ -73,6 +75,8 @@ pub struct Setup {
     pub options: Options,
     /// A digest of the metadata of a remote dataset, where a disk cache needs to know its state.
     pub state: Vec<u8>,
+    /// Where the indexes of the dataset's listings lie, if they are there.
+    pub indexes: Vec<String>,
     /// How the dataset's store is reached; may hold secrets.
     pub storage: StorageOptions,
 }
@@ -125,7 +129,10 @@ impl Setup {
         days.dedup();
         let catalog = catalog
             .retain(|g| in_a_window(g.day) && selectors.iter().any(|selector| selector.matches(g)));
-        Ok(Self { catalog, days, queries, requests, options, state, storage })
+        let listings = roots.iter().filter(|root| is_listing(root));
+        let indexes = listings.map(|root| Ok(index_beside(&normalise(root)?)));
+        let indexes = indexes.collect::<Result<_>>()?;
+        Ok(Self { catalog, days, queries, requests, options, state, indexes, storage })
     }
 
     /// The columns of a batch.
@@ -134,7 +141,7 @@ impl Setup {
     }
 
     fn column(&self, request: &Request) -> Result<ColumnField> {
-        let Request { variable, role, rules, shape, .. } = request;
+        let Request { variable, role, selections, rules, shape, .. } = request;
         let kind = match variable.geometry {
             Geometry::Points => ColumnKind::Points,
             Geometry::Grid => {
@@ -145,6 +152,7 @@ impl Setup {
                 let stacked = rules.temporal == TemporalAgg::Stack;
                 ColumnKind::Grid(GridShape {
                     layers: if stacked { Some(self.window_days(variable)?) } else { None },
+                    levels: Selection::levels(selections),
                     height,
                     width,
                     support: self.options.support,
@@ -162,6 +170,7 @@ impl Setup {
                 Geometry::Points => "none",
             },
             normalize: rules.normalize,
+            levels: selected(selections),
         })
     }
 
@@ -178,6 +187,19 @@ impl Setup {
             .variable(&variable.name)),
         }
     }
+}
+
+/// What is selected, as a schema says it.
+fn selected(selections: &[Selection]) -> Option<String> {
+    let of = |selection: &Selection| {
+        let places: Vec<String> = match &selection.places {
+            Places::Nearest(values) => values.iter().map(f64::to_string).collect(),
+            Places::Index(indices) => indices.iter().map(|i| format!("#{i}")).collect(),
+        };
+        format!("{}={}", selection.dimension, places.join(","))
+    };
+    let texts: Vec<String> = selections.iter().map(of).collect();
+    (!texts.is_empty()).then(|| texts.join(";"))
 }
 
 /// Checks what does not depend on the dataset.

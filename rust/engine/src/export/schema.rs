@@ -23,6 +23,8 @@ pub struct ColumnField {
     pub resample: &'static str,
     /// Mean and standard deviation that it was normalised with.
     pub normalize: Option<(f64, f64)>,
+    /// What was selected along further dimensions, `name=a,b` each.
+    pub levels: Option<String>,
 }
 
 /// The schema of batches of these variables.
@@ -56,6 +58,7 @@ fn variable_fields(column: &ColumnField) -> Result<Vec<Field>> {
     ]
     .into_iter()
     .chain(normalize)
+    .chain(column.levels.clone().map(|levels| ("levels".to_owned(), levels)))
     .collect::<HashMap<_, _>>();
     let present = Field::new(name("_present"), DataType::Boolean, false);
     match column.kind {
@@ -83,15 +86,17 @@ fn grid_fields(
     present: Field,
 ) -> Result<Vec<Field>> {
     let (dims, size) = (shape.dims(), shape.list_size()?);
-    let names: &[&str] = if dims.len() == 3 { &["time", "y", "x"] } else { &["y", "x"] };
-    let mut values = tensor_field(name(""), DataType::Float32, &dims, size, names);
+    let days = shape.layers.map(|_| "time");
+    let names: Vec<&str> =
+        days.into_iter().chain(shape.levels.map(|_| "level")).chain(["y", "x"]).collect();
+    let mut values = tensor_field(name(""), DataType::Float32, &dims, size, &names);
     let mut metadata = values.metadata().clone();
     metadata.extend(described);
     values.set_metadata(metadata);
     let mut fields =
-        vec![values, tensor_field(name("_mask"), DataType::UInt8, &dims, size, names), present];
+        vec![values, tensor_field(name("_mask"), DataType::UInt8, &dims, size, &names), present];
     if shape.support {
-        fields.push(tensor_field(name("_support"), DataType::Float32, &dims, size, names));
+        fields.push(tensor_field(name("_support"), DataType::Float32, &dims, size, &names));
     }
     if shape.axes {
         for (suffix, side, dim) in [("_lat", shape.height, "y"), ("_lon", shape.width, "x")] {

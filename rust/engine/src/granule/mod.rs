@@ -20,28 +20,31 @@ mod format;
 mod grids;
 mod index;
 mod points;
+mod survey;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Error, Kind, Result};
-use crate::store::{ByteSource, DiskCache, DiskCacheStats, Location, Revalidated};
+use crate::store::{ByteSource, DiskCache, DiskCacheStats, Location, Revalidated, is_remote};
 
 use chunks::cache::ByteCache;
 use chunks::decode::Chunks;
 use chunks::disk::DiskChunks;
 use format::hdf5::{Blocks, File, Variable};
-use index::{KnownGrids, Witness};
+use index::{Evidence, KnownGrids, Witness};
 
 pub use chunks::decode::StoredChunk;
 pub use format::array::Dtype;
 pub use grids::grid::Grid;
+pub use grids::levels::{Places, Selection};
 pub use grids::raw::RawGrid;
 pub use grids::reading::{Reading, When};
 pub use grids::sums::Unpack;
 pub use grids::window::Window;
-pub use index::{Described, Index, IndexRow, IndexWriter};
+pub use index::{Described, Granules, Index, IndexRow, IndexWriter};
 pub use points::Points;
+pub use survey::{Chunking, Survey, SurveyedVariable, TimeStep, Wanted};
 
 /// Descriptions of open variables kept; one takes from a few KiB to a few hundred.
 const GRID_BYTES: usize = 64 << 20;
@@ -52,8 +55,8 @@ const AXIS_BYTES: usize = 8 << 20;
 /// Decoded point data kept.
 const POINT_BYTES: usize = 64 << 20;
 
-/// File, variable, wanted unit.
-type Key = (Location, String, Option<String>);
+/// File, variable, wanted unit, and levels as text.
+type Key = (Location, String, Option<String>, String);
 
 /// What is done with chunks before they are needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,28 +155,35 @@ impl GranuleReader {
         self.chunks.disk().map(DiskChunks::stats)
     }
 
-    /// The axes, packing and chunks of a gridded variable (a path, if it lies in a group). Windows
-    /// of the grid are in `unit`; `None` is the file's own.
+    /// The axes, packing and chunks of a gridded variable (a path, if it lies in a group), at the
+    /// levels selected of its further dimensions. Windows of the grid are in `unit`; `None` is the
+    /// file's own.
     ///
     /// # Errors
     /// `NotFound`: no such file or variable. `CorruptGranule`: damage, or broken axes.
-    /// `Unsupported`: no 1-D axes, another dimension, filter, type or unit than is read.
+    /// `Unsupported`: no 1-D axes, a dimension of which nothing is selected, another filter, type or
+    /// unit than is read. `InvalidInput`: a selection outside its dimension.
     pub fn grid(
         &self,
         location: &Location,
         variable: &str,
         unit: Option<&str>,
+        selections: &[Selection],
     ) -> Result<Arc<Grid>> {
-        self.grids.get_or_make(&key(location, variable, unit), || {
+        self.grids.get_or_make(&key(location, variable, unit, selections), || {
             let cache = self.chunks.disk().map(DiskChunks::cache);
-            if let Some(grid) = self.known.find(&*self.source, cache, location, variable, unit) {
-                return Ok(grid);
-            }
-            let grid = self.open_grid(&self.opening, location, variable, unit)?;
-            if let Some(cache) = cache {
-                self.known.keep(&*self.source, cache, &grid);
-            }
-            Ok(grid)
+            let known = self.known.find(&*self.source, cache, location, variable, unit);
+            let grid = match known {
+                Some(grid) => grid,
+                None => {
+                    let grid = self.open_grid(&self.opening, location, variable, unit)?;
+                    if let Some(cache) = cache {
+                        self.known.keep(&*self.source, cache, &grid);
+                    }
+                    grid
+                }
+            };
+            grid.selecting(selections).map_err(|e| e.asset(location).variable(variable))
         })
     }
 
@@ -187,10 +197,41 @@ impl GranuleReader {
         }
         let cache = self.chunks.disk().map(DiskChunks::cache);
         self.known.distrust(&*self.source, cache, grid);
-        self.grids.forget(|(location, name, _), kept| {
+        self.grids.forget(|(location, name, ..), kept| {
             kept.restored && *location == array.location && *name == array.name
         });
         true
+    }
+
+    /// Checks that a file is still the one of which a [`Survey`] told this; a remote one that has a
+    /// version is checked as it is read.
+    ///
+    /// # Errors
+    /// `CorruptGranule`: it has changed. `NotFound`, `Io`: it cannot be read.
+    pub fn confirm(
+        &self,
+        location: &Location,
+        size: u64,
+        version: Option<&str>,
+        evidence: &[u8],
+    ) -> Result<()> {
+        let source = &*self.source;
+        if is_remote(&location.object) && version.is_some() {
+            source.assume(location, size, version);
+            return Ok(());
+        }
+        if source.size(location)? == size {
+            let same_time = version.is_some() && source.version(location)?.as_deref() == version;
+            let evidence = || Evidence::from_bytes(evidence);
+            if same_time || evidence().is_some_and(|evidence| evidence.holds(source, location)) {
+                return Ok(());
+            }
+        }
+        Err(Error::corrupt(
+            "the file has changed since it was listed; list it anew with `oceanarrow catalog \
+             --update`, or write_catalog(..., update=True)",
+        )
+        .asset(location))
     }
 
     /// Opens a file for an index of a gridded variable.
@@ -263,7 +304,7 @@ impl GranuleReader {
         variable: &str,
         unit: Option<&str>,
     ) -> Result<Arc<Points>> {
-        self.points.get_or_make(&key(location, variable, unit), || {
+        self.points.get_or_make(&key(location, variable, unit, &[]), || {
             self.open(&self.opening_points, location, variable, |file, chunks, found| {
                 Points::open(file, chunks, found, unit)
             })
@@ -289,22 +330,38 @@ impl GranuleReader {
         variable: &str,
         read: impl FnOnce(&File, &Chunks, &Variable<'_>) -> Result<T>,
     ) -> Result<T> {
+        let opened = self.open_file(opening, location, |file, chunks| {
+            let found = file.variable(variable)?;
+            let found = found.ok_or_else(|| Error::not_found("the file has no such variable"))?;
+            read(file, chunks, &found)
+        });
+        opened.map_err(|e| e.variable(variable))
+    }
+
+    fn open_file<T>(
+        &self,
+        opening: &Opening,
+        location: &Location,
+        read: impl FnOnce(&File, &Chunks) -> Result<T>,
+    ) -> Result<T> {
         self.files_opened.fetch_add(1, Ordering::Relaxed);
         let attempt = || {
             let source = opening.source.clone();
             let file = File::open(Blocks::new(source, location.clone(), self.bytes_read.clone())?)?;
-            let found = file.variable(variable)?;
-            let found = found.ok_or_else(|| Error::not_found("the file has no such variable"))?;
-            let opened = read(&file, &opening.chunks, &found)?;
+            let opened = read(&file, &opening.chunks)?;
             file.healthy()?;
             Ok(opened)
         };
-        attempt().map_err(|e: Error| e.asset(location).variable(variable))
+        attempt().map_err(|e: Error| e.asset(location))
     }
 }
 
-fn key(location: &Location, variable: &str, unit: Option<&str>) -> Key {
-    (location.clone(), variable.to_owned(), unit.map(str::to_owned))
+fn key(location: &Location, variable: &str, unit: Option<&str>, selections: &[Selection]) -> Key {
+    let levels = match selections {
+        [] => String::new(),
+        some => format!("{some:?}"),
+    };
+    (location.clone(), variable.to_owned(), unit.map(str::to_owned), levels)
 }
 
 #[cfg(test)]

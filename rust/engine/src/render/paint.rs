@@ -7,7 +7,7 @@ use super::field::{Columns, Field, Placed};
 use super::patch::{PatchMut, PlaneMut};
 use super::recipe::{Layer, Recipe, Source};
 use super::resample::{MOST_KEPT, PixelRow, Scratch, resample};
-use super::rules::{Rules, TemporalAgg};
+use super::rules::Rules;
 use crate::error::Result;
 use crate::granule::{Reading, Unpack, Window};
 
@@ -33,50 +33,47 @@ impl Recipe {
         out: &mut PatchMut<'_>,
     ) -> Result<()> {
         out.set_axes(|| self.pixel_axes());
-        match (self.rules.temporal, out.planes.as_mut_slice()) {
-            (TemporalAgg::Mean, [plane]) if self.layers.len() > 1 => {
-                pool_days(&self.layers, &self.rules, &mut read, plane)
+        for (i, plane) in out.planes.iter_mut().enumerate() {
+            let mut layers = self.layers.iter().filter(|layer| layer.plane == i);
+            match (layers.next(), layers.next()) {
+                (None, _) => plane.invalidate(self.rules.fill_value),
+                (Some(layer), None) => place_day(layer, &self.rules, &mut read, plane)?,
+                (Some(_), Some(_)) => {
+                    let of_plane: Vec<&Layer> =
+                        self.layers.iter().filter(|layer| layer.plane == i).collect();
+                    pool_days(&of_plane, &self.rules, &mut read, plane)?;
+                }
             }
-            (_, planes) => place_days(&self.layers, &self.rules, &mut read, planes),
         }
+        Ok(())
     }
 }
 
-/// Paints each day on its plane; the planes without a day become invalid.
-fn place_days<'r>(
-    layers: &'r [Layer],
+/// Paints one day on a plane.
+fn place_day<'r>(
+    layer: &'r Layer,
     rules: &Rules,
     read: Read<'_, 'r>,
-    planes: &mut [PlaneMut<'_>],
+    plane: &mut PlaneMut<'_>,
 ) -> Result<()> {
-    for (i, plane) in planes.iter_mut().enumerate() {
-        if !layers.iter().any(|layer| layer.plane == i) {
-            plane.invalidate(rules.fill_value);
-        }
+    let PlaneMut { values, mask, support } = plane;
+    if let Some(support) = support.as_deref_mut() {
+        support.fill(0.0);
     }
-    for layer in layers {
-        let Some(PlaneMut { values, mask, support }) = planes.get_mut(layer.plane) else {
-            continue;
-        };
+    let width = layer.columns.len();
+    layer.rows_of_pixels(read, &mut |i, row, unpack| {
+        let line = i * width..(i + 1) * width;
+        let delivery = Delivery::new(unpack, rules);
+        delivery.write(row, &mut values[line.clone()], &mut mask[line.clone()]);
         if let Some(support) = support.as_deref_mut() {
-            support.fill(0.0);
+            Delivery::add_support(row, 1.0, &mut support[line]);
         }
-        let width = layer.columns.len();
-        layer.rows_of_pixels(read, &mut |i, row, unpack| {
-            let line = i * width..(i + 1) * width;
-            let delivery = Delivery::new(unpack, rules);
-            delivery.write(row, &mut values[line.clone()], &mut mask[line.clone()]);
-            if let Some(support) = support.as_deref_mut() {
-                Delivery::add_support(row, 1.0, &mut support[line]);
-            }
-        })?;
-    }
-    Ok(())
+    })
 }
 
 /// Paints the mean of the days on which each pixel is valid.
 fn pool_days<'r>(
-    layers: &'r [Layer],
+    layers: &[&'r Layer],
     rules: &Rules,
     read: Read<'_, 'r>,
     plane: &mut PlaneMut<'_>,

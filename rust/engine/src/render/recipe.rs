@@ -9,7 +9,7 @@ use super::mosaic::{PlacedCells, Tile};
 use super::rules::{CellRule, GridRule, Rules, TemporalAgg};
 use crate::error::{Error, Result};
 use crate::geo::BBox;
-use crate::granule::{Grid, Reading};
+use crate::granule::{Grid, Reading, When};
 use crate::query::Query;
 
 /// The tiles of one source on one day, in catalog order.
@@ -26,7 +26,7 @@ pub struct Day {
 pub struct Recipe {
     /// Pixels `(H, W)`.
     pub(super) shape: (usize, usize),
-    /// Planes of `H x W` pixels: one, or a day each.
+    /// Planes of `H x W` pixels: one a day of a stack (else one in all), times one a level.
     pub(super) planes: usize,
     pub(super) rules: Rules,
     pub(super) axes: Axes,
@@ -42,10 +42,11 @@ pub(super) enum Axes {
     At(Vec<f64>, Vec<f64>),
 }
 
-/// One day.
+/// One level of one day.
 #[derive(Clone, Debug)]
 pub(super) struct Layer {
     day: i32,
+    level: usize,
     /// The plane that it is painted on.
     pub plane: usize,
     pub sources: Vec<Source>,
@@ -114,12 +115,15 @@ impl Recipe {
             TemporalAgg::Stack => Some(query.day_start),
             _ => None,
         };
-        let layers = layouts.into_iter().map(|(day, layout)| {
-            let plane = first_day.map_or(0, |first| (day.day - first) as usize);
-            Layer::new(day, layout, plane)
+        let tiles = days.iter().flat_map(|day| &day.tiles);
+        let levels = tiles.map(|tile| tile.grid.n_levels()).max().unwrap_or(1);
+        let layers = layouts.iter().flat_map(|(day, layout)| {
+            let stacked = first_day.map_or(0, |first| (day.day - first) as usize);
+            (0..levels).map(move |level| Layer::new(day, layout, stacked * levels + level, level))
         });
         let layers = layers.collect::<Result<_>>()?;
-        Ok(Self { shape, planes: rules.temporal.layers(query), rules: *rules, axes, layers })
+        let planes = rules.temporal.layers(query) * levels;
+        Ok(Self { shape, planes, rules: *rules, axes, layers })
     }
 
     /// Lets a pixel of a day count only where it is valid in `other`, too, which has as many pixels
@@ -135,7 +139,8 @@ impl Recipe {
             )));
         }
         for layer in &mut self.layers {
-            let on_day = other.layers.iter().find(|other| other.day == layer.day);
+            let here = (layer.day, layer.level);
+            let on_day = other.layers.iter().find(|other| (other.day, other.level) == here);
             layer.masks.push(Mask { layer: on_day.cloned(), rules: other.rules });
         }
         Ok(self)
@@ -200,16 +205,16 @@ fn native_axes(layouts: &[(&Day, Layout)]) -> Result<Axes> {
 }
 
 impl Layer {
-    fn new(day: &Day, layout: Layout, plane: usize) -> Result<Self> {
+    fn new(day: &Day, layout: &Layout, plane: usize, level: usize) -> Result<Self> {
         let placed = layout.mosaic.placed(&layout.footprint());
         let sources = placed.into_iter().map(|placed| {
             let tile = day.tiles.get(placed.tile);
             let tile = tile.ok_or_else(|| Error::internal("a mosaic has lost a tile"))?;
-            Source::new(tile, placed)
+            Source::new(tile, placed, level)
         });
         let sources = sources.collect::<Result<_>>()?;
-        let Layout { rows, columns, .. } = layout;
-        Ok(Self { day: day.day, plane, sources, rows, columns, masks: Vec::new() })
+        let (rows, columns) = (layout.rows.clone(), layout.columns.clone());
+        Ok(Self { day: day.day, level, plane, sources, rows, columns, masks: Vec::new() })
     }
 
     fn readings(&self) -> Box<dyn Iterator<Item = &Reading> + '_> {
@@ -232,21 +237,26 @@ impl Layer {
 }
 
 impl Source {
-    fn new(tile: &Tile, placed: PlacedCells) -> Result<Self> {
+    fn new(tile: &Tile, placed: PlacedCells, level: usize) -> Result<Self> {
         let PlacedCells { cells: (cell_rows, cell_cols), rows, columns, .. } = placed;
-        let reading = |grid: &Arc<Grid>| Reading {
+        let reading = |grid: &Arc<Grid>, when, level| Reading {
             grid: grid.clone(),
-            when: tile.when,
+            when,
+            level,
             rows: cell_rows.clone(),
             cols: cell_cols.clone(),
         };
         let condition = |(grid, rule): &(Arc<Grid>, CellRule)| {
             if grid.lat == tile.grid.lat && grid.lon == tile.grid.lon {
-                return Ok((reading(grid), rule.clone()));
+                // One without time, or without levels, is about all.
+                let when = if grid.is_timeless() { When::Day(0) } else { tile.when };
+                let level = if grid.n_levels() == 1 { 0 } else { level };
+                return Ok((reading(grid, when, level), rule.clone()));
             }
             Err(Error::unsupported("a quality variable has other axes than the one it is about"))
         };
         let conditions = tile.conditions.iter().map(condition).collect::<Result<_>>()?;
-        Ok(Self { object: tile.object, reading: reading(&tile.grid), rows, columns, conditions })
+        let reading = reading(&tile.grid, tile.when, level);
+        Ok(Self { object: tile.object, reading, rows, columns, conditions })
     }
 }

@@ -10,10 +10,7 @@ use crate::memory;
 
 /// Longer 1-D variables are refused: 1 m around the Earth takes 40 million, and a file that claims
 /// more must not make us allocate it.
-const MAX_LENGTH: u64 = 1 << 26;
-
-/// How netCDF marks dimensions without a coordinate variable.
-const BARE_DIMENSION: &str = "This is a netCDF dimension but not a netCDF variable";
+pub(in crate::granule) const MAX_LENGTH: u64 = 1 << 26;
 
 /// What a coordinate measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +36,7 @@ impl Role {
         }
         let standard = variable.text("standard_name")?.unwrap_or_default();
         let units = variable.text("units")?.unwrap_or_default();
-        if variable.text("NAME")?.is_some_and(|name| name.starts_with(BARE_DIMENSION)) {
+        if variable.is_bare_dimension()? {
             return Ok(None);
         }
         Ok(judge(base_name(&variable.name), &standard, &units))
@@ -174,6 +171,26 @@ fn find_auxiliary<'f>(
         }
         _ => Ok(()),
     }
+}
+
+/// A time of one value beside a variable that has no dimension of time (CF section 5.7): the one
+/// that is called so, or the only one.
+pub(in crate::granule) fn lone_time<'f>(
+    file: &'f File,
+    variable: &Variable<'_>,
+) -> Result<Option<Variable<'f>>> {
+    let mut found = Vec::new();
+    for candidate in neighbours(file, variable)? {
+        let single = candidate.shape().iter().product::<u64>() == 1;
+        if single && Role::of(&candidate)? == Some(Role::Time) {
+            let standard = candidate.text("standard_name")?.is_some_and(|n| n.trim() == "time");
+            if standard || base_name(&candidate.name).eq_ignore_ascii_case("time") {
+                return Ok(Some(candidate));
+            }
+            found.push(candidate);
+        }
+    }
+    Ok(found.pop().filter(|_| found.is_empty()))
 }
 
 /// The other datasets of the variable's group, as far as they can be opened.

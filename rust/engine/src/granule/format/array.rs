@@ -191,6 +191,10 @@ impl Array {
     }
 
     /// Names the file and the variable in an error.
+    pub(in crate::granule) const fn is_chunked(&self) -> bool {
+        matches!(self.storage, Storage::Chunks(_))
+    }
+
     pub(in crate::granule) fn blame(&self, error: Error) -> Error {
         error.asset(&self.location).variable(&self.name)
     }

@@ -22,6 +22,9 @@ pub(in crate::granule) use blocks::Blocks;
 /// Far above the object headers of real files, which take a few KiB.
 const MAX_HEADER_BYTES: usize = 4 << 20;
 
+/// How netCDF marks dimensions without a coordinate variable.
+const BARE_DIMENSION: &str = "This is a netCDF dimension but not a netCDF variable";
+
 /// An open file: metadata only.
 pub(in crate::granule) struct File {
     file: Hdf5File,
@@ -139,6 +142,11 @@ impl Variable<'_> {
             Some(Attribute::Text(text)) => Some(text),
             _ => None,
         })
+    }
+
+    /// Whether it only stands for a dimension, and holds no coordinates.
+    pub(in crate::granule) fn is_bare_dimension(&self) -> Result<bool> {
+        Ok(self.text("NAME")?.is_some_and(|name| name.starts_with(BARE_DIMENSION)))
     }
 
     /// For each dimension the address of its first dimension scale.

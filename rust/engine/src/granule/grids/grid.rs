@@ -11,6 +11,7 @@ use crate::granule::chunks::cache::Weigh;
 use crate::granule::chunks::decode::Chunks;
 use crate::granule::format::array::Array;
 use crate::granule::format::hdf5::{File, Variable};
+use crate::granule::grids::levels::{self, FurtherDimension, Selection};
 use crate::granule::grids::sums::Summation;
 
 /// One gridded variable of one file: its axes, and what is needed to read windows of it.
@@ -25,6 +26,10 @@ pub struct Grid {
     pub(in crate::granule) lat_dim: Direction,
     pub(in crate::granule) lon_dim: Direction,
     pub(in crate::granule) steps: Steps,
+    /// Dimensions besides.
+    pub(in crate::granule) further: Vec<FurtherDimension>,
+    /// The indices along all dimensions of each level that is read.
+    pub(in crate::granule) levels: Vec<Vec<u64>>,
     pub(in crate::granule) array: Array,
     pub(in crate::granule) packing: Packing,
     /// `None`: stored numbers must be unpacked one by one.
@@ -71,7 +76,10 @@ impl Grid {
         for coordinate in &found {
             extend(&mut shape, variable, coordinate)?;
         }
-        let steps = steps(chunks, &shape, &[lat.dim, lon.dim], time)?;
+        let mut known = vec![lat.dim, lon.dim];
+        known.extend(time.map(|time| time.dim));
+        let further = FurtherDimension::of(file, chunks, variable, &known)?;
+        let steps = steps(chunks, &shape, time)?;
         let unit_stated = stated_unit(variable)?;
         let array = variable.array(&shape)?;
         let packing = Packing::of(variable, array.dtype)?.in_unit(unit_stated.as_deref(), unit)?;
@@ -85,11 +93,34 @@ impl Grid {
             lon: lon_axis.values,
             unit: unit_stated,
             steps,
+            further,
+            levels: Vec::new(),
             array,
             summation: Summation::new(&packing),
             packing,
             restored: false,
         })
+    }
+
+    /// The same with these levels.
+    pub(in crate::granule) fn selecting(mut self, selections: &[Selection]) -> Result<Self> {
+        self.levels = levels::levels(&self.further, &self.array.shape, selections)?;
+        Ok(self)
+    }
+
+    /// Checks that [`Grid::selecting`] these levels works.
+    pub(in crate::granule) fn check_levels(&self, selections: &[Selection]) -> Result<()> {
+        levels::levels(&self.further, &self.array.shape, selections).map(drop)
+    }
+
+    /// How many levels are read.
+    pub fn n_levels(&self) -> usize {
+        self.levels.len()
+    }
+
+    /// Whether it is the same on every day.
+    pub fn is_timeless(&self) -> bool {
+        matches!(self.steps, Steps::One)
     }
 }
 
@@ -128,21 +159,8 @@ fn extend(shape: &mut [u64], variable: &Variable<'_>, coordinate: &Coordinate<'_
     Ok(())
 }
 
-/// The time steps; refuses any other dimension that has a length other than 1.
-fn steps(
-    chunks: &Chunks,
-    shape: &[u64],
-    axes: &[usize],
-    time: Option<&Coordinate<'_>>,
-) -> Result<Steps> {
-    for (dim, &n) in shape.iter().enumerate() {
-        if n != 1 && !axes.contains(&dim) && time.is_none_or(|time| time.dim != dim) {
-            return Err(Error::unsupported(format!(
-                "dimension {dim} of length {n} is neither latitude, longitude nor time; select one \
-                 level of it before use"
-            )));
-        }
-    }
+/// The time steps.
+fn steps(chunks: &Chunks, shape: &[u64], time: Option<&Coordinate<'_>>) -> Result<Steps> {
     let Some(time) = time.filter(|time| shape.get(time.dim) != Some(&1)) else {
         return Ok(Steps::One);
     };

@@ -2,6 +2,7 @@
 
 pub(in crate::granule) mod convert;
 pub(in crate::granule) mod grid;
+pub(in crate::granule) mod levels;
 pub(in crate::granule) mod raw;
 pub(in crate::granule) mod reading;
 pub(in crate::granule) mod sums;

@@ -66,6 +66,8 @@ impl From<RawGrid> for Grid {
             lat_dim: Direction { dim: 0, reversed: raw.north_first },
             lon_dim: Direction { dim: 1, reversed: false },
             steps: Steps::One,
+            further: Vec::new(),
+            levels: vec![vec![0; 2]],
             array,
             summation: Summation::new(&packing),
             packing,

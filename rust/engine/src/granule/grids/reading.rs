@@ -21,8 +21,8 @@ pub enum When {
     /// Those of a day (since 1970-01-01), as the mean of their valid values; the step of a file that
     /// has only one counts on every day.
     Day(i32),
-    /// The one at this place of the file's time axis.
-    Step(u32),
+    /// So many from this place of the file's time axis on, as the mean of their valid values.
+    Steps(u32, u32),
 }
 
 /// A rectangle of a grid's cells: plain data, made without reading and used as often as wanted.
@@ -32,6 +32,8 @@ pub struct Reading {
     pub grid: Arc<Grid>,
     /// Its time steps.
     pub when: When,
+    /// Which of the grid's levels, counted from 0.
+    pub level: usize,
     /// Indices on `grid.lat`.
     pub rows: Range<usize>,
     /// Indices on `grid.lon`.
@@ -113,26 +115,33 @@ impl Reading {
                 lon.len()
             )));
         }
+        let within_axis = |first: u32, count: u32, length: usize| {
+            first.checked_add(count).is_some_and(|end| end as usize <= length)
+        };
         match (steps, self.when) {
-            (Steps::One, When::Day(_) | When::Step(0)) => Ok(vec![None]),
-            (Steps::Many { dim, days }, When::Step(step)) if (step as usize) < days.len() => {
-                Ok(vec![Some((*dim, step as usize))])
+            (Steps::One, When::Day(_) | When::Steps(0, 1)) => Ok(vec![None]),
+            (Steps::Many { dim, days }, When::Steps(first, count))
+                if within_axis(first, count, days.len()) =>
+            {
+                Ok((first..first + count).map(|step| Some((*dim, step as usize))).collect())
             }
             (Steps::Many { dim, days }, When::Day(day)) => Ok((0..)
                 .zip(days)
                 .filter(|(_, of_step)| **of_step == Some(day))
                 .map(|(step, _)| Some((*dim, step)))
                 .collect()),
-            (_, When::Step(step)) => {
-                let error = format!("the file has no time step {step} (counted from 0)");
+            (_, When::Steps(first, count)) => {
+                let last = first.saturating_add(count).saturating_sub(1);
+                let error = format!("the file has no time step {last} (counted from 0)");
                 Err(self.grid.array.blame(Error::corrupt(error)))
             }
         }
     }
 
     fn view(&self, step: Step) -> View<'_> {
-        let Grid { array, lat, lon, lat_dim, lon_dim, .. } = &*self.grid;
-        let mut fixed = vec![0; array.shape.len()];
+        let Grid { array, lat, lon, lat_dim, lon_dim, levels, .. } = &*self.grid;
+        let level = levels.get(self.level).cloned();
+        let mut fixed = level.unwrap_or_else(|| vec![0; array.shape.len()]);
         if let Some((dim, index)) = step
             && let Some(at) = fixed.get_mut(dim)
         {

@@ -8,6 +8,7 @@
 //!                for each the place of its first chunk, its chunks, its bytes (varint); then the nodes,
 //!                column by column: places, addresses, sizes, skipped filters
 //!      EVIDENCE  what opening read of the file (postcard)
+//!      FURTHER   dimensions besides latitude, longitude and time (postcard)
 //! ```
 //!
 //! A packed piece (a section, or a node) is its size unpacked (varint) and zstd. Sections of the upper
@@ -32,6 +33,7 @@ use crate::granule::format::array::{
 use crate::granule::format::filters::Filter;
 use crate::granule::format::hdf5::Number;
 use crate::granule::grids::grid::{Direction, Grid, Steps};
+use crate::granule::grids::levels::FurtherDimension;
 use crate::granule::grids::sums::Summation;
 use crate::granule::index::Evidence;
 use crate::store::Location;
@@ -43,6 +45,7 @@ const GRID: u8 = 1;
 const AXES: u8 = 2;
 const CHUNKS: u8 = 3;
 const EVIDENCE: u8 = EXTRA | 4;
+const FURTHER: u8 = EXTRA | 5;
 
 /// The bit of sections that may be left out.
 const EXTRA: u8 = 0x80;
@@ -102,6 +105,10 @@ pub(super) fn encode(grid: &Grid, evidence: Option<&Evidence>) -> Result<Vec<u8>
     if let Some(evidence) = evidence {
         let bytes = postcard::to_stdvec(evidence).map_err(failed)?;
         put_section(&mut body, EVIDENCE, &bytes);
+    }
+    if !grid.further.is_empty() {
+        let bytes = postcard::to_stdvec(&grid.further).map_err(failed)?;
+        put_section(&mut body, FURTHER, &bytes);
     }
     if body.len() > MAX_BYTES {
         return Err(failed("the description is too large"));
@@ -176,7 +183,11 @@ pub(super) fn decode(
         return Err(damaged("its axes"));
     }
     axes::check_latitudes(&lat).and_then(|()| axes::check_longitudes(&lon))?;
-    check_dimensions(&small, lat.len(), lon.len())?;
+    let further = match section(FURTHER, "its dimensions") {
+        Ok(bytes) => postcard::from_bytes(bytes).map_err(|_| damaged("its dimensions"))?,
+        Err(_) => Vec::new(),
+    };
+    check_dimensions(&small, lat.len(), lon.len(), &further)?;
     let packing = packing(&small)?.in_unit(small.unit.as_deref(), unit)?;
     let chunks = match &small.layout {
         StoredLayout::Chunks { .. } => section(CHUNKS, "its chunks")?,
@@ -197,6 +208,8 @@ pub(super) fn decode(
         lat_dim: small.lat,
         lon_dim: small.lon,
         steps: small.steps,
+        further,
+        levels: Vec::new(),
         array,
         summation: Summation::new(&packing),
         packing,
@@ -241,12 +254,23 @@ fn unpack(mut packed: &[u8]) -> Result<Vec<u8>> {
     if plain.len() == size { Ok(plain) } else { Err(damaged("its size")) }
 }
 
-/// Axes and time steps lie on dimensions of their own and of their length; others have length 1.
-fn check_dimensions(small: &Small, lat: usize, lon: usize) -> Result<()> {
+/// Axes, time steps and what is told of further dimensions lie on dimensions of their own and of
+/// their length; others have length 1.
+fn check_dimensions(
+    small: &Small,
+    lat: usize,
+    lon: usize,
+    further: &[FurtherDimension],
+) -> Result<()> {
     let rank = small.shape.len();
     let mut named = vec![(small.lat.dim, lat), (small.lon.dim, lon)];
     if let Steps::Many { dim, days } = &small.steps {
         named.push((*dim, days.len()));
+    }
+    let length = |dim: usize| small.shape.get(dim).and_then(|&n| usize::try_from(n).ok());
+    for FurtherDimension { dim, values, .. } in further {
+        let length = length(*dim).ok_or_else(|| damaged("its dimensions"))?;
+        named.push((*dim, if values.is_empty() { length } else { values.len() }));
     }
     let fits = |(dim, n): &(usize, usize)| small.shape.get(*dim) == Some(&(*n as u64));
     let mut distinct: Vec<usize> = named.iter().map(|(dim, _)| *dim).collect();

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use twox_hash::XxHash3_64;
 
+use super::varint::{put, take};
 use crate::error::Result;
 use crate::store::{ByteSource, Extent, Fetched, Location, Want};
 
@@ -25,16 +26,36 @@ impl Evidence {
         Self { ranges, digest: digest(reads.iter().map(|(_, bytes)| bytes)) }
     }
 
+    /// As a listing keeps it.
+    pub(in crate::granule) fn to_bytes(&self) -> Vec<u8> {
+        let numbers = self.ranges.iter().flat_map(|&(start, end)| [start, end]);
+        let mut bytes = self.digest.to_le_bytes().to_vec();
+        numbers.for_each(|number| put(&mut bytes, number));
+        bytes
+    }
+
+    /// What [`Evidence::to_bytes`] gave; `None` of anything else.
+    pub(in crate::granule) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (digest, mut rest) = bytes.split_first_chunk()?;
+        let mut ranges = Vec::new();
+        while !rest.is_empty() {
+            ranges.push((take(&mut rest).ok()?, take(&mut rest).ok()?));
+        }
+        Some(Self { ranges, digest: u128::from_le_bytes(*digest) })
+    }
+
     #[cfg(test)]
     pub(super) fn ranges(&self) -> &[(u64, u64)] {
         &self.ranges
     }
 
     /// Whether the file holds the same there; reads it.
-    pub(super) fn holds(&self, source: &dyn ByteSource, location: &Location) -> bool {
+    pub(in crate::granule) fn holds(&self, source: &dyn ByteSource, location: &Location) -> bool {
         let ranges: Vec<Range<u64>> = self.ranges.iter().map(|&(start, end)| start..end).collect();
+        let sound = |range: &Range<u64>| range.start <= range.end;
         // Without any, nothing would be proved.
         !ranges.is_empty()
+            && ranges.iter().all(sound)
             && source
                 .read_many(location, &ranges)
                 .is_ok_and(|found| digest(found.iter()) == self.digest)

@@ -36,7 +36,7 @@ use parquet::file::properties::WriterProperties;
 use twox_hash::XxHash3_64;
 
 use crate::error::{Error, Kind, Result};
-use crate::store::Location;
+use crate::store::{ByteSource, Extent, Location, Want, is_remote};
 
 /// Says that a Parquet file is an index, and in which format.
 const FORMAT_KEY: &str = "oceanarrow.index";
@@ -45,6 +45,12 @@ const FORMAT: &str = "2";
 /// The remote objects that versions are of, a JSON list.
 const ORIGIN_KEY: &str = "oceanarrow.origin";
 
+/// How to come by one.
+const REMEDY: &str = "make an index with `oceanarrow index TACO -o index.parquet`";
+
+/// The largest index that is read from a server.
+const MAX_FETCHED: u64 = 1 << 30;
+
 /// Rows that are skipped or looked at together.
 const GROUP_ROWS: usize = 4096;
 
@@ -52,6 +58,7 @@ const GROUP_ROWS: usize = 4096;
 const BATCH_ROWS: usize = 512;
 
 /// One entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IndexRow {
     /// Path within the dataset: `day/region/file`.
     pub path: String,
@@ -73,6 +80,9 @@ pub(super) struct Record {
     pub entry: Buffer,
 }
 
+/// Granules by their paths within the dataset, or within each of several.
+pub type Granules = HashMap<String, Vec<Location>>;
+
 /// The part of an index file that a plan needs.
 #[derive(Default)]
 pub struct Index {
@@ -84,11 +94,51 @@ pub struct Index {
 impl Index {
     /// Reads what the index at `path` says of granules, given by their paths within the dataset.
     /// A file that cannot be read is an index without entries.
-    pub fn read(path: &Path, granules: HashMap<String, Location>) -> Self {
+    pub fn read(path: &Path, granules: &Granules) -> Self {
         match IndexFile::open(path).and_then(|file| file.records(granules)) {
             Ok(records) => Self { records, failure: None },
             Err(e) => Self { records: HashMap::new(), failure: Some(e.to_string()) },
         }
+    }
+
+    /// Adds what the index beside a dataset, at a path or an address, says of granules. One that is
+    /// not there is none.
+    pub fn add_beside(&mut self, source: &dyn ByteSource, place: &str, granules: &Granules) {
+        let file = if is_remote(place) {
+            IndexFile::fetch(source, place)
+        } else {
+            IndexFile::open(Path::new(place))
+        };
+        match file.and_then(|file| file.records(granules)) {
+            Ok(records) => self.records.extend(records),
+            Err(e) if matches!(e.kind, Kind::NotFound | Kind::AccessDenied) => {}
+            Err(e) => self.failure = Some(e.to_string()),
+        }
+    }
+
+    /// Both; of what both know, the `other` counts.
+    #[must_use]
+    pub fn then(mut self, other: Self) -> Self {
+        self.records.extend(other.records);
+        Self { failure: self.failure.or(other.failure), ..self }
+    }
+
+    /// All entries of the index at `path` by the paths of their files, none where it cannot be read.
+    pub fn rows(path: &Path) -> HashMap<String, Vec<IndexRow>> {
+        let mut found: HashMap<String, Vec<IndexRow>> = HashMap::new();
+        let read = IndexFile::open(path).and_then(|file| {
+            let groups = (0..file.footer.metadata().num_row_groups()).collect();
+            file.scan(groups, None, |Row { path, variable, size, version, entry }| {
+                found.entry(path.to_owned()).or_default().push(IndexRow {
+                    path: path.to_owned(),
+                    variable: variable.to_owned(),
+                    size,
+                    version: version.map(str::to_owned),
+                    entry: entry.to_vec(),
+                });
+            })
+        });
+        if read.is_ok() { found } else { HashMap::new() }
     }
 
     /// Checks that the file at `path` is an index.
@@ -121,16 +171,30 @@ struct IndexFile {
 impl IndexFile {
     fn open(path: &Path) -> Result<Self> {
         let name = path.display().to_string();
-        let wrong = |problem: &str| {
-            Error::invalid_input(format!(
-                "{problem}; make an index with `oceanarrow index TACO -o index.parquet`"
-            ))
-            .asset(&name)
-        };
         let file = File::open(path).map_err(|e| match e.kind() {
-            io::ErrorKind::NotFound => Error { kind: Kind::NotFound, ..wrong("no such file") },
-            _ => Error::io(format!("cannot read the index: {e}")).asset(&name),
-        })?;
+            io::ErrorKind::NotFound => Error::not_found(format!("no such file; {REMEDY}")),
+            _ => Error::io(format!("cannot read the index: {e}")),
+        });
+        Self::of(file.map_err(|e| e.asset(&name))?, name)
+    }
+
+    /// An index that lies on a server, by way of a file that nobody sees.
+    fn fetch(source: &dyn ByteSource, address: &str) -> Result<Self> {
+        let location = Location::whole(address);
+        let extent = Extent::Whole(MAX_FETCHED);
+        let bytes = source.fetch_one(&Want { location, extent })?.bytes;
+        let kept = || -> io::Result<File> {
+            let mut file = tempfile::tempfile()?;
+            file.write_all(&bytes)?;
+            Ok(file)
+        };
+        let file = kept().map_err(|e| Error::writing("cannot keep the index", &e))?;
+        Self::of(file, address.to_owned())
+    }
+
+    fn of(file: File, name: String) -> Result<Self> {
+        let wrong =
+            |problem: &str| Error::invalid_input(format!("{problem}; {REMEDY}")).asset(&name);
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
         let footer = guarded(|| ArrowReaderMetadata::load(&file, options))
             .map_err(|e| wrong(&format!("this is no sound Parquet file ({e})")))?;
@@ -156,19 +220,36 @@ impl IndexFile {
     }
 
     /// The entries of these granules.
-    fn records(
-        self,
-        granules: HashMap<String, Location>,
-    ) -> Result<HashMap<Location, Vec<(String, Record)>>> {
-        let damaged =
-            |e: String| Error::corrupt(format!("the index is damaged: {e}")).asset(&self.path);
+    fn records(self, granules: &Granules) -> Result<HashMap<Location, Vec<(String, Record)>>> {
         let mut paths: Vec<&str> = granules.keys().map(String::as_str).collect();
         paths.sort_unstable();
-        let groups = guarded(|| self.groups(&paths)).map_err(damaged)?;
+        let groups = guarded(|| self.groups(&paths)).map_err(|e| self.damaged(&e))?;
         let wanted: HashSet<String> = granules.keys().cloned().collect();
         let mut records: HashMap<Location, Vec<(String, Record)>> = HashMap::new();
+        self.scan(groups, Some(wanted), |Row { path, variable, size, version, entry }| {
+            for location in granules.get(path).into_iter().flatten() {
+                let version = version.filter(|_| self.is_origin(location)).map(str::to_owned);
+                let record = Record { size, version, entry: entry.clone() };
+                records.entry(location.clone()).or_default().push((variable.to_owned(), record));
+            }
+        })?;
+        Ok(records)
+    }
+
+    /// Hands the rows of some row groups to `visit`: those of the `wanted` paths, or all.
+    fn scan(
+        &self,
+        groups: Vec<usize>,
+        wanted: Option<HashSet<String>>,
+        mut visit: impl FnMut(Row<'_>),
+    ) -> Result<()> {
         let mut reader = guarded(|| {
-            let file = self.file.try_clone()?;
+            let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(
+                self.file.try_clone()?,
+                self.footer.clone(),
+            );
+            let builder = builder.with_row_groups(groups).with_batch_size(BATCH_ROWS);
+            let Some(wanted) = wanted else { return builder.build() };
             let paths = ProjectionMask::roots(self.footer.parquet_schema(), [0]);
             let is_wanted =
                 move |batch: RecordBatch| -> std::result::Result<BooleanArray, ArrowError> {
@@ -176,17 +257,19 @@ impl IndexFile {
                     Ok(paths.iter().map(|path| path.map(|path| wanted.contains(path))).collect())
                 };
             let filter = ArrowPredicateFn::new(paths, is_wanted);
-            ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.footer.clone())
-                .with_row_groups(groups)
-                .with_row_filter(RowFilter::new(vec![Box::new(filter)]))
-                .with_batch_size(BATCH_ROWS)
-                .build()
+            builder.with_row_filter(RowFilter::new(vec![Box::new(filter)])).build()
         })
-        .map_err(damaged)?;
-        while let Some(batch) = guarded(|| reader.next().transpose()).map_err(damaged)? {
-            self.add(&batch, &granules, &mut records);
+        .map_err(|e| self.damaged(&e))?;
+        while let Some(batch) =
+            guarded(|| reader.next().transpose()).map_err(|e| self.damaged(&e))?
+        {
+            rows(&batch).for_each(&mut visit);
         }
-        Ok(records)
+        Ok(())
+    }
+
+    fn damaged(&self, problem: &str) -> Error {
+        Error::corrupt(format!("the index is damaged: {problem}")).asset(&self.path)
     }
 
     /// The row groups that may hold some of these sorted paths.
@@ -206,34 +289,6 @@ impl IndexFile {
         Ok((0..groups.len()).filter(may_hold).collect())
     }
 
-    fn add(
-        &self,
-        batch: &RecordBatch,
-        granules: &HashMap<String, Location>,
-        records: &mut HashMap<Location, Vec<(String, Record)>>,
-    ) {
-        let (paths, names) =
-            (batch.column(0).as_string::<i32>(), batch.column(1).as_string::<i32>());
-        let sizes = batch.column(2).as_primitive::<UInt64Type>();
-        let (versions, entries) =
-            (batch.column(3).as_string::<i32>(), batch.column(4).as_binary::<i32>());
-        let checksums = batch.column(5).as_primitive::<UInt64Type>();
-        for row in 0..batch.num_rows() {
-            let Some(location) = granules.get(paths.value(row)) else { continue };
-            let (name, size) = (names.value(row), sizes.value(row));
-            let version = versions.is_valid(row).then(|| versions.value(row));
-            let bytes = entries.value(row);
-            if checksum(paths.value(row), name, size, version, bytes) != checksums.value(row) {
-                continue;
-            }
-            let from = entries.value_offsets().get(row).copied().unwrap_or_default() as usize;
-            let entry = entries.values().slice_with_length(from, bytes.len());
-            let version = version.filter(|_| self.is_origin(location)).map(str::to_owned);
-            let of_granule = records.entry(location.clone()).or_default();
-            of_granule.push((name.to_owned(), Record { size, version, entry }));
-        }
-    }
-
     /// Whether versions in this index are comparable with those of `location`: a local file's tell
     /// its size and time, wherever it is; a server's are its own.
     fn is_origin(&self, location: &Location) -> bool {
@@ -241,12 +296,35 @@ impl IndexFile {
         let holds = |origin: &String| {
             object.strip_prefix(origin.as_str()).is_some_and(|p| p.is_empty() || p.starts_with('/'))
         };
-        if crate::store::is_remote(object) {
-            self.origin.iter().any(holds)
-        } else {
-            self.origin.is_empty()
-        }
+        if is_remote(object) { self.origin.iter().any(holds) } else { self.origin.is_empty() }
     }
+}
+
+/// A row of an index file.
+struct Row<'a> {
+    path: &'a str,
+    variable: &'a str,
+    size: u64,
+    version: Option<&'a str>,
+    entry: Buffer,
+}
+
+/// The rows of a batch that are what was written.
+fn rows(batch: &RecordBatch) -> impl Iterator<Item = Row<'_>> {
+    let (paths, names) = (batch.column(0).as_string::<i32>(), batch.column(1).as_string::<i32>());
+    let sizes = batch.column(2).as_primitive::<UInt64Type>();
+    let (versions, entries) =
+        (batch.column(3).as_string::<i32>(), batch.column(4).as_binary::<i32>());
+    let checksums = batch.column(5).as_primitive::<UInt64Type>();
+    (0..batch.num_rows()).filter_map(move |row| {
+        let (path, variable, size) = (paths.value(row), names.value(row), sizes.value(row));
+        let version = versions.is_valid(row).then(|| versions.value(row));
+        let bytes = entries.value(row);
+        let sound = checksum(path, variable, size, version, bytes) == checksums.value(row);
+        let from = entries.value_offsets().get(row).copied().unwrap_or_default() as usize;
+        let entry = entries.values().slice_with_length(from, bytes.len());
+        sound.then_some(Row { path, variable, size, version, entry })
+    })
 }
 
 fn checksum(path: &str, variable: &str, size: u64, version: Option<&str>, entry: &[u8]) -> u64 {

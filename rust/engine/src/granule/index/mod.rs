@@ -25,7 +25,7 @@ use crate::store::{BlockFile, ByteSource, DiskCache, Location, Shape, is_remote}
 use entry::Entry;
 pub(super) use evidence::{Evidence, Witness};
 use file::Record;
-pub use file::{Index, IndexRow, IndexWriter};
+pub use file::{Granules, Index, IndexRow, IndexWriter};
 
 /// A block file of one entry; it takes no more disk than the entry does. Entries of hundreds of
 /// thousands of chunks do not fit, and are not kept.

@@ -80,8 +80,8 @@ fn write(path: &Path, grid: &Grid, size: u64, version: Option<&str>, origin: &[&
 
 fn known(path: &Path, root: &str) -> KnownGrids {
     let known = KnownGrids::default();
-    let at = |place: &&str| (place.to_string(), Location::whole(format!("{root}/{place}")));
-    known.ship(|| Index::read(path, PLACES.iter().skip(1).map(at).collect()));
+    let at = |place: &&str| (place.to_string(), vec![Location::whole(format!("{root}/{place}"))]);
+    known.ship(|| Index::read(path, &PLACES.iter().skip(1).map(at).collect()));
     assert_eq!(known.failure(), None);
     known
 }
@@ -190,7 +190,7 @@ fn what_is_no_index_says_how_to_make_one() {
         let error = Index::check(&path).unwrap_err();
         assert_eq!(error.kind, kind);
         assert!(error.message.contains("oceanarrow index"), "{error}");
-        assert!(Index::read(&path, HashMap::new()).failure().is_some());
+        assert!(Index::read(&path, &HashMap::new()).failure().is_some());
         error.message.into_owned()
     };
     assert!(problem(Kind::NotFound).contains("no such file"));
@@ -229,7 +229,7 @@ proptest! {
         std::fs::write(&path, bytes).unwrap();
         let place = Location::whole("/x.nc");
         let known = KnownGrids::default();
-        known.ship(|| Index::read(&path, HashMap::from([(PLACES[1].to_owned(), place.clone())])));
+        known.ship(|| Index::read(&path, &Granules::from([(PLACES[1].to_owned(), vec![place.clone()])])));
         if let Some(found) = known.find(&stated(None), None, &place, "v", None) {
             prop_assert_eq!(format!("{:?}", found.lat), format!("{:?}", grid.lat));
             prop_assert_eq!(format!("{:?}", found.packing), format!("{:?}", grid.packing));

@@ -57,7 +57,10 @@ pub(in crate::granule::index) fn grid() -> impl Strategy<Value = Grid> {
                 move |(lat, lon, days, chunk, stored, (unit, invalid, scale, offset, fill))| {
                     let scale = if scale.is_finite() { f64::from(scale) } else { 1.0 };
                     let many = days.len() != 1;
-                    let shape = vec![days.len() as u64, rows as u64, columns as u64, 1];
+                    let depth = if flags[3] { vec![0.5, 1.5] } else { Vec::new() };
+                    let length = depth.len().max(1);
+                    let shape = vec![days.len() as u64, rows as u64, columns as u64, length as u64];
+                    let further = FurtherDimension { dim: 3, name: "depth".into(), values: depth };
                     let packing = Packing {
                         scale,
                         offset,
@@ -111,6 +114,8 @@ pub(in crate::granule::index) fn grid() -> impl Strategy<Value = Grid> {
                         lat_dim: Direction { dim: 1, reversed: flags[1] },
                         lon_dim: Direction { dim: 2, reversed: flags[2] },
                         steps: if many { Steps::Many { dim: 0, days } } else { Steps::One },
+                        further: vec![further],
+                        levels: Vec::new(),
                         array: array.keyed(),
                         summation: Summation::new(&packing),
                         packing,
@@ -179,7 +184,7 @@ proptest! {
             let (rows, columns) = (grid.lat.len(), grid.lon.len());
             for day in [0, i32::MAX] {
                 let (grid, when) = (grid.clone(), When::Day(day));
-                let _ = Reading { grid, when, rows: 0..rows, cols: 0..columns }.chunks();
+                let _ = Reading { grid, when, level: 0, rows: 0..rows, cols: 0..columns }.chunks();
             }
             prop_assert_eq!(grid.array.shape[grid.lat_dim.dim], rows as u64);
             prop_assert_eq!(grid.array.shape[grid.lon_dim.dim], columns as u64);
@@ -282,6 +287,8 @@ fn a_swath_takes_a_few_kilobytes_and_is_quickly_back() {
         lat_dim: Direction { dim: 1, reversed: false },
         lon_dim: Direction { dim: 2, reversed: false },
         steps: Steps::One,
+        further: Vec::new(),
+        levels: Vec::new(),
         array: array.keyed(),
         summation: Summation::new(&packing),
         packing,

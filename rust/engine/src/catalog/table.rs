@@ -1,4 +1,4 @@
-//! One level table: Parquet read in batches, its columns addressed by name and checked for type.
+//! One table of metadata: Parquet read in batches, its columns addressed by name and checked for type.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -18,22 +18,21 @@ use super::assets::{Asset, Contents};
 use crate::error::{Error, Result};
 
 const BATCH_ROWS: usize = 8_192;
-/// The most rows a level may have; the largest known dataset has 264,792.
+/// The most rows a table may have; the largest known dataset has 264,792.
 const MAX_ROWS: i64 = 50_000_000;
 const MAGIC: &[u8] = b"PAR1";
 
-/// A level table whose footer has been read.
-pub(super) struct Level {
+/// A table whose footer has been read.
+pub(super) struct Table {
     asset: Asset,
     bytes: Bytes,
     footer: ArrowReaderMetadata,
 }
 
-impl Level {
-    /// Reads the footer of a file.
-    pub(super) fn open(Contents { asset, bytes }: Contents, depth: usize) -> Result<Self> {
-        let missing = format!("is missing; COLLECTION.json says depth {depth}");
-        let bytes = asset.or_missing(bytes, &missing)?;
+impl Table {
+    /// Reads the footer of a file; `missing` says what it means if there is none.
+    pub(super) fn open(Contents { asset, bytes }: Contents, missing: &str) -> Result<Self> {
+        let bytes = asset.or_missing(bytes, missing)?;
         if !bytes.starts_with(MAGIC) {
             return Err(asset.error(
                 "is not a Parquet file (no PAR1 at its start); in an archive, entries must be STORED",
@@ -61,6 +60,12 @@ impl Level {
     /// Rows, by the footer.
     pub(super) fn rows(&self) -> u64 {
         self.footer.metadata().file_metadata().num_rows().unsigned_abs()
+    }
+
+    /// A value among the metadata of the file.
+    pub(super) fn metadata(&self, key: &str) -> Option<&str> {
+        let entries = self.footer.metadata().file_metadata().key_value_metadata()?;
+        entries.iter().find(|entry| entry.key == key)?.value.as_deref()
     }
 
     /// The name of the file, for messages.
@@ -167,7 +172,7 @@ fn guarded<T, E: std::fmt::Display>(
 
 /// A batch of rows.
 pub(super) struct Rows<'a> {
-    level: &'a Level,
+    level: &'a Table,
     first_row: u64,
     batch: RecordBatch,
 }
