@@ -53,10 +53,10 @@ def write_catalog(
 ) -> list[str]:
     """Lists NetCDF files in one small file that stands wherever a dataset's path does.
 
-    No data are copied. Each file is opened once, in parallel; where its chunks lie is written to an
-    index beside the catalogue (`ocean.index.parquet` beside `ocean.parquet`), so that training opens
-    none again. Files under the catalogue's folder are named relative to it: the folder may be moved
-    or copied, also to a server. What the variables stand for travels with the catalogue.
+    No data are copied. Each file is opened once, in parallel; where its chunks lie is written to
+    an index beside the catalogue (`ocean.index.parquet` beside `ocean.parquet`), so that training
+    opens none again. Files under the catalogue's folder are named relative to it: the folder may
+    be moved or copied, also to a server. What the variables stand for travels along.
 
     Args:
         path: the catalogue to write, which ends in `.parquet`.
@@ -215,7 +215,7 @@ def _report(bar: Any) -> Any:
 def _in_units(
     survey: _engine.Survey, specs: Sequence[Files], named: dict[str, Variable]
 ) -> dict[str, Variable]:
-    """The variables with the unit they are delivered in: as asked for, as before, or the files' own."""
+    """The variables with the unit to deliver: as asked for, as before, or the files' own."""
     known = {} if survey.known_variables is None else parse_listed(survey.known_variables)
     units = {name: variable.unit for name, variable in known.items()}
     for name, unit, _ in survey.units():

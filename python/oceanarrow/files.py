@@ -162,7 +162,7 @@ class Files:
         return list(found)
 
     def request(self) -> dict[str, Any]:
-        """All but the paths, as JSON has it: files listed by an equal one need not be opened again."""
+        """All but the paths, as JSON has it; what an equal one lists need not be opened again."""
         return {
             "variables": None if self.variables is None else dict(self.variables),
             "units": dict(self.units or {}),
@@ -178,18 +178,26 @@ class Files:
 def _matches(pattern: str) -> Iterable[str]:
     if "://" in pattern:
         return [pattern]
-    if os.path.isdir(pattern):
+    path = Path(pattern)
+    if path.is_dir():
         raise InvalidInputError(
-            f"{pattern} is a folder; name its files, such as {os.path.join(pattern, '**', '*.nc')}"
+            f"{pattern} is a folder; name its files, such as {path / '**' / '*.nc'}"
         )
-    if os.path.exists(pattern):
-        return [os.path.abspath(pattern)]
-    found = sorted(path for path in glob.iglob(pattern, recursive=True) if os.path.isfile(path))
+    if path.exists():
+        return [_absolute(pattern)]
+    # Not Path.glob, which takes no absolute pattern.
+    matches = glob.iglob(pattern, recursive=True)  # noqa: PTH207
+    found = sorted(match for match in matches if Path(match).is_file())
     if not found:
         raise InvalidInputError(
-            f"no file matches {pattern!r} (seen from {os.getcwd()}); ** matches folders"
+            f"no file matches {pattern!r} (seen from {Path.cwd()}); ** matches folders"
         )
-    return [os.path.abspath(path) for path in found]
+    return [_absolute(match) for match in found]
+
+
+def _absolute(path: str) -> str:
+    # Not Path.resolve, which follows links out of the catalogue's folder.
+    return os.path.abspath(path)  # noqa: PTH100
 
 
 def _level(dimension: str, place: Any) -> tuple[bool, bool, tuple[float, ...]]:

@@ -111,7 +111,7 @@ def open_patch(
         if variable.geometry == "points":
             patch.add_points(variable.name, variable.unit, column, told)
         elif column is not None:
-            patch.add_grid(variable.name, variable.unit, column, aggregate == "stack", told)
+            patch.add_grid(variable, column, aggregate == "stack", told)
         elif size is not None:
-            patch.add_nothing(variable.name, variable.unit, size, aggregate == "stack", told)
+            patch.add_nothing(variable, size, aggregate == "stack", told)
     return patch.dataset()

@@ -46,6 +46,12 @@ class Variable:
     valid: ValidRules = ()
     select: tuple[tuple[str, bool, bool, tuple[float, ...]], ...] = ()
 
+    @property
+    def levels(self) -> tuple[str, tuple[float, ...]] | None:
+        """The dimension of which a list of places is read, and these; None without one."""
+        listed = [(dimension, places) for dimension, is_list, _, places in self.select if is_list]
+        return listed[0] if listed else None
+
 
 _SUFFIXES = ("_mask", "_present", "_support", "_lat", "_lon", "_time", "_pressure")
 """Of the columns that a batch has beside a variable's own."""
@@ -146,7 +152,7 @@ def check_name(name: str) -> None:
     Raises:
         InvalidInputError: the name is unusable, or reserved for a column of batches.
     """
-    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
         raise InvalidInputError(
             f"a variable's name has letters, digits and underscores, not {name!r}"
         )

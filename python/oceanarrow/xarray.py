@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from oceanarrow.batch import Batch
     from oceanarrow.dataset.query import Query
     from oceanarrow.schema import Field
+    from oceanarrow.variables import Variable
 
 _LAT = {"standard_name": "latitude", "units": "degrees_north"}
 _LON = {"standard_name": "longitude", "units": "degrees_east"}
@@ -45,10 +46,18 @@ class _Made:
         self.coordinates: dict[str, Any] = {}
         self._first: dict[str, tuple[Array, ...]] = {}
 
+    def level(self, name: str, dimension: str, places: tuple[float, ...]) -> str:
+        """The dimension of a variable's levels, with the places that were asked for."""
+        values = np.array(places)
+        dim = dimension + self.ending(f"level {dimension}", name, values)
+        self.coordinates[dim] = (dim, values)
+        return dim
+
     def ending(self, kind: str, name: str, *axes: Array) -> str:
         """What ends the names of a variable's axes: nothing, if they are those of the first."""
         first = self._first.setdefault(kind, axes)
-        return "" if all(map(np.array_equal, first, axes)) else f"_{name}"
+        same = len(first) == len(axes) and all(map(np.array_equal, first, axes))
+        return "" if same else f"_{name}"
 
 
 class _Rows(_Made):
@@ -75,7 +84,7 @@ class _Rows(_Made):
         """Adds a gridded variable and its coordinates."""
         name, data = field.name, self._data(field)
         mask = self.tree["masks"][name]
-        dims = self._dims(name, data.shape[1:])
+        dims = self._dims(field, data.shape[1:])
         values = np.where(mask, data, np.float32("nan"))
         self.variables[name] = (dims, values, _attributes(field))
         self._add_present(name)
@@ -105,16 +114,21 @@ class _Rows(_Made):
         told = {"long_name": f"a file of {name} covers the sample"}
         self.variables[f"{name}_present"] = ("sample", self.tree["present"][name], told)
 
-    def _dims(self, name: str, shape: tuple[int, ...]) -> tuple[str, ...]:
+    def _dims(self, field: Field, shape: tuple[int, ...]) -> tuple[str, ...]:
         """The dimensions of a variable, new ones with their coordinates."""
+        name = field.name
         lat, lon = self._axes(name, shape[-2], shape[-1])
         end = self.ending("pixels", name, lat, lon)
         dims = ("sample", f"y{end}", f"x{end}")
         self.coordinates[f"lat{end}"] = (("sample", f"y{end}"), lat, _LAT)
         self.coordinates[f"lon{end}"] = (("sample", f"x{end}"), lon, _LON)
-        if len(shape) == 2:
-            return dims
-        return "sample", self._day(name, shape[0]), *dims[1:]
+        before = []
+        levels = _levels(field)
+        if len(shape) == (3 if levels is None else 4):
+            before.append(self._day(name, shape[0]))
+        if levels is not None:
+            before.append(self.level(name, *levels))
+        return "sample", *before, *dims[1:]
 
     def _day(self, name: str, count: int) -> str:
         times = (self.starts[:, None] + np.arange(count)).astype("datetime64[ns]")
@@ -149,27 +163,30 @@ class Patch(_Made):
         return xarray.Dataset(self.variables, self.coordinates, edges | times)
 
     def add_grid(
-        self, name: str, unit: str, column: tuple[Array, ...], stacked: bool, told: dict[str, Any]
+        self, variable: Variable, column: tuple[Array, ...], stacked: bool, told: dict[str, Any]
     ) -> None:
-        """Adds a gridded variable: data (T, H, W), mask, latitudes and longitudes."""
+        """Adds a gridded variable: data (H, W), days and levels before, mask, lats and lons."""
         data, mask, lat, lon = column
         values = np.where(mask.view(bool), data, np.float32("nan"))
-        dims = self._dims(name, lat, lon)
+        dims = self._dims(variable.name, lat, lon)
+        if variable.levels is not None:
+            dims = (self.level(variable.name, *variable.levels), *dims)
         if stacked:
             dims = ("time", *dims)
             stamps = self.days.astype("datetime64[ns]")
             self.coordinates["time"] = ("time", stamps, _TIME)
-        else:
-            values = values[0]
-        self.variables[name] = (dims, values, _described(unit, told))
+        self.variables[variable.name] = (dims, values, _described(variable.unit, told))
 
     def add_nothing(
-        self, name: str, unit: str, shape: tuple[int, int], stacked: bool, told: dict[str, Any]
+        self, variable: Variable, shape: tuple[int, int], stacked: bool, told: dict[str, Any]
     ) -> None:
         """Adds a gridded variable of which there is no file."""
         lat, lon = _over(np.array(self.query.bbox), *shape)
-        data = np.full((len(self.days) if stacked else 1, *shape), np.nan, np.float32)
-        self.add_grid(name, unit, (data, np.zeros(data.shape, np.uint8), lat, lon), stacked, told)
+        days = (len(self.days),) if stacked else ()
+        levels = (len(variable.levels[1]),) if variable.levels else ()
+        data = np.full((*days, *levels, *shape), np.nan, np.float32)
+        column = (data, np.zeros(data.shape, np.uint8), lat, lon)
+        self.add_grid(variable, column, stacked, told)
 
     def add_points(
         self, name: str, unit: str, column: tuple[Array, ...] | None, told: dict[str, Any]
@@ -190,6 +207,15 @@ class Patch(_Made):
         self.coordinates[f"lat{end}"] = (f"lat{end}", lat, _LAT)
         self.coordinates[f"lon{end}"] = (f"lon{end}", lon, _LON)
         return f"lat{end}", f"lon{end}"
+
+
+def _levels(field: Field) -> tuple[str, tuple[float, ...]] | None:
+    """The dimension of which a list of places was read, and these."""
+    for told in field.metadata.get("levels", "").split(";"):
+        dimension, _, places = told.partition("=")
+        if places.startswith("["):
+            return dimension, tuple(float(p.lstrip("#")) for p in places[1:-1].split(","))
+    return None
 
 
 def _stamps(days: Array) -> Array:

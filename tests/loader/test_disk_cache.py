@@ -231,5 +231,5 @@ def test_a_cache_removed_between_making_and_pickling_is_done_without(ocean, plai
     cache.write_text("now a file")
     restored = pickle.loads(packed)
     columns, _ = restored.sample(0, [(24, 20)] * 3)
-    np.testing.assert_array_equal(columns[0][0][0], plain[0][0])
+    np.testing.assert_array_equal(columns[0][0], plain[0][0])
     assert str(cache) in restored.stats()["disk_cache_failure"]

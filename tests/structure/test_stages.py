@@ -9,7 +9,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ENGINE = ROOT / "rust" / "engine"
 
-WORDS = {"calendar", "error", "events", "geo", "interrupt", "memory", "query", "unit", "variable"}
+WORDS = {
+    *("calendar", "error", "events", "geo", "interrupt", "memory", "new_file", "parallel"),
+    *("query", "unit", "variable"),
+}
 CONSUMES = {
     **{word: set() for word in WORDS},
     "store": set(),
@@ -23,6 +26,7 @@ CONSUMES = {
     "stream": {"plan", "granule", "render", "collate", "export", "engine"},
     "subset": {"store", "catalog", "engine"},
     "indexing": {"store", "catalog", "plan", "granule"},
+    "listing": {"store", "catalog", "granule"},
 }
 
 _COMMENT = re.compile(r"//[^\n]*")

@@ -139,10 +139,10 @@ class OceanTACODataset(Dataset[dict[str, Any]]):
         """Renders a sample.
 
         Returns:
-            `inputs` and `targets`: {variable: {"data": (H, W) float32, (T, H, W) for stacked days,
-            "lats": (H,), "lons": (W,), "mask": bool like the data} or None where no file covers
-            the query}; a point variable gives `data`, `lats`, `lons`, `time` (days since
-            1970-01-01), `pressure` (dbar) and `mask`, (N,) each. `coords`: {"lat": (H,),
+            `inputs` and `targets`: {variable: {"data": (H, W) float32 (after T stacked days and Z
+            levels, if any), "lats": (H,), "lons": (W,), "mask": bool like the data} or None where
+            no file covers the query}; a point variable gives `data`, `lats`, `lons`, `time` (days
+            since 1970-01-01), `pressure` (dbar) and `mask`, (N,) each. `coords`: {"lat": (H,),
             "lon": (W,)} of the first gridded variable present. `metadata`: `bbox`, `time_range`,
             `n_files`, and `shapes`, {variable: shape of its data}.
 
@@ -217,8 +217,6 @@ class OceanTACODataset(Dataset[dict[str, Any]]):
                 "mask": mask,
             }
         data, mask, lats, lons = tensors
-        if self._temporal_agg[name] != "stack":
-            data, mask = data[0], mask[0]
         return {"data": data, "lats": lats, "lons": lons, "mask": mask.view(torch.bool)}
 
     def _coords(
@@ -250,7 +248,8 @@ class OceanTACODataset(Dataset[dict[str, Any]]):
                 shapes[name] = (0,)
             else:
                 layers = (last - first + 1,) if self._temporal_agg[name] == "stack" else ()
-                shapes[name] = layers + (self._shape(name, query) or (0, 0))
+                levels = (len(variable.levels[1]),) if variable.levels else ()
+                shapes[name] = layers + levels + (self._shape(name, query) or (0, 0))
         return shapes
 
 

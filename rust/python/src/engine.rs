@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use numpy::{PyArray1, PyArrayMethods, PyReadonlyArray2};
 use oceanarrow_engine::engine::{self, OnError, Options, SampleColumn, Setup};
 use oceanarrow_engine::error::Error;
+use oceanarrow_engine::granule::Selection;
 use oceanarrow_engine::plan::{Record, Value};
-use oceanarrow_engine::render::{NativePatch, PointRow};
+use oceanarrow_engine::render::{NativePatch, PointRow, TemporalAgg};
 use oceanarrow_engine::store::{DiskCacheOptions, Store};
 use oceanarrow_engine::stream::{self, StreamOptions};
 use oceanarrow_engine::subset;
@@ -140,10 +141,11 @@ impl Engine {
         let columns = sample
             .columns
             .into_iter()
-            .map(|column| {
+            .zip(&engine.setup().requests)
+            .map(|(column, request)| {
                 column
                     .map(|column| match column {
-                        SampleColumn::Grid(patch) => grid_arrays(py, patch),
+                        SampleColumn::Grid(patch) => grid_arrays(py, patch, request),
                         SampleColumn::Points(row) => point_arrays(py, row),
                     })
                     .transpose()
@@ -328,10 +330,18 @@ impl Engine {
 }
 
 /// (values (T, H, W), mask (T, H, W), lats (H,), lons (W,)).
-fn grid_arrays<'py>(py: Python<'py>, patch: NativePatch) -> PyResult<Bound<'py, PyTuple>> {
-    let (t, h, w) = patch.shape;
-    let values = PyArray1::from_vec(py, patch.values).reshape([t, h, w])?;
-    let mask = PyArray1::from_vec(py, patch.mask).reshape([t, h, w])?;
+fn grid_arrays<'py>(
+    py: Python<'py>,
+    patch: NativePatch,
+    request: &engine::Request,
+) -> PyResult<Bound<'py, PyTuple>> {
+    let (planes, h, w) = patch.shape;
+    let levels = Selection::levels(&request.selections);
+    let stacked = request.rules.temporal == TemporalAgg::Stack;
+    let days = stacked.then(|| planes / levels.unwrap_or(1).max(1));
+    let shape: Vec<usize> = days.into_iter().chain(levels).chain([h, w]).collect();
+    let values = PyArray1::from_vec(py, patch.values).reshape(shape.clone())?;
+    let mask = PyArray1::from_vec(py, patch.mask).reshape(shape)?;
     let (lats, lons) = (PyArray1::from_vec(py, patch.lat), PyArray1::from_vec(py, patch.lon));
     (values, mask, lats, lons).into_pyobject(py)
 }

@@ -196,7 +196,9 @@ fn selected(selections: &[Selection]) -> Option<String> {
             Places::Nearest(values) => values.iter().map(f64::to_string).collect(),
             Places::Index(indices) => indices.iter().map(|i| format!("#{i}")).collect(),
         };
-        format!("{}={}", selection.dimension, places.join(","))
+        let places = places.join(",");
+        let places = if selection.listed { format!("[{places}]") } else { places };
+        format!("{}={places}", selection.dimension)
     };
     let texts: Vec<String> = selections.iter().map(of).collect();
     (!texts.is_empty()).then(|| texts.join(";"))

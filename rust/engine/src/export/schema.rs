@@ -23,7 +23,8 @@ pub struct ColumnField {
     pub resample: &'static str,
     /// Mean and standard deviation that it was normalised with.
     pub normalize: Option<(f64, f64)>,
-    /// What was selected along further dimensions, `name=a,b` each.
+    /// What was selected along further dimensions: `name=a`, or `name=[a,b]` of a list, or `#0` of a
+    /// position, joined by `;`.
     pub levels: Option<String>,
 }
 
