@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,17 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "peer: compares with another project's reader")
     if config.getoption("--hypothesis-profile", default=None) is None:
         settings.load_profile("quick")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def registry() -> Iterator[None]:
+    """Variables that a module registers are gone after it: other datasets' files lack them."""
+    # The package exports a function of the module's name.
+    registered = sys.modules["oceanarrow.variables"].__dict__["_registered"]
+    before = dict(registered)
+    yield
+    registered.clear()
+    registered.update(before)
 
 
 def _once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Path]) -> Path:

@@ -124,8 +124,8 @@ fn preferred(mut rows: Vec<(Granule, i32)>) -> Vec<Granule> {
     rows.into_iter().map(|(granule, _)| granule).collect()
 }
 
-/// A warning for each product of which granules of one day overlap.
-fn overlaps(catalog: &Catalog) -> Vec<String> {
+/// A warning for each product of listings of which granules of one day overlap.
+pub(super) fn overlaps(catalog: &Catalog) -> Vec<String> {
     let mut warned = HashSet::new();
     let mut warnings = Vec::new();
     let bbox = |granule: &Granule| {
@@ -140,7 +140,9 @@ fn overlaps(catalog: &Catalog) -> Vec<String> {
     for day in catalog.granules.chunk_by(|a, b| a.day == b.day) {
         for (i, a) in day.iter().enumerate() {
             let same = |b: &&Granule| b.product == a.product && bbox(a).overlaps(&bbox(b));
-            if warned.contains(&a.product) {
+            // Tiles of a container overlap by their cells, and are meant to.
+            let listed = matches!(catalog.objects[a.object as usize], Object::File(_));
+            if !listed || warned.contains(&a.product) {
                 continue;
             }
             if let Some(b) = day[i + 1..].iter().find(same) {

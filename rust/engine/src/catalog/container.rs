@@ -28,7 +28,7 @@ pub(super) enum FileLayout {
     Cat { directory: String },
 }
 
-/// The containers of a dataset: a FOLDER, an archive or a TacoCat, or the parts of a split archive.
+/// The containers of some datasets: FOLDERs, archives and TacoCats, or the parts of a split archive.
 pub(super) fn open(source: &dyn ByteSource, roots: &[String]) -> Result<Vec<Container>> {
     match roots {
         [] => Err(Error::invalid_input("no dataset given: pass the path of a TACO dataset")),
@@ -50,19 +50,7 @@ fn open_parts(source: &dyn ByteSource, parts: &[String]) -> Result<Vec<Container
     if paths.iter().all(|path| is_archive_name(path)) {
         return open_archives(source, &paths);
     }
-    paths
-        .into_iter()
-        .map(|path| {
-            let container = open_root(source, path.clone())?;
-            match container.layout {
-                FileLayout::Archive { .. } => Ok(container),
-                _ => Err(Error::invalid_input(
-                    "several paths must all be .tacozip parts of one dataset; this is none",
-                )
-                .asset(path)),
-            }
-        })
-        .collect()
+    paths.into_iter().map(|path| open_root(source, path)).collect()
 }
 
 fn open_root(source: &dyn ByteSource, root: String) -> Result<Container> {

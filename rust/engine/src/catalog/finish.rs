@@ -117,10 +117,10 @@ fn check_duplicates(catalog: &Catalog, file_of: &[u32]) -> Result<()> {
         files.extend(tile.iter().map(|g| (file_of[g.product as usize], g.object)));
         files.sort_unstable();
         for pair in files.windows(2) {
-            if let &[(a, object), (b, _)] = pair
+            if let &[(a, first), (b, second)] = pair
                 && a == b
             {
-                duplicates.push(catalog.relative_path(object));
+                duplicates.push(twice(catalog, first, second));
             }
         }
     }
@@ -133,6 +133,17 @@ fn check_duplicates(catalog: &Catalog, file_of: &[u32]) -> Result<()> {
         "{count} files are listed more than once, of them {}",
         duplicates.join(", ")
     )))
+}
+
+/// Names a file that is listed twice, with the datasets that list it if these are two.
+fn twice(catalog: &Catalog, first: u32, second: u32) -> String {
+    let path = catalog.relative_path(first);
+    let root = |object: u32| match &catalog.objects[object as usize] {
+        Object::Tile(tile) => catalog.volumes[tile.volume as usize].path.clone(),
+        Object::File(file) => file.path.clone(),
+    };
+    let (a, b) = (root(first), root(second));
+    if a == b { path } else { format!("{path} (in {a} and {b})") }
 }
 
 fn check_overlaps(catalog: &Catalog, reserved: Vec<(u32, u64, u64)>) -> Result<()> {

@@ -21,6 +21,7 @@ mod interner;
 mod join;
 mod links;
 mod listing;
+mod merge;
 mod table;
 mod wkb;
 mod zip;
@@ -68,14 +69,22 @@ pub struct Catalog {
 impl Catalog {
     /// Reads the metadata of a dataset.
     ///
-    /// `roots` is one path or address of a FOLDER, a `.tacozip`, a `.tacocat` directory or the directory around
-    /// one; or the paths of all `.tacozip` parts of a split dataset.
+    /// `roots` are paths or addresses of a FOLDER, a `.tacozip`, a `.tacocat` directory or the
+    /// directory around one, or a listing of files: one dataset, several, or all parts of a split one.
     pub fn open(source: &dyn ByteSource, roots: &[String]) -> Result<Self> {
-        if let [root] = roots
-            && is_listing(root)
-        {
-            return Self::open_listing(source, root);
+        let (listings, containers): (Vec<String>, Vec<String>) =
+            roots.iter().cloned().partition(|root| is_listing(root));
+        let mut catalogs = Vec::new();
+        if listings.is_empty() || !containers.is_empty() {
+            catalogs.push(Self::open_containers(source, &containers)?);
         }
+        for root in listings {
+            catalogs.push(Self::open_listing(source, &root)?);
+        }
+        merge::merge(catalogs)
+    }
+
+    fn open_containers(source: &dyn ByteSource, roots: &[String]) -> Result<Self> {
         let mut joined = join::Joined::default();
         for container in container::open(source, roots)? {
             joined.add(source, container)?;

@@ -10,10 +10,13 @@ use crate::error::Result;
 use crate::granule::{Index, IndexRow};
 use crate::store::{ByteSource, Location};
 
+/// The state that was listed, and its parts with their priorities.
+type KnownFile = (Identity, Vec<(i32, Part)>);
+
 /// What an earlier catalogue and its index say.
 #[derive(Default)]
 pub struct Known {
-    files: HashMap<Arc<str>, (Identity, Vec<(i32, Part)>)>,
+    files: HashMap<Arc<str>, KnownFile>,
     entries: HashMap<String, Vec<IndexRow>>,
 }
 
@@ -24,7 +27,7 @@ impl Known {
     /// As [`Listing::open`]. An index that cannot be read is one without entries.
     pub fn open(source: &dyn ByteSource, path: &str, index: &Path) -> Result<(Self, Listing)> {
         let listing = Listing::open(source, path)?;
-        let mut files: HashMap<Arc<str>, (Identity, Vec<(i32, Part)>)> = HashMap::new();
+        let mut files: HashMap<Arc<str>, KnownFile> = HashMap::new();
         for granule in &listing.granules {
             let (Some(file), Some(group), Some(day)) = (
                 listing.files.get(granule.file as usize),
