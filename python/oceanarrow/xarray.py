@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -146,20 +147,22 @@ class _Rows(_Made):
 
 
 class Patch(_Made):
-    """The dataset of one query."""
+    """The dataset of one query; of some days of its window, if these are given."""
 
-    def __init__(self, query: Query) -> None:
+    def __init__(self, query: Query, days: Sequence[int] | None = None) -> None:
         super().__init__()
         self.query = query
         first, last = query.days()
-        self.days = np.arange(first, last + 1).astype("datetime64[D]")
+        self.window = np.array([first, last]).astype("datetime64[D]")
+        wanted = np.arange(first, last + 1) if days is None else np.array(days, np.int64)
+        self.days = wanted.astype("datetime64[D]")
 
     def dataset(self) -> xarray.Dataset:
         """What was added."""
         edges = dict(
             zip(("lon_min", "lon_max", "lat_min", "lat_max"), self.query.bbox, strict=True)
         )
-        times = {"time_start": str(self.days[0]), "time_end": str(self.days[-1])}
+        times = {"time_start": str(self.window[0]), "time_end": str(self.window[1])}
         return xarray.Dataset(self.variables, self.coordinates, edges | times)
 
     def add_grid(
@@ -201,6 +204,19 @@ class Patch(_Made):
         self.coordinates[f"time_{name}"] = (dim, _stamps(time), _TIME)
         self.variables[name] = (dim, data, _described(unit, told))
         self.variables[f"{name}_pressure"] = (dim, pressure, _PRESSURE)
+
+    def add_observations(
+        self, variable: Variable, column: tuple[Array, ...], told: dict[str, Any]
+    ) -> None:
+        """Adds a point variable along `obs`, or `obs_<name>` if its points are not the first's."""
+        data, lat, lon, time, pressure = column
+        end = self.ending("cells", variable.name, lat, lon, time, pressure)
+        dim = f"obs{end}"
+        self.coordinates[f"lat{end}"] = (dim, lat, _LAT)
+        self.coordinates[f"lon{end}"] = (dim, lon, _LON)
+        self.coordinates[f"time{end}"] = (dim, _stamps(time), _TIME)
+        self.variables[variable.name] = (dim, data, _described(variable.unit, told))
+        self.variables[f"PRES{end}"] = (dim, pressure, _PRESSURE)
 
     def _dims(self, name: str, lat: Array, lon: Array) -> tuple[str, ...]:
         end = self.ending("cells", name, lat, lon)
