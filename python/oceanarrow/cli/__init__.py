@@ -10,10 +10,10 @@ import sys
 from collections.abc import Sequence
 
 from oceanarrow import __version__
-from oceanarrow.cli import cache, download, index
+from oceanarrow.cli import cache, catalog, download, index, sample_data
 from oceanarrow.exceptions import OceanArrowError
 
-_COMMANDS = (download, index, cache)
+_COMMANDS = (sample_data, catalog, download, index, cache)
 _INTERRUPTED = 130
 
 
