@@ -54,6 +54,20 @@ def ocean(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def ocean_listed(tmp_path_factory: pytest.TempPathFactory, ocean: Path) -> Path:
+    """A catalogue of the synthetic dataset's gridded files, by the built-in names."""
+    return _once(
+        tmp_path_factory, "ocean.parquet", lambda path: synthetic.write_listed(ocean, path)
+    )
+
+
+@pytest.fixture(scope="session", params=["container", "catalogue"])
+def dataset(request: pytest.FixtureRequest, ocean: Path, ocean_listed: Path) -> Path:
+    """What gives the same batches: the dataset, and a catalogue of its files."""
+    return ocean if request.param == "container" else ocean_listed
+
+
+@pytest.fixture(scope="session")
 def ocean_zip(tmp_path_factory: pytest.TempPathFactory, ocean: Path) -> Path:
     """The same files as one TACO ZIP."""
     return _once(tmp_path_factory, "ocean.tacozip", lambda path: synthetic.zip_of(ocean, path))

@@ -149,9 +149,12 @@ def near_degrees(tile: Tile) -> float:
 
 
 def files_of(root: Path, day: date, variable: str) -> dict[str, Path]:
-    """Region to file, of those that exist."""
+    """Region to file, of those that exist; `ocean.parquet` lists what lies in `ocean`."""
     name = FILES[variable][0]
-    paths = {r: root / "DATA" / f"{day:%Y_%m_%d}" / r / name for r in sorted(REGION_BOXES)}
+    paths = {
+        r: root.with_suffix("") / "DATA" / f"{day:%Y_%m_%d}" / r / name
+        for r in sorted(REGION_BOXES)
+    }
     return {region: path for region, path in paths.items() if path.is_file()}
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+import oceanarrow
 from oceanarrow.taco import REGIONS, GranuleFile, write_taco
 
 FIRST_DAY = date(2023, 4, 1)
@@ -39,6 +40,7 @@ _LAND = [
     (-42.0, 73.0, 16.0, 9.0),
 ]
 _ANTARCTIC_COAST = -74.0
+_DAY_FOLDER = r"/(?P<year>\d{4})_(?P<month>\d{2})_(?P<day>\d{2})/"
 
 Values = np.ndarray
 
@@ -69,6 +71,34 @@ def zip_of(folder: Path, path: Path) -> Path:
     """The same files as a FOLDER dataset's, as a ZIP."""
     files = _files_of(folder)
     return write_taco(path, files, container="zip", id="synthetic_ocean", pad_to=11)
+
+
+def write_listed(folder: Path, path: Path) -> Path:
+    """A catalogue of a FOLDER dataset's gridded files, in the names and units of the package.
+
+    Without l3_sst: its third step is of the next day, and counts there.
+    """
+    files: dict[str, dict[str, str]] = {}
+    units: dict[str, str] = {}
+    for variable in oceanarrow.variables().values():
+        if variable.geometry == "grid" and variable.source != "l3_sst":
+            files.setdefault(variable.file, {})[variable.name] = variable.netcdf
+            units[variable.name] = variable.unit
+    oceanarrow.write_catalog(
+        path,
+        [
+            oceanarrow.Files(
+                f"{folder}/DATA/*/*/{file}",
+                names,
+                units={name: units[name] for name in names},
+                # The only ones without time.
+                day=_DAY_FOLDER if file == "l3_ssh.nc" else None,
+            )
+            for file, names in files.items()
+        ],
+        progress=False,
+    )
+    return path
 
 
 def without_indian(folder: Path, path: Path) -> Path:

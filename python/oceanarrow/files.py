@@ -46,8 +46,8 @@ class Files:
             the same cell, obeys; see `register_variable`. One without time, or without the levels,
             is about all of them.
         day: the day of files of one time step, or without time: a date, or a regular expression
-            with the groups `year`, `month` and `day`, looked for in the file's name. Where the
-            file has its own times, they count unless this is given.
+            with the groups `year`, `month` and `day`, looked for in the file's name, then in its
+            whole path. Where the file has its own times, they count unless this is given.
         span: what a step stands for where the file has no bounds of its time: `"8D"` for eight days
             from its stamp on, `"month"` for the month. It serves each of those days. By default a
             step stands for its day; steps of one day are averaged.
@@ -136,14 +136,14 @@ class Files:
             )
         if check_only:
             return None
-        found = pattern.search(path.name)
+        found = pattern.search(path.name) or pattern.search(path.as_posix())
         if found is None:
-            raise InvalidInputError(f"day={self.day!r} does not fit the file's name; file: {path}")
+            raise InvalidInputError(f"day={self.day!r} does not fit the file's path; file: {path}")
         try:
             return date(*(int(found[group]) for group in _DATE_GROUPS)).toordinal() - _EPOCH
         except (TypeError, ValueError) as error:
             raise InvalidInputError(
-                f"day={self.day!r} finds no date in the file's name ({error}); file: {path}"
+                f"day={self.day!r} finds no date in the file's path ({error}); file: {path}"
             ) from None
 
     def find(self) -> list[str]:

@@ -41,7 +41,7 @@ def plain(ocean) -> list[np.ndarray]:
     return expected
 
 
-@pytest.mark.parametrize("container", ["ocean", "ocean_zip"])
+@pytest.mark.parametrize("container", ["ocean", "ocean_zip", "ocean_listed"])
 def test_a_second_engine_decodes_nothing(request, container, plain, tmp_path):
     path, cache = request.getfixturevalue(container), tmp_path / "deep" / "cache"
     first, cold = values(path, cache_dir=cache)

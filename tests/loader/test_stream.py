@@ -31,7 +31,7 @@ def order(loader: Loader) -> list[int]:
 
 
 @pytest.mark.parametrize("shuffle", [False, True])
-@pytest.mark.parametrize("container", ["ocean", "ocean_zip"])
+@pytest.mark.parametrize("container", ["ocean", "ocean_zip", "ocean_listed"])
 def test_rows_equal_the_samples_of_the_dataset(request, container, shuffle):
     path = request.getfixturevalue(container)
     asked = queries(7)

@@ -133,26 +133,26 @@ def _just(fixed: dict[str, Any]) -> dict[str, Any]:
 
 
 @given(case=cases())
-def test_one_day(ocean: Path, case: Case) -> None:
-    check_drawn(ocean, *case[:3], **case.options)
+def test_one_day(dataset: Path, case: Case) -> None:
+    check_drawn(dataset, *case[:3], **case.options)
 
 
 @given(case=cases(days=4))
-def test_windows_of_days(ocean: Path, case: Case) -> None:
-    check_drawn(ocean, *case[:3], **case.options)
+def test_windows_of_days(dataset: Path, case: Case) -> None:
+    check_drawn(dataset, *case[:3], **case.options)
 
 
 @given(case=cases(days=3, grid="crop"))
-def test_crop(ocean: Path, case: Case) -> None:
+def test_crop(dataset: Path, case: Case) -> None:
     # Cells on the seam of a whole globe lie in the closed box twice; not every reader wants that.
     assume(oracle.longitudes(case.query)[1] - case.query.lon_min < 360.0)
-    check_drawn(ocean, *case[:3], **case.options)
+    check_drawn(dataset, *case[:3], **case.options)
 
 
 @given(case=cases(variables=("l4_sst",)))
-def test_a_grid_that_changes_between_days(ocean: Path, case: Case) -> None:
+def test_a_grid_that_changes_between_days(dataset: Path, case: Case) -> None:
     query = case.query._replace(time_start="2023-04-02", time_end="2023-04-03")
-    check_drawn(ocean, query, *case[1:3], **case.options)
+    check_drawn(dataset, query, *case[1:3], **case.options)
 
 
 @given(
@@ -167,23 +167,25 @@ def test_missing_tiles(ocean_with_a_gap: Path, case: Case, west: float) -> None:
 
 @pytest.mark.parametrize("resample", ["bilinear", "area", "nearest", "auto"])
 @pytest.mark.parametrize("variable", GRIDDED)
-def test_every_source_where_four_tiles_meet(ocean: Path, variable: str, resample: str) -> None:
+def test_every_source_where_four_tiles_meet(dataset: Path, variable: str, resample: str) -> None:
+    if dataset.suffix == ".parquet" and variable == "l3_sst":
+        pytest.skip("the catalogue does not list l3_sst")
     query = oracle.Query(-95.3, -84.9, -5.2, 5.1, DAY, DAY)
-    check(ocean, query, variable, (7, 8), resample=resample)
+    check(dataset, query, variable, (7, 8), resample=resample)
 
 
 @pytest.mark.parametrize("edges", [(170, 190), (175, -175), (-190, -170), (-180, 180), (0, 360)])
 @pytest.mark.parametrize("variable", ["l4_ssh", "l3_sss_smos_desc", "glorys_ssh", "l3_swot"])
-def test_every_way_to_write_longitudes(ocean: Path, variable: str, edges: Any) -> None:
-    check(ocean, oracle.Query(*edges, -20.0, 25.0, DAY, DAY), variable, (9, 9))
+def test_every_way_to_write_longitudes(dataset: Path, variable: str, edges: Any) -> None:
+    check(dataset, oracle.Query(*edges, -20.0, 25.0, DAY, DAY), variable, (9, 9))
 
 
 @pytest.mark.parametrize("how", ["exact", "crop"])
-def test_an_absent_source_is_absent(ocean: Path, how: str) -> None:
+def test_an_absent_source_is_absent(dataset: Path, how: str) -> None:
     day = synthetic.DAY_WITHOUT_SWOT.isoformat()
     query = oracle.Query(-40.0, -30.0, 20.0, 30.0, day, day)
-    assert not oracle.render(ocean, query, "l3_swot", (4, 4), grid=how).present
-    check(ocean, query, "l3_swot", (4, 4), grid=how)
+    assert not oracle.render(dataset, query, "l3_swot", (4, 4), grid=how).present
+    check(dataset, query, "l3_swot", (4, 4), grid=how)
 
 
 def test_folder_and_zip_give_the_same(ocean: Path, ocean_zip: Path) -> None:
@@ -222,8 +224,8 @@ def test_profiles(ocean: Path, case: Case) -> None:
 
 
 @pytest.mark.parametrize("resample", ["auto", "bilinear", "area", "nearest"])
-def test_crop_of_one_row_of_each_of_two_tiles(ocean: Path, resample: str) -> None:
+def test_crop_of_one_row_of_each_of_two_tiles(dataset: Path, resample: str) -> None:
     """Two stretches of one cell each are two cells, however little is known of their spacing."""
     query = oracle.Query(90.25, 100.25, -2.875, 2.375, *[synthetic.DAYS[2].isoformat()] * 2)
-    assert oracle.render(ocean, query, "l4_sst", (2, 2), grid="crop").mask.any()
-    check(ocean, query, "l4_sst", (3, 3), grid="crop", resample=resample)
+    assert oracle.render(dataset, query, "l4_sst", (2, 2), grid="crop").mask.any()
+    check(dataset, query, "l4_sst", (3, 3), grid="crop", resample=resample)

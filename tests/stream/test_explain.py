@@ -70,12 +70,12 @@ def test_an_epoch_decodes_what_was_predicted(ocean: Path, n: int, shuffle: bool)
     ],
     ids=lambda options: "-".join(map(str, options)),
 )
-def test_every_way_to_render_is_predicted(ocean: Path, options: dict) -> None:
+def test_every_way_to_render_is_predicted(dataset: Path, options: dict) -> None:
     """On one thread, to the chunk; also what is read, but for the metadata and gaps."""
     asked = queries(1500, n_days=2)
     variables = [*VARIABLES, "argo", "glorys_ssh", "l3_sss_smos_asc"]
     options = {**SMALL_WINDOW, "threads": 1, "cache_bytes": 400_000, **options}
-    loader = Loader(ocean, asked, variables, **options)
+    loader = Loader(dataset, asked, variables, **options)
     predicted, opened = loader.explain(), loader.stats()
     seen = observe(loader)
     assert seen["chunks_decoded"] == predicted.decodes > 1.2 * predicted.distinct
@@ -83,14 +83,14 @@ def test_every_way_to_render_is_predicted(ocean: Path, options: dict) -> None:
     assert seen["bytes_read"] - opened["bytes_read"] >= predicted.read_bytes
 
 
-def test_ranks_decode_what_was_predicted_for_all_of_them(ocean: Path) -> None:
+def test_ranks_decode_what_was_predicted_for_all_of_them(dataset: Path) -> None:
     asked = queries(3000)
     options = {**SMALL_WINDOW, "cache_bytes": 2_000_000, "threads": 1}
     options = {**options, "global_batch_size": 16, "batch_size": None}
-    alone = Loader(ocean, asked, VARIABLES, **options)
+    alone = Loader(dataset, asked, VARIABLES, **options)
     for world_size in (2, 8):
         ranks = [
-            Loader(ocean, asked, VARIABLES, rank=rank, world_size=world_size, **options)
+            Loader(dataset, asked, VARIABLES, rank=rank, world_size=world_size, **options)
             for rank in range(world_size)
         ]
         decoded = sum(observe(loader)["chunks_decoded"] for loader in ranks)
@@ -98,22 +98,22 @@ def test_ranks_decode_what_was_predicted_for_all_of_them(ocean: Path) -> None:
         assert ranks[0].explain().decodes == decoded
 
 
-def test_bytes_are_those_that_the_cache_weighs(ocean: Path) -> None:
+def test_bytes_are_those_that_the_cache_weighs(dataset: Path) -> None:
     """The exact budget keeps every chunk for a second epoch; a byte less does not."""
     asked = queries(200)
     options = {**SMALL_WINDOW, "shuffle": False, "threads": 1}
-    whole = Loader(ocean, asked, VARIABLES, **options).explain().distinct_bytes
+    whole = Loader(dataset, asked, VARIABLES, **options).explain().distinct_bytes
     for cache_bytes, kept in ((whole, True), (whole - 1, False)):
-        loader = Loader(ocean, asked, VARIABLES, cache_bytes=cache_bytes, **options)
+        loader = Loader(dataset, asked, VARIABLES, cache_bytes=cache_bytes, **options)
         assert loader.explain().distinct_bytes == whole
         once = observe(loader)["chunks_decoded"]
         assert (observe(loader)["chunks_decoded"] == once) == kept
 
 
-def test_the_size_of_chunks_is_that_of_the_file(ocean: Path) -> None:
+def test_the_size_of_chunks_is_that_of_the_file(dataset: Path) -> None:
     """l4_ssh: int16 in chunks of 37 x 41, also where they reach beyond the tile."""
     inside = [Query(-60.0, -58.0, 20.0, 22.0, "2023-04-01", "2023-04-01")]
-    known = Loader(ocean, inside, ["l4_ssh"], shuffle=False, default_patch_size=PIXELS).explain()
+    known = Loader(dataset, inside, ["l4_ssh"], shuffle=False, default_patch_size=PIXELS).explain()
     assert (known.distinct, known.distinct_bytes) == (1, 37 * 41 * 2)
     assert known.needed_cache_bytes == pytest.approx(37 * 41 * 2, rel=0.02)
     # A batch: 16 rows of 2 x 2 float32 values and bytes of mask.
@@ -122,8 +122,8 @@ def test_the_size_of_chunks_is_that_of_the_file(ocean: Path) -> None:
 
 
 @pytest.mark.parametrize("shuffle", [True, False])
-def test_the_needed_cache_is_just_enough(ocean: Path, shuffle: bool) -> None:
-    loader = Loader(ocean, queries(4000), VARIABLES, shuffle=shuffle, **SMALL_WINDOW)
+def test_the_needed_cache_is_just_enough(dataset: Path, shuffle: bool) -> None:
+    loader = Loader(dataset, queries(4000), VARIABLES, shuffle=shuffle, **SMALL_WINDOW)
     needed = loader.explain(cache_bytes=0).needed_cache_bytes
     assert loader.explain(cache_bytes=needed).amplification <= 1.05
     assert loader.explain(cache_bytes=int(needed * 0.97)).amplification > 1.05

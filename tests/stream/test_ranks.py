@@ -63,30 +63,30 @@ def streams(path, world_size, n, tail, take):
 
 
 @pytest.mark.parametrize("tail", ["drop", "pad", "continue"])
-def test_joined_ranks_are_the_batches_of_one_rank_byte_for_byte(ocean, tail):
+def test_joined_ranks_are_the_batches_of_one_rank_byte_for_byte(dataset, tail):
     n = 29
     take = 2 * -(-n // 12) + 1 if tail == "continue" else None
-    expected = streams(ocean, 1, n, tail, take)
+    expected = streams(dataset, 1, n, tail, take)
     assert len(expected) == {"drop": 4, "pad": 6, "continue": 7}[tail]
     names = set(expected[0][0])
     assert {"l4_sst", "l4_sst_mask", "l3_swot_present", "argo", "argo_lat", "query"} <= names
     assert len({step["l4_ssh"] for step, _ in expected}) == len(expected)
     for world_size in WORLDS:
-        assert streams(ocean, world_size, n, tail, take) == expected
+        assert streams(dataset, world_size, n, tail, take) == expected
 
 
 @pytest.mark.parametrize("n", SIZES)
 @pytest.mark.parametrize("tail", ["drop", "pad"])
 @pytest.mark.parametrize("shuffle", [True, False])
-def test_every_query_once_and_equal_steps(ocean, n, tail, shuffle):
+def test_every_query_once_and_equal_steps(dataset, n, tail, shuffle):
     if tail == "drop" and n < 12:
         for rank in range(3):
             with pytest.raises(InvalidInputError, match='tail="pad"'):
-                runs.make(ocean, n, tail=tail, shuffle=shuffle, rank=rank, world_size=3)
+                runs.make(dataset, n, tail=tail, shuffle=shuffle, rank=rank, world_size=3)
         return
     expected = None
     for world_size in [1, *WORLDS]:
-        loaders = runs.world(ocean, world_size, n, tail=tail, shuffle=shuffle)
+        loaders = runs.world(dataset, world_size, n, tail=tail, shuffle=shuffle)
         assert {len(loader) for loader in loaders} == {n // 12 if tail == "drop" else -(-n // 12)}
         epochs = []
         for _ in range(2):
@@ -106,22 +106,22 @@ def test_every_query_once_and_equal_steps(ocean, n, tail, shuffle):
 
 
 @pytest.mark.parametrize("n", SIZES)
-def test_a_continued_run_gives_each_epoch_its_queries_once(ocean, n):
+def test_a_continued_run_gives_each_epoch_its_queries_once(dataset, n):
     """Lane by lane: the first n_l places of a lane are its queries, and then the next epoch's."""
-    loaders = runs.world(ocean, 3, n, tail="continue")
+    loaders = runs.world(dataset, 3, n, tail="continue")
     for loader in loaders:
         with pytest.raises(TypeError, match="continue"):
             len(loader)
     take = 2 * -(-n // 12)
     ranks = [list(islice(loader, take)) for loader in loaders]
-    alone = list(islice(runs.make(ocean, n, tail="continue"), take))
+    alone = list(islice(runs.make(dataset, n, tail="continue"), take))
     assert runs.joined(ranks) == runs.steps(alone)
     rows = runs.query_rows(alone)
     assert {weight for _, weight in rows} == {1.0}
     counts = np.bincount([query for query, _ in rows], minlength=n)
     # 24 to 35 rows are over for two whole epochs at most, and lanes differ by one query.
     assert counts.min() >= 1 and counts.sum() == 12 * take
-    lanes = runs.make(ocean, n, tail="continue").state_dict()["lanes"]
+    lanes = runs.make(dataset, n, tail="continue").state_dict()["lanes"]
     assert _first_epoch(alone, n, lanes) == list(range(n))
 
 
@@ -136,28 +136,28 @@ def _first_epoch(batches, n: int, lanes: int) -> list[int]:
     return sorted(found)
 
 
-def test_lanes_that_ranks_share_change_nothing(ocean):
+def test_lanes_that_ranks_share_change_nothing(dataset):
     """12 rows from 4 lanes: with 3 ranks every rank has a part of some lane."""
-    expected = runs.steps(runs.make(ocean, lanes=4, tail="pad"))
+    expected = runs.steps(runs.make(dataset, lanes=4, tail="pad"))
     for world_size in WORLDS:
-        assert runs.joined(runs.world(ocean, world_size, lanes=4, tail="pad")) == expected
-    assert runs.steps(runs.make(ocean, lanes=3, tail="pad")) != expected
+        assert runs.joined(runs.world(dataset, world_size, lanes=4, tail="pad")) == expected
+    assert runs.steps(runs.make(dataset, lanes=3, tail="pad")) != expected
 
 
-def test_batch_size_is_a_rank_s_and_global_batch_size_is_all_ranks_(ocean):
-    whole = runs.world(ocean, 3, tail="pad")
-    share = runs.world(ocean, 3, tail="pad", global_batch_size=None, batch_size=4)
+def test_batch_size_is_a_rank_s_and_global_batch_size_is_all_ranks_(dataset):
+    whole = runs.world(dataset, 3, tail="pad")
+    share = runs.world(dataset, 3, tail="pad", global_batch_size=None, batch_size=4)
     assert runs.joined(whole) == runs.joined(share)
     with pytest.raises(InvalidInputError, match="not both"):
-        runs.make(ocean, batch_size=4)
+        runs.make(dataset, batch_size=4)
 
 
-def test_a_world_that_does_not_divide_the_batch_names_those_that_do(ocean):
+def test_a_world_that_does_not_divide_the_batch_names_those_that_do(dataset):
     for world_size in (5, 24):
         with pytest.raises(InvalidInputError, match="one of 1, 2, 3, 4, 6, 12"):
-            runs.make(ocean, rank=0, world_size=world_size)
+            runs.make(dataset, rank=0, world_size=world_size)
     for rank in (3, -1):
         with pytest.raises(InvalidInputError, match="rank"):
-            runs.make(ocean, rank=rank, world_size=3)
+            runs.make(dataset, rank=rank, world_size=3)
     with pytest.raises(InvalidInputError, match="partial"):
-        runs.make(ocean, rank=0, world_size=3, tail="partial")
+        runs.make(dataset, rank=0, world_size=3, tail="partial")
