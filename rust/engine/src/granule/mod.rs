@@ -36,10 +36,10 @@ use index::{Evidence, KnownGrids, Witness};
 
 pub use chunks::decode::StoredChunk;
 pub use format::array::Dtype;
-pub use grids::grid::Grid;
+pub use grids::grid::{Grid, When};
 pub use grids::levels::{Places, Selection};
 pub use grids::raw::RawGrid;
-pub use grids::reading::{Reading, When};
+pub use grids::reading::Reading;
 pub use grids::sums::Unpack;
 pub use grids::window::Window;
 pub use index::{Described, Granules, Index, IndexRow, IndexWriter};

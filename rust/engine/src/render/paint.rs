@@ -5,10 +5,10 @@ use std::cell::RefCell;
 use super::deliver::Delivery;
 use super::field::{Columns, Field, Placed};
 use super::patch::{PatchMut, PlaneMut};
-use super::recipe::{Layer, Recipe, Source};
+use super::recipe::{Layer, Recipe, Source, Step};
 use super::resample::{MOST_KEPT, PixelRow, Scratch, resample};
 use super::rules::Rules;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::granule::{Reading, Unpack, Window};
 
 thread_local! {
@@ -151,22 +151,49 @@ impl Layer {
 impl Source {
     /// The cells on the mosaic, without those that a condition rules out.
     fn placed<'r>(&'r self, read: Read<'_, 'r>) -> Result<Placed<'r>> {
-        let mut window = read(&self.reading)?;
-        if !self.conditions.is_empty() {
-            window = self.checked(&window, read)?;
-        }
+        let window = match self.steps.as_slice() {
+            [] => read(&self.reading)?,
+            steps => checked(steps, read)?,
+        };
         Ok(Placed { window, rows: self.rows.clone(), columns: self.columns.clone() })
     }
+}
 
-    fn checked<'r>(&'r self, window: &Window<'_>, read: Read<'_, 'r>) -> Result<Window<'r>> {
-        let width = self.reading.cols.len();
-        let mut values = vec![f32::NAN; self.reading.rows.len() * width];
+/// The mean of the steps, of each those cells that obey its conditions.
+fn checked<'r>(steps: &'r [Step], read: Read<'_, 'r>) -> Result<Window<'r>> {
+    let Some(Step { reading, .. }) = steps.first() else {
+        return Err(Error::internal("a mean of no time steps"));
+    };
+    let width = reading.cols.len();
+    let size = reading.rows.len() * width;
+    let (mut sums, mut counts) = (vec![0.0; size], vec![0u32; size]);
+    for step in steps {
+        let values = step.values(size, width, read)?;
+        for ((sum, count), value) in sums.iter_mut().zip(&mut counts).zip(values) {
+            if !value.is_nan() {
+                *sum += value;
+                *count += 1;
+            }
+        }
+    }
+    let mean = |(sum, count): (&f64, &u32)| match count {
+        0 => f32::NAN,
+        count => (sum / f64::from(*count)) as f32,
+    };
+    Window::of_values(sums.iter().zip(&counts).map(mean).collect(), width)
+}
+
+impl Step {
+    /// The cells, NaN where they do not count.
+    fn values<'r>(&'r self, size: usize, width: usize, read: Read<'_, 'r>) -> Result<Vec<f64>> {
+        let mut values = vec![f64::NAN; size];
         let mut line = Columns::default();
+        let window = read(&self.reading)?;
         for (row, values) in values.chunks_mut(width.max(1)).enumerate() {
-            line.read(window, row, width);
-            values.iter_mut().zip(line.values(window.unpack())).for_each(|(to, from)| {
-                *to = from.map_or(f32::NAN, |value| value as f32);
-            });
+            line.read(&window, row, width);
+            for (value, found) in values.iter_mut().zip(line.values(window.unpack())) {
+                *value = found.unwrap_or(f64::NAN);
+            }
         }
         for (reading, rule) in &self.conditions {
             let flags = read(reading)?;
@@ -174,11 +201,11 @@ impl Source {
                 line.read(&flags, row, width);
                 for (value, flag) in values.iter_mut().zip(line.values(flags.unpack())) {
                     if !flag.is_some_and(|flag| rule.holds(flag)) {
-                        *value = f32::NAN;
+                        *value = f64::NAN;
                     }
                 }
             }
         }
-        Window::of_values(values, width)
+        Ok(values)
     }
 }

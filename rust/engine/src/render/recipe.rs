@@ -63,6 +63,14 @@ pub(super) struct Source {
     pub reading: Reading,
     pub rows: Places,
     pub columns: Places,
+    /// Of a variable under conditions, the time steps of the reading one by one.
+    pub steps: Vec<Step>,
+}
+
+/// A time step under conditions.
+#[derive(Clone, Debug)]
+pub(super) struct Step {
+    pub reading: Reading,
     /// A cell counts only where the same cell of each of these obeys its rule.
     pub conditions: Vec<(Reading, CellRule)>,
 }
@@ -219,16 +227,15 @@ impl Layer {
 
     fn readings(&self) -> Box<dyn Iterator<Item = &Reading> + '_> {
         let masks = self.masks.iter().filter_map(|mask| mask.layer.as_ref());
-        let sources = self.sources.iter().flat_map(|source| {
-            std::iter::once(&source.reading).chain(source.conditions.iter().map(|(aux, _)| aux))
-        });
-        Box::new(masks.flat_map(Self::readings).chain(sources))
+        Box::new(
+            masks.flat_map(Self::readings).chain(self.sources.iter().flat_map(Source::readings)),
+        )
     }
 
     fn bytes(&self) -> usize {
         let sources = self.sources.iter().map(|source| {
             let places = source.rows.bytes() + source.columns.bytes();
-            size_of::<Source>() + places + source.conditions.len() * size_of::<Reading>()
+            size_of::<Source>() + places + source.readings().count() * size_of::<Reading>()
         });
         let masks = self.masks.iter().filter_map(|mask| mask.layer.as_ref()).map(Self::bytes);
         let kernels = self.rows.bytes() + self.columns.bytes();
@@ -246,17 +253,47 @@ impl Source {
             rows: cell_rows.clone(),
             cols: cell_cols.clone(),
         };
-        let condition = |(grid, rule): &(Arc<Grid>, CellRule)| {
-            if grid.lat == tile.grid.lat && grid.lon == tile.grid.lon {
+        let whens = tile.grid.steps_of(tile.when)?;
+        let conditions = |(n, when): (usize, &When)| {
+            let conditions = tile.conditions.iter().map(|(grid, rule)| {
+                if grid.lat != tile.grid.lat || grid.lon != tile.grid.lon {
+                    return Err(Error::unsupported(
+                        "a quality variable has other axes than the one it is about",
+                    ));
+                }
                 // One without time, or without levels, is about all.
-                let when = if grid.is_timeless() { When::Day(0) } else { tile.when };
                 let level = if grid.n_levels() == 1 { 0 } else { level };
-                return Ok((reading(grid, when, level), rule.clone()));
-            }
-            Err(Error::unsupported("a quality variable has other axes than the one it is about"))
+                if grid.is_timeless() {
+                    return Ok((reading(grid, When::Day(0), level), rule.clone()));
+                }
+                let own = grid.steps_of(tile.when)?;
+                match own.get(n) {
+                    Some(&when) if own.len() == whens.len() => {
+                        Ok((reading(grid, when, level), rule.clone()))
+                    }
+                    _ => Err(Error::unsupported(
+                        "a quality variable has other time steps than the one it is about",
+                    )),
+                }
+            });
+            let conditions = conditions.collect::<Result<_>>()?;
+            Ok(Step { reading: reading(&tile.grid, *when, level), conditions })
         };
-        let conditions = tile.conditions.iter().map(condition).collect::<Result<_>>()?;
+        let steps = match tile.conditions.as_slice() {
+            [] => Vec::new(),
+            _ => whens.iter().enumerate().map(conditions).collect::<Result<_>>()?,
+        };
         let reading = reading(&tile.grid, tile.when, level);
-        Ok(Self { object: tile.object, reading, rows, columns, conditions })
+        Ok(Self { object: tile.object, reading, rows, columns, steps })
+    }
+
+    /// What is read.
+    fn readings(&self) -> Box<dyn Iterator<Item = &Reading> + '_> {
+        if self.steps.is_empty() {
+            return Box::new(std::iter::once(&self.reading));
+        }
+        Box::new(self.steps.iter().flat_map(|step| {
+            std::iter::once(&step.reading).chain(step.conditions.iter().map(|(flags, _)| flags))
+        }))
     }
 }

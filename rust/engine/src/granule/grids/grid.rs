@@ -54,6 +54,16 @@ pub(in crate::granule) enum Steps {
     Many { dim: usize, days: Vec<Option<i32>> },
 }
 
+/// Which time steps of a file count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// Those of a day (since 1970-01-01), as the mean of their valid values; the step of a file that
+    /// has only one counts on every day.
+    Day(i32),
+    /// So many from this place of the file's time axis on, as the mean of their valid values.
+    Steps(u32, u32),
+}
+
 impl Weigh for Grid {
     fn bytes(&self) -> usize {
         size_of::<Self>() + 8 * (self.lat.len() + self.lon.len()) + self.array.bytes()
@@ -116,6 +126,34 @@ impl Grid {
     /// How many levels are read.
     pub fn n_levels(&self) -> usize {
         self.levels.len()
+    }
+
+    /// The time steps that count, one by one.
+    ///
+    /// # Errors
+    /// `CorruptGranule`: there are fewer steps.
+    pub fn steps_of(&self, when: When) -> Result<Vec<When>> {
+        let within = |first: u32, count: u32, length: usize| {
+            first.checked_add(count).is_some_and(|end| end as usize <= length)
+        };
+        match (&self.steps, when) {
+            (Steps::One, When::Day(_) | When::Steps(0, 1)) => Ok(vec![When::Steps(0, 1)]),
+            (Steps::Many { days, .. }, When::Steps(first, count))
+                if within(first, count, days.len()) =>
+            {
+                Ok((first..first + count).map(|step| When::Steps(step, 1)).collect())
+            }
+            (Steps::Many { days, .. }, When::Day(day)) => Ok((0..)
+                .zip(days)
+                .filter(|(_, of_step)| **of_step == Some(day))
+                .map(|(step, _)| When::Steps(step, 1))
+                .collect()),
+            (_, When::Steps(first, count)) => {
+                let last = first.saturating_add(count).saturating_sub(1);
+                let error = format!("the file has no time step {last} (counted from 0)");
+                Err(self.array.blame(Error::corrupt(error)))
+            }
+        }
     }
 
     /// Whether it is the same on every day.

@@ -12,7 +12,7 @@ const MAX_LEVELS: usize = 4096;
 
 /// How far from the only level that there is one may ask, as a share of it: it has no neighbour to
 /// tell what half a step is.
-const LONE_LEVEL: f64 = 0.01;
+const LONE_LEVEL: f64 = 0.05;
 
 /// What is read along a further dimension.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -7,23 +7,13 @@ use crate::error::{Error, Result};
 use crate::granule::Ahead;
 use crate::granule::chunks::decode::{Chunks, StoredChunk};
 use crate::granule::grids::convert::{Converter, Real};
-use crate::granule::grids::grid::{Direction, Grid, Steps};
+use crate::granule::grids::grid::{Direction, Grid, Steps, When};
 use crate::granule::grids::view::{self, Stretch, View};
 use crate::granule::grids::window::Window;
 use crate::memory;
 
 /// What memory may lack room for.
 const CELLS: &str = "the cells under the box";
-
-/// Which time steps of a file count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum When {
-    /// Those of a day (since 1970-01-01), as the mean of their valid values; the step of a file that
-    /// has only one counts on every day.
-    Day(i32),
-    /// So many from this place of the file's time axis on, as the mean of their valid values.
-    Steps(u32, u32),
-}
 
 /// A rectangle of a grid's cells: plain data, made without reading and used as often as wanted.
 #[derive(Clone, Debug)]
@@ -102,7 +92,7 @@ impl Reading {
 
     /// The time steps that count; an error where the rectangle leaves the grid.
     fn steps(&self) -> Result<Vec<Step>> {
-        let Grid { lat, lon, steps, .. } = &*self.grid;
+        let Grid { lat, lon, .. } = &*self.grid;
         let within = |range: &Range<usize>, axis: &[f64]| {
             range.start <= range.end && range.end <= axis.len()
         };
@@ -115,27 +105,11 @@ impl Reading {
                 lon.len()
             )));
         }
-        let within_axis = |first: u32, count: u32, length: usize| {
-            first.checked_add(count).is_some_and(|end| end as usize <= length)
+        let step = |when| match (&self.grid.steps, when) {
+            (Steps::Many { dim, .. }, When::Steps(step, _)) => Some((*dim, step as usize)),
+            _ => None,
         };
-        match (steps, self.when) {
-            (Steps::One, When::Day(_) | When::Steps(0, 1)) => Ok(vec![None]),
-            (Steps::Many { dim, days }, When::Steps(first, count))
-                if within_axis(first, count, days.len()) =>
-            {
-                Ok((first..first + count).map(|step| Some((*dim, step as usize))).collect())
-            }
-            (Steps::Many { dim, days }, When::Day(day)) => Ok((0..)
-                .zip(days)
-                .filter(|(_, of_step)| **of_step == Some(day))
-                .map(|(step, _)| Some((*dim, step)))
-                .collect()),
-            (_, When::Steps(first, count)) => {
-                let last = first.saturating_add(count).saturating_sub(1);
-                let error = format!("the file has no time step {last} (counted from 0)");
-                Err(self.grid.array.blame(Error::corrupt(error)))
-            }
-        }
+        Ok(self.grid.steps_of(self.when)?.into_iter().map(step).collect())
     }
 
     fn view(&self, step: Step) -> View<'_> {
