@@ -128,7 +128,7 @@ def list_files(
     hand_over()
     variables = _in_units(survey, specs, named)
     unreadable = survey.unreadable({name: v.unit for name, v in variables.items()})
-    if unreadable and on_error == "raise":
+    if unreadable and (on_error == "raise" or not survey.names()):
         raise CorruptGranuleError(_complaint(unreadable, sum(map(len, found))))
     held = {name: variables[name] for name in survey.names()}
     granules, count, odd = survey.write(target, listed_to_json(held), request)

@@ -42,13 +42,12 @@ def a_box(layout: Layout, draw: st.DataObject) -> tuple[float, float, float, flo
     if layout.regional:
         width = min(width, lon.size - 1 - west)
     step_lat, step_lon = lat[1] - lat[0], lon[1] - lon[0]
-    edges = (
+    return (
         lon[west] - 0.3 * step_lon,
         lon[west] + (width + 0.3) * step_lon,
         max(-90.0, lat[south] - 0.3 * step_lat),
         min(90.0, lat[north] + 0.3 * step_lat),
     )
-    return edges
 
 
 def query(box: tuple[float, float, float, float], first: int, last: int) -> Query:
