@@ -347,22 +347,28 @@ class Store:
 
 @final
 class Subset:
-    """The granules that an engine would open for any of its queries."""
+    """The files that an engine would open for any of its queries."""
 
-    def granules(self) -> list[tuple[str, str, int | None]]:
-        """The granules as (`date/region/file`, source, size in bytes or None if unknown)."""
+    def files(self) -> list[tuple[str, str, int | None, str | None]]:
+        """The files as (path, source, size in bytes or None if unknown, address).
+
+        The path of a tile is `date/region/file`; its address is None. That of a file that a
+        catalogue lists is what the catalogue calls it.
+        """
     def regions(self) -> list[tuple[str, tuple[float, float, float, float]]]:
         """Footprint of each region: (lon_min, lon_max, lat_min, lat_max), degrees."""
     def sizes(self, rows: Sequence[int]) -> list[int]:
-        """The sizes in bytes of the granules `rows`, asked for together."""
+        """The sizes in bytes of the files `rows`, asked for together."""
     def pinned(self, roots: Sequence[str]) -> list[str]:
         """The dataset's roots, with a branch pinned to its commit."""
+    def listings(self, roots: Sequence[str]) -> list[tuple[bytes, str]]:
+        """The bytes of catalogues, each with the folder that its relative paths start from."""
     def metadata_files(self, roots: Sequence[str]) -> list[tuple[bytes, list[bytes]]]:
         """`COLLECTION.json` and the level tables, of each container."""
     def copy(
-        self, directory: str | os.PathLike[str], rows: Sequence[tuple[int, int]], threads: int
+        self, rows: Sequence[tuple[int, int, str | os.PathLike[str]]], threads: int
     ) -> Transfer:
-        """Starts to copy granules, given as (row, bytes), to `directory/date/region/file`."""
+        """Starts to copy files, given as (row, bytes, file to be)."""
 
 @final
 class Survey:

@@ -100,7 +100,7 @@ def test_every_container_gives_the_same_dataset(
     place = {"zip": ocean_zip, "parts": parts, "tacocat": parts[0].parent / ".tacocat"}[kind]
     summary = download(place, QUERIES, VARIABLES, tmp_path / "copy")
     assert files_of(tmp_path / "copy") == files_of(copy)
-    assert summary.total.granules == len(files_of(copy))
+    assert summary.total.files == len(files_of(copy))
     assert_equal(batches(tmp_path / "copy"), batches(copy))
     for level in range(3):
         ours, theirs = (
@@ -172,13 +172,13 @@ def test_a_dry_run_tells_the_size_and_writes_nothing(
     assert main(command) == 0
     wet = capsys.readouterr()
     sizes = {path: len(content) for path, content in files_of(target).items()}
-    assert f"{len(sizes)} granules" in dry and f"({sum(sizes.values()):,} bytes)" in dry
+    assert f"{len(sizes)} files" in dry and f"({sum(sizes.values()):,} bytes)" in dry
     swot = [size for path, size in sizes.items() if path.endswith("/l3_swot.nc")]
     assert any(
         line.split()[:2] == ["l3_swot", str(len(swot))] and f"({sum(swot):,} bytes)" in line
         for line in dry.splitlines()
     )
-    assert wet.out == dry + f"{target} is complete\n"
+    assert wet.out == dry + f"{target} is complete: open {target}\n"
     assert wet.err == "", "no bar unless on a terminal"
 
 
@@ -192,7 +192,7 @@ def test_what_is_there_is_not_fetched_again(ocean: Path, copy: Path, tmp_path: P
     dry = download(ocean, QUERIES, VARIABLES, target, dry_run=True)
     done = download(ocean, QUERIES, VARIABLES, target)
     assert dry == done
-    assert (done.fetched.granules, done.fetched.bytes) == (2, size)
+    assert (done.fetched.files, done.fetched.bytes) == (2, size)
     assert kept == {path: path.stat().st_mtime_ns for path in kept}
     assert files_of(target) == files_of(copy)
     again = download(ocean, QUERIES, VARIABLES, target)

@@ -153,7 +153,7 @@ def test_a_server_that_fails_leaves_what_has_come(
     done = download(
         f"{server.home}/{ocean.name}", QUERIES, VARIABLES, target, storage_options=QUICK
     )
-    assert done.fetched.granules >= 1
+    assert done.fetched.files >= 1
     assert_equal(batches(target), batches(ocean))
 
 
@@ -187,5 +187,5 @@ def test_a_branch_is_downloaded_at_one_commit(ocean: Path, tmp_path: Path) -> No
             download(hub.root, QUERIES, VARIABLES, target, storage_options=QUICK)
         pinned = hub.root.replace("/main", f"/{COMMITS[0]}")
         done = download(pinned, QUERIES, VARIABLES, target, storage_options=QUICK)
-        assert done.fetched.granules == 0
+        assert done.fetched.files == 0
     assert_equal(batches(target), batches(ocean))

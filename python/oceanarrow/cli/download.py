@@ -31,12 +31,13 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "download",
         help="fetch what a set of queries needs, as a dataset of its own",
-        description="Fetches the files that a set of queries needs, as a smaller TACO folder.",
+        description="Fetches the files that a set of queries needs, as a smaller dataset: a TACO "
+        "folder, or, of files that a catalogue lists, a catalogue of the copies.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "taco", nargs="+", metavar="TACO", help="a dataset's path or address, or all its .tacozip"
+        "taco", nargs="+", metavar="TACO", help="paths or addresses of a dataset, or of several"
     )
     parser.add_argument(
         "--queries", required=True, metavar="FILE", help="what QueryGenerator.save_queries wrote"
@@ -82,7 +83,8 @@ def run(options: argparse.Namespace) -> None:
             file=sys.stderr,
         )
         raise
-    print(f"{options.output} is complete")
+    datasets = " and ".join(str(path) for path in download.summary.datasets)
+    print(f"{options.output} is complete: open {datasets}")
 
 
 def _text(summary: DownloadSummary) -> str:
@@ -96,5 +98,5 @@ def _text(summary: DownloadSummary) -> str:
 
 
 def _amount(amount: Amount) -> str:
-    granules = "granule" if amount.granules == 1 else "granules"
-    return f"{amount.granules:,} {granules}, {written(amount.bytes)} ({amount.bytes:,} bytes)"
+    files = "file" if amount.files == 1 else "files"
+    return f"{amount.files:,} {files}, {written(amount.bytes)} ({amount.bytes:,} bytes)"

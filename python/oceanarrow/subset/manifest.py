@@ -19,7 +19,7 @@ from oceanarrow.subset.rows import MetadataFiles
 NAME = ".oceanarrow-download.json"
 """The file that says what a directory is to hold."""
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,11 @@ class Manifest:
     metadata: str
     """A digest of the dataset's metadata files."""
     sizes: dict[str, int]
-    """Bytes of each granule, by `date/region/file`."""
+    """Bytes of each file, by its place in the directory."""
 
     def missing(self, directory: Path) -> list[str]:
-        """The granules that are not there, or not whole."""
-        return [
-            path for path, size in self.sizes.items() if _size(directory / "DATA" / path) != size
-        ]
+        """The files that are not there, or not whole."""
+        return [place for place, size in self.sizes.items() if _size(directory / place) != size]
 
     def write(self, directory: Path) -> None:
         """Makes the directory this download's."""
@@ -45,12 +43,12 @@ class Manifest:
         replace_file(directory / NAME, lambda file: file.write(text.encode()))
 
 
-def digest(containers: Sequence[MetadataFiles]) -> str:
+def digest(containers: Sequence[MetadataFiles], catalogues: Sequence[bytes]) -> str:
     """A digest of a dataset's metadata files."""
     hashed = hashlib.sha256()
-    for collection, levels in containers:
-        for content in (collection, *levels):
-            hashed.update(len(content).to_bytes(8, "little") + content)
+    files = [content for collection, levels in containers for content in (collection, *levels)]
+    for content in (*files, *catalogues):
+        hashed.update(len(content).to_bytes(8, "little") + content)
     return hashed.hexdigest()
 
 
@@ -89,7 +87,7 @@ def _parse(document: Mapping[str, Any]) -> Manifest:
 
 
 def check_same(found: Manifest, directory: Path, wanted: Manifest) -> None:
-    """Raises `InvalidInputError` unless the directory was begun for the same granules.
+    """Raises `InvalidInputError` unless the directory was begun for the same files.
 
     The sizes of `wanted` do not matter.
     """

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from oceanarrow import _engine
 from oceanarrow.atomic_file import replace_file
 from oceanarrow.dataset.query import Query
 from oceanarrow.events import hand_over
@@ -24,8 +25,13 @@ from oceanarrow.request import (
     open_engine,
     query_arrays,
 )
+from oceanarrow.subset.listing import catalogue_of_copies, places
 from oceanarrow.subset.manifest import Manifest, check_same, digest, find_manifest, locked
 from oceanarrow.subset.tables import subset_metadata
+from oceanarrow.variables import dataset_variables
+
+CATALOGUE = "catalog.parquet"
+"""What lists the copies of files that a catalogue listed."""
 
 _THREADS = 8
 _SIZES_AT_ONCE = 512
@@ -33,9 +39,9 @@ _SIZES_AT_ONCE = 512
 
 @dataclass(frozen=True)
 class Amount:
-    """Granules and their bytes."""
+    """Files and their bytes."""
 
-    granules: int
+    files: int
     bytes: int
 
 
@@ -48,13 +54,15 @@ class DownloadSummary:
     fetched: Amount
     """What was not there yet; after a dry run, what is not there."""
     sources: dict[str, Amount]
-    """The total by data source; a source without granules has 0."""
+    """The total by data source; a source without files has 0."""
+    datasets: list[Path]
+    """What to give `oceanarrow.Loader` once all is there: the directory, its catalogue, or both."""
 
 
 class Download:
     """What a set of queries needs of a dataset, ready to be fetched.
 
-    Making one reads the dataset's metadata and the sizes of the granules, and writes nothing.
+    Making one reads the dataset's metadata and the sizes of the files, and writes nothing.
     Arguments and errors are those of `oceanarrow.download`.
     """
 
@@ -74,9 +82,10 @@ class Download:
         self.directory = Path(directory).absolute()
         found = find_manifest(self.directory)
         self._progress = progress
+        arrays = query_arrays(queries)
         engine = open_engine(
             taco_path,
-            query_arrays(queries),
+            arrays,
             chosen,
             [],
             dict.fromkeys((variable.name for variable in chosen), (1, 1)),
@@ -88,46 +97,54 @@ class Download:
             storage_options=storage_options,
         )
         self._subset = engine.subset()
-        self._containers = self._subset.metadata_files(roots)
-        self._granules = self._subset.granules()
+        catalogues = [root for root in roots if root.lower().endswith(".parquet")]
+        containers = [root for root in roots if root not in catalogues]
+        self._containers = self._subset.metadata_files(containers) if containers else []
+        self._listings = self._subset.listings(catalogues)
+        self._files = self._subset.files()
+        self._places = places(self._files)
+        self._days = {day for first, last in arrays[1].tolist() for day in range(first, last + 1)}
         self._sources = list(dict.fromkeys(variable.source for variable in chosen))
-        if not self._granules:
+        if not self._files:
             raise InvalidInputError(
                 f"the dataset has no file of {', '.join(self._sources)} for any of the queries"
             )
-        names = [path for path, _, _ in self._granules]
-        pinned, metadata = self._subset.pinned(roots), digest(self._containers)
+        pinned = self._subset.pinned(roots)
+        metadata = digest(self._containers, [content for content, _ in self._listings])
         if found is not None:
-            check_same(found, self.directory, Manifest(pinned, metadata, dict.fromkeys(names, 0)))
+            wanted = Manifest(pinned, metadata, dict.fromkeys(self._places, 0))
+            check_same(found, self.directory, wanted)
         self._manifest = found or Manifest(pinned, metadata, self._find_sizes())
 
     def _find_sizes(self) -> dict[str, int]:
-        """The bytes of each granule; the dataset's store is asked for those not in the metadata."""
-        sizes = {path: size for path, _, size in self._granules if size is not None}
-        unknown = [row for row, (path, _, _) in enumerate(self._granules) if path not in sizes]
+        """The bytes of each file; the dataset's store is asked for those not in the metadata."""
+        known = [size for _, _, size, _ in self._files]
+        sizes = {p: size for p, size in zip(self._places, known, strict=True) if size is not None}
+        unknown = [row for row, size in enumerate(known) if size is None]
         with progress_bar(len(unknown), "size", shown=self._progress) as bar:
             for start in range(0, len(unknown), _SIZES_AT_ONCE):
                 rows = unknown[start : start + _SIZES_AT_ONCE]
                 for row, size in zip(rows, self._subset.sizes(rows), strict=True):
-                    sizes[self._granules[row][0]] = size
+                    sizes[self._places[row]] = size
                 hand_over()
                 if bar is not None:
                     bar.update(len(rows))
-        return {path: sizes[path] for path, _, _ in self._granules}
+        return {place: sizes[place] for place in self._places}
 
     @cached_property
     def summary(self) -> DownloadSummary:
         """What the download holds and what of it is missing, as of the first look."""
         sizes = self._manifest.sizes
         by_source: dict[str, list[int]] = {source: [] for source in self._sources}
-        for path, source, _ in self._granules:
-            by_source[source].append(sizes[path])
-        missing = [sizes[path] for path in self._manifest.missing(self.directory)]
+        for place, (_, source, _, _) in zip(self._places, self._files, strict=True):
+            by_source[source].append(sizes[place])
+        missing = [sizes[place] for place in self._manifest.missing(self.directory)]
         return DownloadSummary(
             directory=self.directory,
             total=_amount(list(sizes.values())),
             fetched=_amount(missing),
             sources={source: _amount(found) for source, found in by_source.items()},
+            datasets=self._datasets(),
         )
 
     def run(self) -> DownloadSummary:
@@ -137,12 +154,27 @@ class Download:
         with locked(self.directory):
             self._manifest.write(self.directory)
             missing = set(self._manifest.missing(self.directory))
-            description = self.directory / "COLLECTION.json"
-            if missing or not description.exists():
-                description.unlink(missing_ok=True)
+            marks = [self._mark(dataset) for dataset in summary.datasets]
+            if missing or not all(mark.exists() for mark in marks):
+                for mark in marks:
+                    mark.unlink(missing_ok=True)
                 self._fetch(missing)
-                self._describe(description)
+                for dataset in summary.datasets:
+                    if dataset == self.directory:
+                        self._describe(self._mark(dataset))
+                    else:
+                        self._list(dataset)
         return summary
+
+    def _datasets(self) -> list[Path]:
+        """The directory as a TACO folder, its catalogue, or both."""
+        listed = [address is not None for _, _, _, address in self._files]
+        folder = [] if all(listed) else [self.directory]
+        return folder + ([self.directory / CATALOGUE] if any(listed) else [])
+
+    def _mark(self, dataset: Path) -> Path:
+        """The file that says that a dataset is whole."""
+        return dataset / "COLLECTION.json" if dataset == self.directory else dataset
 
     def _check_space(self, needed: int) -> None:
         there = next(p for p in (self.directory, *self.directory.parents) if p.exists())
@@ -156,10 +188,12 @@ class Download:
     def _fetch(self, missing: set[str]) -> None:
         sizes = self._manifest.sizes
         rows = [
-            (row, sizes[path]) for row, (path, _, _) in enumerate(self._granules) if path in missing
+            (row, sizes[place], self.directory / place)
+            for row, place in enumerate(self._places)
+            if place in missing
         ]
-        total = sum(size for _, size in rows)
-        transfer = self._subset.copy(self.directory / "DATA", rows, _THREADS)
+        total = sum(size for _, size, _ in rows)
+        transfer = self._subset.copy(rows, _THREADS)
         try:
             with progress_bar(total, "B", shown=self._progress, unit_scale=True) as bar:
                 for _, count in transfer:
@@ -172,9 +206,8 @@ class Download:
 
     def _describe(self, description: Path) -> None:
         """Writes the metadata: `COLLECTION.json`, by which a dataset is known, last of all."""
-        made = subset_metadata(
-            self._containers, self._manifest.sizes.keys(), dict(self._subset.regions())
-        )
+        tiles = [path for path, _, _, address in self._files if address is None]
+        made = subset_metadata(self._containers, tiles, dict(self._subset.regions()))
         for place in made.padding:
             path = self.directory / place
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -187,6 +220,34 @@ class Download:
         os.sync()
         replace_file(description, lambda file: file.write(made.collection))
 
+    def _list(self, target: Path) -> None:
+        """Writes the catalogue of the copies, and an index of their chunks beside it."""
+        place_of = {
+            address: place
+            for place, (_, _, _, address) in zip(self._places, self._files, strict=True)
+            if address is not None
+        }
+        content = catalogue_of_copies(self._listings, place_of, self._days)
+        os.sync()
+        draft = target.with_name(f".{target.name}")
+        replace_file(draft, lambda file: file.write(content))
+        variables = dataset_variables([str(draft)]).values()
+        written = [
+            (variable.source, variable.file, name)
+            for variable in variables
+            if variable.file == ""
+            for name in (variable.netcdf, *(flag for flag, _, _ in variable.valid))
+        ]
+        _engine.write_index(
+            [str(draft)],
+            target.with_suffix(".index.parquet"),
+            written,
+            days=None,
+            storage_options=None,
+            progress=lambda done, total: hand_over(),
+        )
+        draft.replace(target)
+
 
 def download(
     taco_path: TacoPath,
@@ -198,24 +259,27 @@ def download(
     dry_run: bool = False,
     progress: bool = True,
 ) -> DownloadSummary:
-    """Copies the files that queries need into a smaller dataset, a TACO folder of its own.
+    """Copies the files that queries need into a smaller dataset.
 
     It gives the same batches for these queries and variables, whatever the options of the loader.
-    Files are copied whole. Interrupted and called again, it fetches what is missing; the directory
-    can be opened as a dataset once all of it is there. Needs pyarrow.
+    Files are copied whole. Tiles of containers make a TACO folder, `directory`; files that
+    catalogues list lie in `directory/files`, and `directory/catalog.parquet` lists the copies for
+    the days of the queries. Interrupted and called again, it fetches what is missing; the dataset
+    can be opened once all of it is there. Needs pyarrow.
 
     Args:
         taco_path: a dataset, as `oceanarrow.Loader` takes it.
         queries: where and when.
         variables: names of the variables, inputs and targets alike.
         directory: where the new dataset will be: missing, empty, or an earlier download of the
-            same granules.
+            same files.
         storage_options: {name: value} for a remote dataset, as in `oceanarrow.Loader`.
         dry_run: only find out how much it is; nothing is written.
         progress: a progress bar on terminals, if tqdm is installed.
 
     Returns:
-        The granules and bytes of the download, by source too, and what of them was missing.
+        The files and bytes of the download, by source too, what of them was missing, and what to
+        open: `datasets`, the directory, its catalogue, or both.
 
     Raises:
         InvalidInputError: an argument is wrong, no file is needed, or `directory` holds something

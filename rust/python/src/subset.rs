@@ -16,7 +16,7 @@ use crate::error::{raise, run};
 /// How long to wait before Python gets to see a signal.
 const TICK: Duration = Duration::from_millis(50);
 
-/// The granules that an engine would open for any of its queries.
+/// The files that an engine would open for any of its queries.
 #[pyclass(frozen, module = "oceanarrow._engine")]
 pub struct Subset {
     inner: Arc<subset::Subset>,
@@ -46,10 +46,11 @@ type Footprint = (f64, f64, f64, f64);
 
 #[pymethods]
 impl Subset {
-    /// The granules as (`date/region/file`, source, size in bytes or None).
-    fn granules(&self) -> Vec<(&str, &str, Option<u64>)> {
+    /// The files as (path, source, size in bytes or None, address of one that a catalogue lists).
+    fn files(&self) -> Vec<(&str, &str, Option<u64>, Option<&str>)> {
+        let told = |file: &'_ subset::SubsetObject| file.is_listed;
         let objects = self.inner.objects().iter();
-        objects.map(|g| (&*g.path, &*g.source, g.known_size())).collect()
+        objects.map(|f| (&*f.path, &*f.source, f.size, told(f).then(|| f.address()))).collect()
     }
 
     /// Footprint of each region of the dataset: (lon_min, lon_max, lat_min, lat_max), degrees.
@@ -58,7 +59,7 @@ impl Subset {
         self.inner.regions().iter().map(|region| (&*region.name, edges(&region.bbox))).collect()
     }
 
-    /// The sizes in bytes of the granules `rows`, asked for together.
+    /// The sizes in bytes of the files `rows`, asked for together.
     fn sizes(&self, py: Python<'_>, rows: Vec<usize>) -> PyResult<Vec<u64>> {
         run(py, || self.inner.sizes(&rows))
     }
@@ -66,6 +67,16 @@ impl Subset {
     /// The dataset's roots, with a branch pinned to its commit.
     fn pinned(&self, py: Python<'_>, roots: Vec<String>) -> PyResult<Vec<String>> {
         run(py, || self.inner.pinned(&roots))
+    }
+
+    /// The bytes of catalogues, each with the folder that its relative paths start from.
+    fn listings<'py>(
+        &self,
+        py: Python<'py>,
+        roots: Vec<String>,
+    ) -> PyResult<Vec<(Bound<'py, PyBytes>, String)>> {
+        let found = run(py, || self.inner.listings(&roots))?;
+        Ok(found.into_iter().map(|(bytes, folder)| (PyBytes::new(py, &bytes), folder)).collect())
     }
 
     /// `COLLECTION.json` and the level tables, of each container.
@@ -82,15 +93,14 @@ impl Subset {
         Ok(files.iter().map(container).collect())
     }
 
-    /// Starts to copy granules, given as (row, size in bytes), to `directory/date/region/file`.
+    /// Starts to copy files, given as (row, size in bytes, file to be).
     fn copy(
         &self,
         py: Python<'_>,
-        directory: PathBuf,
-        rows: Vec<(usize, u64)>,
+        rows: Vec<(usize, u64, PathBuf)>,
         threads: usize,
     ) -> PyResult<Transfer> {
-        let inner = run(py, || self.inner.copy(&directory, &rows, threads))?;
+        let inner = run(py, || self.inner.copy(rows, threads))?;
         Ok(Transfer { inner: Mutex::new(Some(inner)), pid: std::process::id() })
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::granule::{FileObject, Object, Volume};
+use super::granule::{FileObject, Identity, Object, Volume};
 use super::listing::{ListedGranule, Listing, folder};
 use super::{Catalog, Granule, Product, Region};
 use crate::error::{Error, Result};
@@ -62,7 +62,10 @@ impl Catalog {
         let object = |file: super::listing::ListedFile| {
             let relative = !file.path.contains("://") && !file.path.starts_with('/');
             let volume = relative.then_some(0);
-            Object::File(FileObject { path: file.path, volume, identity: file.identity })
+            // It was listed where it lay on a disk, whose versions are not those of a server.
+            let version = file.identity.version.filter(|_| !(relative && remote_root));
+            let identity = Identity { version, ..file.identity };
+            Object::File(FileObject { path: file.path, volume, identity })
         };
         let objects = listing.files.into_iter().map(object).collect();
         let warnings = listing.warnings;

@@ -216,14 +216,21 @@ impl GranuleReader {
         evidence: &[u8],
     ) -> Result<()> {
         let source = &*self.source;
-        if is_remote(&location.object) && version.is_some() {
-            source.assume(location, size, version);
-            return Ok(());
-        }
-        if source.size(location)? == size {
+        let evidence = || Evidence::from_bytes(evidence);
+        let same_bytes =
+            || evidence().map_or(Ok(false), |evidence| evidence.holds(source, location));
+        if is_remote(&location.object) {
+            if let Some(version) = version {
+                source.insist(location, size, version);
+                return Ok(());
+            }
+            // What is read tells the size as well.
+            if same_bytes()? && source.size(location)? == size {
+                return Ok(());
+            }
+        } else if source.size(location)? == size {
             let same_time = version.is_some() && source.version(location)?.as_deref() == version;
-            let evidence = || Evidence::from_bytes(evidence);
-            if same_time || evidence().is_some_and(|evidence| evidence.holds(source, location)) {
+            if same_time || same_bytes()? {
                 return Ok(());
             }
         }

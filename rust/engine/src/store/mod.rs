@@ -108,6 +108,9 @@ pub trait ByteSource: Send + Sync {
     /// Tells what an earlier process knew of the asset; answers that disagree will be errors.
     fn assume(&self, _: &Location, _size: u64, _version: Option<&str>) {}
 
+    /// Tells which state of the asset is wanted; answers that disagree will be errors, every time.
+    fn insist(&self, _: &Location, _size: u64, _version: &str) {}
+
     /// Several parts of any assets, in the order asked for; those of remote ones come together.
     fn fetch(&self, wants: &[Want]) -> Vec<Result<Fetched>> {
         wants.iter().map(|want| self.fetch_one(want)).collect()

@@ -59,6 +59,10 @@ impl ByteSource for Store {
         self.of(location).assume(location, size, version);
     }
 
+    fn insist(&self, location: &Location, size: u64, version: &str) {
+        self.of(location).insist(location, size, version);
+    }
+
     fn pinned(&self, object: &str) -> Result<String> {
         if is_remote(object) { self.remote.pinned(object) } else { self.local.pinned(object) }
     }

@@ -2,10 +2,10 @@
 
 mod transfer;
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::catalog::{Catalog, MetadataFiles, Region};
+use crate::catalog::{Catalog, MetadataFiles, Region, folder};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::store::{ByteSource, Extent, Location, Want, normalise};
@@ -16,17 +16,21 @@ pub use transfer::{Progress, Transfer};
 /// An object of the subset.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SubsetObject {
-    /// `{date}/{region}/{file}`.
+    /// `{date}/{region}/{file}` of a tile; what a catalogue calls the file otherwise.
     pub path: String,
     /// Its `data_source`.
     pub source: Arc<str>,
+    /// Its size in bytes, where the metadata have it.
+    pub size: Option<u64>,
+    /// Whether a catalogue lists it.
+    pub is_listed: bool,
     location: Location,
 }
 
 impl SubsetObject {
-    /// Its size in bytes, where the metadata have it.
-    pub fn known_size(&self) -> Option<u64> {
-        self.location.slice.map(|(_, size)| size)
+    /// Its absolute path or address; the archive's, of a tile in one.
+    pub fn address(&self) -> &str {
+        &self.location.object
     }
 }
 
@@ -56,10 +60,14 @@ impl Subset {
         }
         objects.sort_unstable();
         let objects = objects.into_iter().map(|(object, product)| {
+            let location = engine.locate(object)?;
+            let listed = catalog.identity(object);
             Ok(SubsetObject {
                 path: catalog.relative_path(object),
                 source: catalog.products()[product as usize].source.clone(),
-                location: engine.locate(object)?,
+                size: listed.map(|known| known.size).or(location.slice.map(|(_, size)| size)),
+                is_listed: listed.is_some(),
+                location,
             })
         });
         let objects = objects.collect::<Result<_>>()?;
@@ -94,26 +102,29 @@ impl Subset {
         roots.iter().map(|root| self.engine.store().pinned(&normalise(root)?)).collect()
     }
 
-    /// The dataset's metadata files.
+    /// The bytes of catalogues, each with the folder that its relative paths start from.
+    pub fn listings(&self, roots: &[String]) -> Result<Vec<(Vec<u8>, String)>> {
+        let store = self.engine.store();
+        let read = |root: &String| {
+            let root = normalise(root)?;
+            let location = Location::whole(root.as_str());
+            let want = Want { location, extent: Extent::Whole(u64::MAX) };
+            Ok((store.fetch_one(&want)?.bytes.to_vec(), folder(&root).to_owned()))
+        };
+        roots.iter().map(read).collect()
+    }
+
+    /// The metadata files of containers.
     pub fn metadata_files(&self, roots: &[String]) -> Result<Vec<MetadataFiles>> {
         Catalog::metadata_files(&**self.engine.store(), roots)
     }
 
-    /// Starts to copy objects, given as (row, size in bytes), to `{directory}/{path}` each.
-    pub fn copy(
-        &self,
-        directory: &Path,
-        rows: &[(usize, u64)],
-        threads: usize,
-    ) -> Result<Transfer> {
-        let copies = rows
-            .iter()
-            .map(|&(row, size)| {
-                let SubsetObject { path, location, .. } = self.object(row)?;
-                let target = directory.join(path);
-                Ok(Copy { location: location.clone(), target, size })
-            })
-            .collect::<Result<Vec<_>>>()?;
+    /// Starts to copy objects, given as (row, size in bytes, file to be).
+    pub fn copy(&self, rows: Vec<(usize, u64, PathBuf)>, threads: usize) -> Result<Transfer> {
+        let copy = |(row, size, target)| {
+            Ok(Copy { location: self.object(row)?.location.clone(), target, size })
+        };
+        let copies = rows.into_iter().map(copy).collect::<Result<Vec<_>>>()?;
         Transfer::start(self.engine.store().clone(), copies, threads)
     }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use twox_hash::XxHash3_64;
 
 use super::varint::{put, take};
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::store::{ByteSource, Extent, Fetched, Location, Want};
 
 /// Byte ranges of a file, and a digest of what they hold: all metadata that opening came by, axes
@@ -50,15 +50,24 @@ impl Evidence {
     }
 
     /// Whether the file holds the same there; reads it.
-    pub(in crate::granule) fn holds(&self, source: &dyn ByteSource, location: &Location) -> bool {
+    ///
+    /// # Errors
+    /// Those of a store that fails, which say nothing about the file.
+    pub(in crate::granule) fn holds(
+        &self,
+        source: &dyn ByteSource,
+        location: &Location,
+    ) -> Result<bool> {
         let ranges: Vec<Range<u64>> = self.ranges.iter().map(|&(start, end)| start..end).collect();
-        let sound = |range: &Range<u64>| range.start <= range.end;
         // Without any, nothing would be proved.
-        !ranges.is_empty()
-            && ranges.iter().all(sound)
-            && source
-                .read_many(location, &ranges)
-                .is_ok_and(|found| digest(found.iter()) == self.digest)
+        if ranges.is_empty() || ranges.iter().any(|range| range.start > range.end) {
+            return Ok(false);
+        }
+        match source.read_many(location, &ranges) {
+            Ok(found) => Ok(digest(found.iter()) == self.digest),
+            Err(e) if e.concerns_one_file() && e.kind != Kind::NotFound => Ok(false),
+            Err(e) => Err(e),
+        }
     }
 }
 

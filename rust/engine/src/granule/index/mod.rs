@@ -155,7 +155,8 @@ fn restore(
         source.assume(location, record.size, record.version.as_deref());
         return Some(grid);
     }
-    let same_bytes = || evidence.is_some_and(|evidence| evidence.holds(source, location));
+    let same_bytes =
+        || evidence.is_some_and(|evidence| evidence.holds(source, location).is_ok_and(|same| same));
     let same_size = || source.size(location).ok() == Some(record.size);
     let same = if is_remote(&location.object) {
         // What is read tells the size as well.

@@ -51,8 +51,18 @@ struct ObjectState {
     size: u64,
     /// Its strong ETag, if the server gives one.
     tag: Option<String>,
-    /// An earlier process knew it; no answer has told it yet.
-    assumed: bool,
+    told_by: Teller,
+}
+
+/// Who says what is known of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Teller {
+    /// Its server.
+    Answer,
+    /// An earlier process, which may be wrong.
+    Index,
+    /// Whoever wants this state and no other.
+    Listing,
 }
 
 impl RemoteFiles {
@@ -177,9 +187,15 @@ impl ByteSource for RemoteFiles {
         if location.slice.is_none() {
             let tag = version.filter(|tag| !tag.is_empty()).map(str::to_owned);
             let mut known = self.shared.known.lock().unwrap_or_else(PoisonError::into_inner);
-            let assumed = || ObjectState { size, tag, assumed: true };
+            let assumed = || ObjectState { size, tag, told_by: Teller::Index };
             known.get_or_insert(location.object.clone(), assumed);
         }
+    }
+
+    fn insist(&self, location: &Location, size: u64, version: &str) {
+        let tag = Some(version).filter(|tag| !tag.is_empty()).map(str::to_owned);
+        let mut known = self.shared.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.put(location.object.clone(), ObjectState { size, tag, told_by: Teller::Listing });
     }
 
     fn pinned(&self, object: &str) -> Result<String> {
@@ -271,33 +287,43 @@ impl Shared {
         Err(Error::unsupported(format!("this build cannot read {scheme}:// datasets")))
     }
 
-    /// Remembers an object's size and ETag; different ones later are an error. One that was only
-    /// assumed is then forgotten.
+    /// Remembers an object's size and ETag; different ones later are an error. What an index told is
+    /// then forgotten.
     fn compare(&self, object: &Arc<str>, size: Option<u64>, tag: Option<&str>) -> Result<()> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(before) = known.get_mut(object) else {
             if let Some(size) = size {
                 let tag = tag.map(str::to_owned);
                 events::note(Kind::Open, || format!("opened {object} ({size} bytes)"));
-                known.put(object.clone(), ObjectState { size, tag, assumed: false });
+                let told_by = Teller::Answer;
+                known.put(object.clone(), ObjectState { size, tag, told_by });
             }
             return Ok(());
         };
         let resized = size.is_some_and(|size| size != before.size);
         let retagged = matches!((&before.tag, tag), (Some(a), Some(b)) if a != b);
-        if before.assumed && (resized || retagged) {
-            known.pop(object);
-            return Err(Error::corrupt("the file is not the one that the index describes"));
-        }
         if resized || retagged {
-            let found = size.map_or_else(|| "is another".to_owned(), |n| format!("has {n} bytes"));
-            return Err(Error::io(format!(
-                "the file had {} bytes and now {found}: it was replaced on the server; open the \
-                 dataset again",
-                before.size
-            )));
+            return Err(match before.told_by {
+                Teller::Index => {
+                    known.pop(object);
+                    Error::corrupt("the file is not the one that the index describes")
+                }
+                Teller::Listing => Error::corrupt(
+                    "the file has changed since it was listed; list it anew with `oceanarrow \
+                     catalog --update`, or write_catalog(..., update=True)",
+                ),
+                Teller::Answer => {
+                    let found =
+                        size.map_or_else(|| "is another".to_owned(), |n| format!("has {n} bytes"));
+                    Error::io(format!(
+                        "the file had {} bytes and now {found}: it was replaced on the server; \
+                         open the dataset again",
+                        before.size
+                    ))
+                }
+            });
         }
-        before.assumed = false;
+        before.told_by = Teller::Answer;
         before.tag = before.tag.take().or_else(|| tag.map(str::to_owned));
         Ok(())
     }
