@@ -178,7 +178,7 @@ class Request:
         normalize: tuple[float, float] | None,
         shape: tuple[int, int] | None,
         select: Sequence[tuple[str, bool, bool, Sequence[float]]],
-        valid: Sequence[tuple[str, str, Sequence[float]]],
+        valid: Sequence[tuple[str, str, Sequence[float | str]]],
     ) -> Request: ...
 
 @final

@@ -180,7 +180,9 @@ def _check_agree(a: Variable, b: Variable) -> None:
 
 def _argument(spec: Files, paths: Sequence[str], target: Path) -> dict[str, Any]:
     variables = spec.variables
-    flags = [flag for flag, _, _ in spec.rules()]
+    flags = [
+        (flag, [name for name in marks if isinstance(name, str)]) for flag, _, marks in spec.rules()
+    ]
     span = spec.span_days()
     return {
         "paths": [(path, _kept(path, target), spec.day_of(Path(path))) for path in paths],

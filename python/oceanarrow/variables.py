@@ -13,11 +13,20 @@ from typing import Any, Literal
 from oceanarrow import _engine
 from oceanarrow.exceptions import InvalidDatasetError, InvalidInputError
 
-CellRule = tuple[float | None, float | None] | set[float] | frozenset[float] | tuple[str, int, int]
+CellRule = (
+    tuple[float | None, float | None]
+    | set[float]
+    | frozenset[float]
+    | set[str]
+    | frozenset[str]
+    | str
+    | tuple[str, int, int]
+)
 """What a quality variable must be where a cell counts; see `register_variable`."""
 
-ValidRules = tuple[tuple[str, str, tuple[float, ...]], ...]
-"""The name in the file of a quality variable, the kind of its rule, and its numbers, each."""
+ValidRules = tuple[tuple[str, str, tuple[float | str, ...]], ...]
+"""The name in the file of a quality variable, the kind of its rule, and its numbers or the names of
+flags, each."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +41,8 @@ class Variable:
         unit: the unit it is delivered in; files that say another one are converted.
         geometry: `"grid"` (1-D latitude and longitude axes) or `"points"` (profiles).
         valid: the rules that say which cells count: the name in the file of a quality variable, the
-            kind of the rule (`"within"`, `"one of"`, `"bits"`) and its numbers, each.
+            kind of the rule (`"within"`, `"one of"`, `"bits"`, `"named"`) and its numbers or
+            names, each.
         select: what is read of dimensions besides latitude, longitude and time: the dimension,
             whether a list was asked for, whether by position, and the places, each.
     """
@@ -116,7 +126,8 @@ def register_variable(
         geometry: `"grid"` or `"points"`.
         valid: {quality variable: rule}: a cell counts only where that variable of the same file, at
             the same cell, obeys. A rule is `(low, high)`, both ends included and None for none; a
-            set of values; or `("bits", mask, value)`: the bits of `mask` are those of `value`, as
+            set of values; the name of a flag (`flag_meanings` of CF, each file's own), or a set of
+            names; or `("bits", mask, value)`: the bits of `mask` are those of `value`, as
             `flag_masks` of CF has them. A cell of which the quality is missing does not count.
 
     Returns:
@@ -172,14 +183,20 @@ def valid_rules(valid: Mapping[str, CellRule]) -> ValidRules:
     return tuple((flag, *_cell_rule(flag, rule)) for flag, rule in valid.items())
 
 
-def _cell_rule(flag: str, rule: Any) -> tuple[str, tuple[float, ...]]:
-    """The kind and the numbers of a rule."""
+def _cell_rule(flag: str, rule: Any) -> tuple[str, tuple[float | str, ...]]:
+    """The kind of a rule, and its numbers or names."""
     wrong = InvalidInputError(
-        f"valid[{flag!r}] must be (low, high), a set of numbers, or ('bits', mask, value), "
-        f"not {rule!r}"
+        f"valid[{flag!r}] must be (low, high), a set of numbers, a flag's name or a set of them, "
+        f"or ('bits', mask, value), not {rule!r}"
     )
     try:
         match rule:
+            case str() if rule.strip():
+                return "named", (rule.strip(),)
+            case set() | frozenset() if rule and all(isinstance(name, str) for name in rule):
+                if not all(map(str.strip, rule)):
+                    raise wrong
+                return "named", tuple(sorted(map(str.strip, rule)))
             case ("bits", mask, value):
                 mask, value = operator.index(mask), operator.index(value)
                 # Numbers travel as float64, which counts to 2**53.
@@ -202,8 +219,8 @@ def _cell_rule(flag: str, rule: Any) -> tuple[str, tuple[float, ...]]:
 def listed_to_json(listed: Mapping[str, Variable]) -> str:
     """The variables of a catalogue, as it keeps them; infinite numbers as null."""
 
-    def numbers(values: Iterable[float]) -> list[float | None]:
-        return [value if math.isfinite(value) else None for value in values]
+    def numbers(values: Iterable[float | str]) -> list[float | str | None]:
+        return [v if isinstance(v, str) or math.isfinite(v) else None for v in values]
 
     return json.dumps(
         {
@@ -226,7 +243,9 @@ def parse_listed(text: str) -> dict[str, Variable]:
         ValueError, TypeError, KeyError, AttributeError: it is not what `listed_to_json` wrote.
     """
 
-    def rule(kind: str, numbers: list[float | None]) -> tuple[float, ...]:
+    def rule(kind: str, numbers: list[Any]) -> tuple[float | str, ...]:
+        if kind == "named":
+            return tuple(map(str, numbers))
         if kind == "within":
             low, high = numbers
             return (

@@ -162,7 +162,8 @@ def test_two_dimensional_coordinates(tmp_path: Path) -> None:
         ({"variables": {"ssh": "sla"}, "select": {"z": [1], "w": [2]}}, "one dimension only"),
         ({"variables": {"ssh": "sla"}, "valid": {"q": (4, 1)}}, "q"),
         ({"variables": {"ssh": "sla"}, "valid": {"q": set()}}, "q"),
-        ({"variables": {"ssh": "sla"}, "valid": {"q": "good"}}, "q"),
+        ({"variables": {"ssh": "sla"}, "valid": {"q": ""}}, "q"),
+        ({"variables": {"ssh": "sla"}, "valid": {"q": {1, "good"}}}, "q"),
     ],
 )
 def test_arguments_are_checked_where_they_are_given(options: dict[str, Any], text: str) -> None:

@@ -60,7 +60,8 @@ def add_parser(commands: Any) -> None:
         nargs="+",
         default=[],
         metavar="VARIABLE=RULE",
-        help="cells that count: LOW:HIGH, either left out for none; 3,4,5; or bits&MASK=VALUE",
+        help="cells that count: LOW:HIGH, either left out for none; 3,4,5; names of flags, such "
+        "as best_quality,good; or bits&MASK=VALUE",
     )
     parser.add_argument(
         "--day", help="of files without time: a date, or a regular expression with year, month, day"
@@ -152,8 +153,11 @@ def _rule(text: str) -> CellRule:
         if ":" in text:
             low, high = text.split(":")
             return (float(low) if low else None, float(high) if high else None)
-        return {float(value) for value in text.split(",")}
+        values = [value.strip() for value in text.split(",")]
+        if all(map(str.isidentifier, values)):
+            return set(values)
+        return {float(value) for value in values}
     except ValueError:
         raise InvalidInputError(
-            f"--valid takes LOW:HIGH, values 3,4,5 or bits&MASK=VALUE, not {text!r}"
+            f"--valid takes LOW:HIGH, values 3,4,5, names of flags or bits&MASK=VALUE, not {text!r}"
         ) from None

@@ -35,13 +35,15 @@ pub fn listed_variables(
 /// A path or address, what a catalogue calls it, and its day if its name tells one.
 type PathArgument = (String, String, Option<i32>);
 
+/// Name, name in the file, and the quality variables, each with the flags that are meant by name.
+type VariableArgument = (String, String, Vec<(String, Vec<String>)>);
+
 /// Files that are listed by the same rules; a dict.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
 pub struct FilesArgument {
     paths: Vec<PathArgument>,
-    /// Name, name in the file, and the quality variables.
-    variables: Option<Vec<(String, String, Vec<String>)>>,
+    variables: Option<Vec<VariableArgument>>,
     select: Vec<Selected>,
     span_days: Option<u32>,
     span_month: bool,

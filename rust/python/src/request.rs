@@ -40,7 +40,7 @@ impl Request {
         normalize: Option<(f64, f64)>,
         shape: Option<(usize, usize)>,
         select: Vec<Selected>,
-        valid: Vec<(String, String, Vec<f64>)>,
+        valid: Vec<(String, String, Vec<Mark>)>,
     ) -> PyResult<Self> {
         use {GridRule as G, Resampling as R, TemporalAgg as T};
         let rules = Rules {
@@ -71,8 +71,8 @@ impl Request {
         )?;
         let variable = Variable { name, source, file, netcdf, unit, geometry };
         let role = Role { input: is_input, target: is_target };
-        let valid = valid.into_iter().map(|(name, kind, numbers)| {
-            Ok((name, cell_rule(&kind, &numbers).ok_or_else(|| unknown_rule(&kind))?))
+        let valid = valid.into_iter().map(|(name, kind, marks)| {
+            Ok((name, cell_rule(&kind, marks).ok_or_else(|| unknown_rule(&kind))?))
         });
         let valid = valid.collect::<PyResult<_>>()?;
         let selections = select.into_iter().map(selection).collect();
@@ -108,9 +108,28 @@ fn selected(selections: &[Selection]) -> Option<Value<'_>> {
     (!selections.is_empty()).then(|| Value::List(records.collect()))
 }
 
-/// The rule of a kind and its numbers.
-fn cell_rule(kind: &str, numbers: &[f64]) -> Option<CellRule> {
-    match (kind, numbers) {
+/// What a rule compares with: a number, or the name of a flag.
+#[derive(FromPyObject)]
+pub enum Mark {
+    Number(f64),
+    Name(String),
+}
+
+/// The rule of a kind and what it compares with.
+fn cell_rule(kind: &str, marks: Vec<Mark>) -> Option<CellRule> {
+    if kind == "named" {
+        let name = |mark| match mark {
+            Mark::Name(name) => Some(name),
+            Mark::Number(_) => None,
+        };
+        return Some(CellRule::Named(marks.into_iter().map(name).collect::<Option<_>>()?));
+    }
+    let number = |mark| match mark {
+        Mark::Number(number) => Some(number),
+        Mark::Name(_) => None,
+    };
+    let numbers: Vec<f64> = marks.into_iter().map(number).collect::<Option<_>>()?;
+    match (kind, numbers.as_slice()) {
         ("within", &[low, high]) => Some(CellRule::Within(low, high)),
         ("one of", values) => Some(CellRule::OneOf(values.into())),
         ("bits", &[mask, value]) => Some(CellRule::Bits { mask: mask as u64, value: value as u64 }),
@@ -125,14 +144,21 @@ fn unknown_rule(kind: &str) -> PyErr {
 /// The rules of cells, as a plan names them.
 fn validity(valid: &[(String, CellRule)]) -> Option<Value<'_>> {
     let records = valid.iter().map(|(name, rule)| {
-        let (kind, numbers) = match rule {
-            CellRule::Within(low, high) => ("within", vec![*low, *high]),
-            CellRule::OneOf(values) => ("one of", values.to_vec()),
-            CellRule::Bits { mask, value } => ("bits", vec![*mask as f64, *value as f64]),
+        let real =
+            |numbers: &[f64]| Value::List(numbers.iter().copied().map(Value::Real).collect());
+        let (kind, key, marks) = match rule {
+            CellRule::Within(low, high) => ("within", "numbers", real(&[*low, *high])),
+            CellRule::OneOf(values) => ("one of", "numbers", real(values)),
+            CellRule::Bits { mask, value } => {
+                ("bits", "numbers", real(&[*mask as f64, *value as f64]))
+            }
+            CellRule::Named(names) => {
+                let names = names.iter().map(|name| Value::Text(name)).collect();
+                ("named", "flags", Value::List(names))
+            }
         };
-        let numbers = Value::List(numbers.into_iter().map(Value::Real).collect());
         let record = Record::default().with("name", Value::Text(name));
-        Value::Record(record.with("rule", Value::Text(kind)).with("numbers", numbers))
+        Value::Record(record.with("rule", Value::Text(kind)).with(key, marks))
     });
     (!valid.is_empty()).then(|| Value::List(records.collect()))
 }

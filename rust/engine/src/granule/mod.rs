@@ -34,6 +34,7 @@ use chunks::disk::DiskChunks;
 use format::hdf5::{Blocks, File, Variable};
 use index::{Evidence, KnownGrids, Witness};
 
+pub use cf::flags::Flag;
 pub use chunks::decode::StoredChunk;
 pub use format::array::Dtype;
 pub use grids::grid::{Grid, When};

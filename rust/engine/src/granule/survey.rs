@@ -31,8 +31,9 @@ pub struct Wanted {
     pub variable: String,
     /// The levels of it.
     pub selections: Vec<Selection>,
-    /// The variables of the same file that say which of its cells count.
-    pub conditions: Vec<String>,
+    /// The variables of the same file that say which of its cells count, and the flags that are
+    /// meant by name.
+    pub conditions: Vec<(String, Vec<String>)>,
 }
 
 /// A file as it was found.
@@ -138,7 +139,7 @@ impl Surveyor<'_> {
             let named = |e: Error| e.variable(variable);
             let (found, grid) = self.named(variable)?;
             check_selections(&grid, selections).map_err(named)?;
-            for condition in own {
+            for (condition, flags) in own {
                 let (_, other) = self.named(condition)?;
                 other.check_levels(selections).map_err(|e| e.variable(condition))?;
                 if other.lat != grid.lat || other.lon != grid.lon {
@@ -146,6 +147,14 @@ impl Surveyor<'_> {
                         "the quality variable {condition:?} has other axes than the one it is about"
                     ))
                     .variable(variable));
+                }
+                let names: Vec<&str> = other.flags.iter().map(|flag| flag.name.as_str()).collect();
+                if let Some(lost) = flags.iter().find(|flag| !names.contains(&flag.as_str())) {
+                    let known = if names.is_empty() { "none".into() } else { names.join(", ") };
+                    return Err(Error::unsupported(format!(
+                        "it has no flag {lost:?}; its flag_meanings are: {known}"
+                    ))
+                    .variable(condition));
                 }
                 if conditions.insert(condition) {
                     grids.push(other);

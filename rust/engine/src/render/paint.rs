@@ -195,12 +195,12 @@ impl Step {
                 *value = found.unwrap_or(f64::NAN);
             }
         }
-        for (reading, rule) in &self.conditions {
+        for (reading, rules) in &self.conditions {
             let flags = read(reading)?;
             for (row, values) in values.chunks_mut(width.max(1)).enumerate() {
                 line.read(&flags, row, width);
                 for (value, flag) in values.iter_mut().zip(line.values(flags.unpack())) {
-                    if !flag.is_some_and(|flag| rule.holds(flag)) {
+                    if !flag.is_some_and(|flag| rules.iter().any(|rule| rule.holds(flag))) {
                         *value = f64::NAN;
                     }
                 }

@@ -71,8 +71,8 @@ pub(super) struct Source {
 #[derive(Clone, Debug)]
 pub(super) struct Step {
     pub reading: Reading,
-    /// A cell counts only where the same cell of each of these obeys its rule.
-    pub conditions: Vec<(Reading, CellRule)>,
+    /// A cell counts only where the same cell of each of these obeys one of its rules.
+    pub conditions: Vec<(Reading, Vec<CellRule>)>,
 }
 
 /// Another variable on the same day and pixels.
@@ -261,15 +261,16 @@ impl Source {
                         "a quality variable has other axes than the one it is about",
                     ));
                 }
+                let rules = rule.told(&grid.flags).map_err(|e| grid.blame(e))?;
                 // One without time, or without levels, is about all.
                 let level = if grid.n_levels() == 1 { 0 } else { level };
                 if grid.is_timeless() {
-                    return Ok((reading(grid, When::Day(0), level), rule.clone()));
+                    return Ok((reading(grid, When::Day(0), level), rules));
                 }
                 let own = grid.steps_of(tile.when)?;
                 match own.get(n) {
                     Some(&when) if own.len() == whens.len() => {
-                        Ok((reading(grid, when, level), rule.clone()))
+                        Ok((reading(grid, when, level), rules))
                     }
                     _ => Err(Error::unsupported(
                         "a quality variable has other time steps than the one it is about",

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, Result};
+use crate::granule::Flag;
 use crate::query::Query;
 
 /// Goes up with every change after which a value may differ, though its plan is the same: a mended
@@ -108,12 +110,38 @@ pub enum CellRule {
         /// What they must be.
         value: u64,
     },
+    /// In one of these states, which its file names (`flag_meanings`).
+    Named(Arc<[String]>),
 }
 
 impl CellRule {
-    /// Whether `value` obeys.
+    /// The rules of which a cell must obey one, names replaced by what `flags` say.
+    ///
+    /// # Errors
+    /// `Unsupported`: there is no flag of a name.
+    pub fn told(&self, flags: &[Flag]) -> Result<Vec<Self>> {
+        let Self::Named(names) = self else { return Ok(vec![self.clone()]) };
+        let rule = |name: &String| {
+            let flag = flags.iter().find(|flag| flag.name == *name);
+            let Some(&Flag { mask, value, .. }) = flag else {
+                let known: Vec<&str> = flags.iter().map(|flag| flag.name.as_str()).collect();
+                let known = if known.is_empty() { "none" } else { &known.join(", ") };
+                return Err(Error::unsupported(format!(
+                    "it has no flag {name:?}; its flag_meanings are: {known}"
+                )));
+            };
+            Ok(match mask {
+                Some(mask) => Self::Bits { mask, value: (value as i64).cast_unsigned() & mask },
+                None => Self::OneOf([value].into()),
+            })
+        };
+        names.iter().map(rule).collect()
+    }
+
+    /// Whether `value` obeys; names are to be [told](Self::told) before.
     pub fn holds(&self, value: f64) -> bool {
         match self {
+            Self::Named(_) => false,
             Self::Within(low, high) => (*low..=*high).contains(&value),
             Self::OneOf(values) => values.contains(&value),
             // Of a negative number, the bits of its two's complement.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::granule::cf::axes::{self, StoredAxis};
 use crate::granule::cf::coordinates::{self, Coordinate, Role};
+use crate::granule::cf::flags::{self, Flag};
 use crate::granule::cf::packing::{Packing, stated_unit};
 use crate::granule::cf::time::TimeUnit;
 use crate::granule::chunks::cache::Weigh;
@@ -30,6 +31,8 @@ pub struct Grid {
     pub(in crate::granule) further: Vec<FurtherDimension>,
     /// The indices along all dimensions of each level that is read.
     pub(in crate::granule) levels: Vec<Vec<u64>>,
+    /// The states that its attributes name.
+    pub flags: Vec<Flag>,
     pub(in crate::granule) array: Array,
     pub(in crate::granule) packing: Packing,
     /// `None`: stored numbers must be unpacked one by one.
@@ -105,6 +108,7 @@ impl Grid {
             steps,
             further,
             levels: Vec::new(),
+            flags: flags::flags(variable)?,
             array,
             summation: Summation::new(&packing),
             packing,
@@ -121,6 +125,11 @@ impl Grid {
     /// Checks that [`Grid::selecting`] these levels works.
     pub(in crate::granule) fn check_levels(&self, selections: &[Selection]) -> Result<()> {
         levels::levels(&self.further, &self.array.shape, selections).map(drop)
+    }
+
+    /// The error, named after the variable and its file.
+    pub fn blame(&self, error: Error) -> Error {
+        self.array.blame(error)
     }
 
     /// How many levels are read.

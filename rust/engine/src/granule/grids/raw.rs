@@ -68,6 +68,7 @@ impl From<RawGrid> for Grid {
             steps: Steps::One,
             further: Vec::new(),
             levels: vec![vec![0; 2]],
+            flags: Vec::new(),
             array,
             summation: Summation::new(&packing),
             packing,

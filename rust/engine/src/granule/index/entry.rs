@@ -9,6 +9,7 @@
 //!                column by column: places, addresses, sizes, skipped filters
 //!      EVIDENCE  what opening read of the file (postcard)
 //!      FURTHER   dimensions besides latitude, longitude and time (postcard)
+//!      FLAGS     named states (postcard)
 //! ```
 //!
 //! A packed piece (a section, or a node) is its size unpacked (varint) and zstd. Sections of the upper
@@ -39,13 +40,14 @@ use crate::granule::index::Evidence;
 use crate::store::Location;
 
 /// Goes up when what the bytes mean changes.
-pub(super) const FORMAT: u8 = 3;
+pub(super) const FORMAT: u8 = 4;
 
 const GRID: u8 = 1;
 const AXES: u8 = 2;
 const CHUNKS: u8 = 3;
 const EVIDENCE: u8 = EXTRA | 4;
 const FURTHER: u8 = EXTRA | 5;
+const FLAGS: u8 = EXTRA | 6;
 
 /// The bit of sections that may be left out.
 const EXTRA: u8 = 0x80;
@@ -109,6 +111,10 @@ pub(super) fn encode(grid: &Grid, evidence: Option<&Evidence>) -> Result<Vec<u8>
     if !grid.further.is_empty() {
         let bytes = postcard::to_stdvec(&grid.further).map_err(failed)?;
         put_section(&mut body, FURTHER, &bytes);
+    }
+    if !grid.flags.is_empty() {
+        let bytes = postcard::to_stdvec(&grid.flags).map_err(failed)?;
+        put_section(&mut body, FLAGS, &bytes);
     }
     if body.len() > MAX_BYTES {
         return Err(failed("the description is too large"));
@@ -187,6 +193,10 @@ pub(super) fn decode(
         Ok(bytes) => postcard::from_bytes(bytes).map_err(|_| damaged("its dimensions"))?,
         Err(_) => Vec::new(),
     };
+    let flags = match section(FLAGS, "its flags") {
+        Ok(bytes) => postcard::from_bytes(bytes).map_err(|_| damaged("its flags"))?,
+        Err(_) => Vec::new(),
+    };
     check_dimensions(&small, lat.len(), lon.len(), &further)?;
     let packing = packing(&small)?.in_unit(small.unit.as_deref(), unit)?;
     let chunks = match &small.layout {
@@ -210,6 +220,7 @@ pub(super) fn decode(
         steps: small.steps,
         further,
         levels: Vec::new(),
+        flags,
         array,
         summation: Summation::new(&packing),
         packing,

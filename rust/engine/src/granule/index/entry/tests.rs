@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::granule::format::filters;
-use crate::granule::{Reading, When};
+use crate::granule::{Flag, Reading, When};
 
 fn number() -> impl Strategy<Value = Number> {
     prop_oneof![
@@ -116,6 +116,11 @@ pub(in crate::granule::index) fn grid() -> impl Strategy<Value = Grid> {
                         steps: if many { Steps::Many { dim: 0, days } } else { Steps::One },
                         further: vec![further],
                         levels: Vec::new(),
+                        flags: flags
+                            .iter()
+                            .filter(|on| **on)
+                            .map(|_| Flag { name: "ice".into(), mask: Some(6), value: 2.5 })
+                            .collect(),
                         array: array.keyed(),
                         summation: Summation::new(&packing),
                         packing,
@@ -289,6 +294,7 @@ fn a_swath_takes_a_few_kilobytes_and_is_quickly_back() {
         steps: Steps::One,
         further: Vec::new(),
         levels: Vec::new(),
+        flags: Vec::new(),
         array: array.keyed(),
         summation: Summation::new(&packing),
         packing,
