@@ -54,9 +54,10 @@ def test_missing_file_and_variable(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"\x89HDF", b"not a granule" * 99, b"CDF\x01" + bytes(99)]
+    "content",
+    [b"", b"\x89HDF", b"not a granule" * 99, b"CDF\x03" + bytes(99), b"CDF\x01" + b"\xff" * 99],
 )
-def test_not_hdf5(tmp_path: Path, content: bytes) -> None:
+def test_no_netcdf(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "g.nc").write_bytes(content)
     with pytest.raises(CorruptGranuleError, match=r"g\.nc"):
         read_window(str(tmp_path / "g.nc"), "v")

@@ -19,6 +19,8 @@ RULES: dict[str, tuple[Any, Any]] = {
     "bits": (("bits", 6, 2), lambda q: (q.fillna(255).astype(int) & 6) == 2),
 }
 
+CLASSIC = ("NETCDF3_CLASSIC", "NETCDF3_64BIT", "NETCDF3_64BIT_DATA")
+
 
 @dataclass(frozen=True)
 class Packing:
@@ -52,6 +54,8 @@ class Layout:
         select: places along it, as `Files` takes them.
         rule: of `RULES`, or None.
         packings: of each file.
+        format: of the files, as the netCDF library names it.
+        records: whether more may be added along the first dimension.
         seed: of the values.
     """
 
@@ -71,6 +75,8 @@ class Layout:
     select: Any
     rule: str | None
     packings: tuple[Packing, ...]
+    format: str
+    records: bool
     seed: int
 
     @property
@@ -156,6 +162,8 @@ def layouts(draw: st.DrawFn) -> Layout:
         select=places,
         rule=draw(st.sampled_from([None, None, *RULES])),
         packings=tuple(draw(_packing()) for _ in range(files)),
+        format=draw(st.sampled_from(["NETCDF4", "NETCDF4", "NETCDF4", *CLASSIC])),
+        records=draw(st.booleans()),
         seed=draw(st.integers(0, 2**16)),
     )
 
@@ -178,7 +186,8 @@ def axes(layout: Layout) -> tuple[np.ndarray, np.ndarray]:
 
 
 def write(layout: Layout, folder: Path) -> None:
-    """Writes the files, with h5netcdf."""
+    """Writes the files, with h5netcdf or, those of the classic formats, netCDF4."""
+    classic = layout.format in CLASSIC
     rng = np.random.default_rng(layout.seed)
     lat, lon = axes(layout)
     day = FIRST_DAY
@@ -219,16 +228,28 @@ def write(layout: Layout, folder: Path) -> None:
         elif layout.time == "scalar":
             coordinates[names["time"]] = ((), np.datetime64(stamps[0], "ns"))
         dataset = dataset.assign_coords(coordinates)
-        stored: dict[str, Any] = {"dtype": packing.dtype, "_FillValue": packing.fill}
+        dtype, fill = packing.dtype, packing.fill
+        if dtype == "uint8" and classic:
+            dtype, fill = "int16", -32768
+        stored: dict[str, Any] = {"dtype": dtype, "_FillValue": fill}
         if packing.scale is not None:
             stored |= {"scale_factor": packing.scale, "add_offset": packing.offset}
-        if packing.chunks:
+        if packing.chunks and not classic:
             stored |= {"chunksizes": tuple(max(1, n // 2) for n in shape), **packing.filters}
         encoding: dict[str, Any] = {"field": stored}
         if layout.time != "name":
             encoding[names["time"]] = {"units": layout.units, "dtype": "float64"}
         name = f"part{number}_{str(day).replace('-', '')}.nc"
-        dataset.to_netcdf(folder / name, engine="h5netcdf", encoding=encoding)
+        if classic:
+            dataset.to_netcdf(
+                folder / name,
+                engine="netcdf4",
+                format=layout.format,  # type: ignore[arg-type]  # it takes CDF-5 as well
+                unlimited_dims=dims[:1] if layout.records else [],
+                encoding=encoding,
+            )
+        else:
+            dataset.to_netcdf(folder / name, engine="h5netcdf", encoding=encoding)
         day = day + np.timedelta64(days, "D")
 
 
@@ -238,7 +259,8 @@ def expected(layout: Layout, folder: Path, box: tuple[float, float, float, float
     west, east, south, north = box
     daily = []
     for number, path in enumerate(sorted(folder.glob("*.nc"))):
-        with xr.open_dataset(path, engine="h5netcdf") as opened:
+        engine = "netcdf4" if layout.format in CLASSIC else "h5netcdf"
+        with xr.open_dataset(path, engine=engine) as opened:
             opened = opened.load()
         field = opened["field"].astype(np.float64)
         if layout.rule:

@@ -59,7 +59,7 @@ def query(box: tuple[float, float, float, float], first: int, last: int) -> Quer
 
 @given(layouts(), st.data())
 def test_native_cells_are_those_of_xarray(layout: Layout, data: st.DataObject) -> None:
-    event(f"time {layout.time}, levels {layout.levels}, rule {layout.rule}")
+    event(f"{layout.format}, time {layout.time}, levels {layout.levels}, rule {layout.rule}")
     box = a_box(layout, data)
     days = sum(layout.days)
     first = data.draw(st.integers(0, days - 1), label="first")

@@ -1,7 +1,7 @@
-//! Granules: windows and points of NetCDF4 (HDF5) files.
+//! Granules: windows and points of NetCDF files.
 //!
 //! ```text
-//!  bytes --> format (hdf5, filters) --> cf (coordinates, axes, packing, time) --> Grid, Points
+//!  bytes --> format (file, filters) --> cf (coordinates, axes, packing, time) --> Grid, Points
 //!    |                                                                             ^   |
 //!    |                                              index (what opening would tell) +   v
 //!    +-----> chunks (fetch, decode, cache, disk) --> grids (view, sums, convert) <-- Reading
@@ -9,7 +9,7 @@
 //!                                                              +--> Window, &mut [f32]
 //! ```
 //!
-//! Opening a file reads its metadata once, through hdf5-reader, and remembers for one variable the
+//! Opening a file reads its metadata once (NetCDF4's through hdf5-reader), and remembers for one variable the
 //! axes, the packing and where each chunk lies. A reading then takes only the chunks it touches,
 //! by byte range, and hands out its own rectangle of them as it is stored. Decoded chunks are kept in
 //! their stored type, and threads that want the same chunk share one decode.
@@ -31,7 +31,8 @@ use crate::store::{ByteSource, DiskCache, DiskCacheStats, Location, Revalidated,
 use chunks::cache::ByteCache;
 use chunks::decode::Chunks;
 use chunks::disk::DiskChunks;
-use format::hdf5::{Blocks, File, Variable};
+use format::blocks::Blocks;
+use format::file::{File, Variable};
 use index::{Evidence, KnownGrids, Witness};
 
 pub use cf::flags::Flag;

@@ -6,7 +6,7 @@ use crate::granule::cf::packing::stated_unit;
 use crate::granule::cf::time::TimeUnit;
 use crate::granule::chunks::cache::Weigh;
 use crate::granule::chunks::decode::Chunks;
-use crate::granule::format::hdf5::{File, Variable};
+use crate::granule::format::file::{File, Variable};
 
 /// Where times are looked for, in this order.
 const TIMES: [&str; 3] = ["TIME", "time", "JULD"];

@@ -8,7 +8,7 @@ use crate::granule::cf::coordinates::{self, Coordinate, Role, base_name};
 use crate::granule::cf::packing::Packing;
 use crate::granule::cf::time::TimeUnit;
 use crate::granule::chunks::decode::Chunks;
-use crate::granule::format::hdf5::{File, Variable};
+use crate::granule::format::file::{File, Variable};
 use crate::granule::grids::convert::Converter;
 use crate::granule::grids::grid::Grid;
 use crate::granule::grids::levels::Selection;
@@ -169,7 +169,7 @@ impl Surveyor<'_> {
     }
 
     fn all(&self) -> Result<Found> {
-        let mut found = Vec::new();
+        let (mut found, mut refused) = (Vec::new(), None);
         for name in self.file.names("")? {
             let Ok(Some(variable)) = self.file.variable(&name) else {
                 self.file.healthy()?;
@@ -180,14 +180,17 @@ impl Surveyor<'_> {
             }
             match self.of(&variable) {
                 Ok(one) => found.push(one),
-                Err(e) if matches!(e.kind, Kind::Unsupported | Kind::CorruptGranule) => {}
+                Err(e) if matches!(e.kind, Kind::Unsupported | Kind::CorruptGranule) => {
+                    refused.get_or_insert((name, e));
+                }
                 Err(e) => return Err(e),
             }
         }
         if found.is_empty() {
-            return Err(Error::unsupported(
-                "the file has no variable on 1-D latitude and longitude axes",
-            ));
+            let of = refused.map(|(name, e)| format!("; of {name:?}: {e}")).unwrap_or_default();
+            return Err(Error::unsupported(format!(
+                "the file has no variable on 1-D latitude and longitude axes{of}"
+            )));
         }
         Ok(found.into_iter().unzip())
     }

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::granule::cf::packing::Packing;
 use crate::granule::chunks::decode::Chunks;
-use crate::granule::format::hdf5::{File, Variable};
+use crate::granule::format::file::{File, Variable};
 use crate::granule::grids::convert::Converter;
 use crate::granule::grids::view::{self, Stretch, View};
 use crate::memory;
@@ -122,6 +122,7 @@ fn find_auxiliary<'f>(
     found: &mut Vec<Coordinate<'f>>,
 ) -> Result<()> {
     let mut planar: Option<(Role, String)> = None;
+    let mut lines: Vec<Line> = Vec::new();
     for candidate in neighbours(file, variable)? {
         let Some(role) = Role::of(&candidate)? else { continue };
         if found.iter().any(|known| known.role == role) {
@@ -138,6 +139,7 @@ fn find_auxiliary<'f>(
             Some(Some(scale)) => Some(*scale),
             _ => Some(candidate.address()).filter(|address| scales.contains(&Some(*address))),
         };
+        lines.push(Line { role, along: (own, length), name: candidate.name.clone() });
         let fits = |&(dim, &n): &(usize, &u64)| {
             !taken(dim)
                 && match (own, scales.get(dim).copied().flatten()) {
@@ -162,13 +164,35 @@ fn find_auxiliary<'f>(
             }
         }
     }
+    let lost = |role| found.iter().all(|known| known.role != role);
+    if lost(Role::Lat) || lost(Role::Lon) {
+        refuse_scattered(&lines)?;
+    }
     match planar {
-        Some((role, name)) if found.iter().all(|known| known.role != role) => {
-            Err(Error::unsupported(format!(
-                "the {} {name:?} is two-dimensional; only grids with 1-D axes are read",
-                role.name()
-            )))
-        }
+        Some((role, name)) if lost(role) => Err(Error::unsupported(format!(
+            "the {} {name:?} is two-dimensional; only grids with 1-D axes are read",
+            role.name()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// A 1-D coordinate, and what it runs along: a dimension, if that is told, and its length.
+struct Line {
+    role: Role,
+    along: (Option<u64>, u64),
+    name: String,
+}
+
+/// Says what positions are that give no grid.
+fn refuse_scattered(lines: &[Line]) -> Result<()> {
+    let line = |role| lines.iter().find(|line| line.role == role);
+    match (line(Role::Lat), line(Role::Lon)) {
+        (Some(lat), Some(lon)) if lat.along == lon.along => Err(Error::unsupported(format!(
+            "the latitudes {:?} and the longitudes {:?} lie along one dimension, as those of \
+             profiles or a track do; only grids with an axis of each are read",
+            lat.name, lon.name
+        ))),
         _ => Ok(()),
     }
 }

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
-use crate::granule::format::hdf5::{Attribute, Number, Variable};
+use crate::granule::format::attribute::{Attribute, Number};
+use crate::granule::format::file::Variable;
 
 /// More names are no flags.
 const MAX_FLAGS: usize = 4096;

@@ -2,7 +2,8 @@
 
 use crate::error::{Error, Result};
 use crate::granule::format::array::Dtype;
-use crate::granule::format::hdf5::{Attribute, Number, Variable};
+use crate::granule::format::attribute::{Attribute, Number};
+use crate::granule::format::file::Variable;
 use crate::unit;
 
 /// How stored numbers become values.

@@ -85,6 +85,8 @@ pub(in crate::granule) enum Storage {
     Compact(Vec<u8>),
     /// In one run from this address; `None` if never written.
     Contiguous(Option<u64>),
+    /// Each index along the first dimension in a run of its own, so many bytes from one to the next.
+    Records { address: u64, stride: u64 },
     /// In chunks, sorted by their place in the grid; those never written are missing.
     Chunks(Vec<Stored>),
 }
@@ -131,6 +133,10 @@ impl Array {
         match &self.storage {
             Storage::Compact(inline) => bytes.extend(inline),
             Storage::Contiguous(address) => bytes.extend(address.unwrap_or(u64::MAX).to_le_bytes()),
+            Storage::Records { address, stride } => {
+                bytes.extend(address.to_le_bytes());
+                bytes.extend(stride.to_le_bytes());
+            }
             Storage::Chunks(chunks) => {
                 bytes.reserve(28 * chunks.len());
                 for &Stored { linear, address, size, skipped } in chunks {
@@ -172,13 +178,15 @@ impl Array {
             Storage::Compact(bytes) => Ok(Piece::Inline(bytes)),
             Storage::Contiguous(None) => Ok(Piece::Unwritten),
             Storage::Contiguous(Some(address)) => {
-                let origin = index.iter().zip(&self.chunk).map(|(&i, &c)| i.saturating_mul(c));
-                let before = row_major(origin.zip(self.shape.iter().copied()))?;
+                let address = self.behind(*address, index, 0)?;
                 let size = self.bytes_of(&self.extents(index))? as u64;
-                let address = before
-                    .checked_mul(self.dtype.size() as u64)
-                    .and_then(|before| address.checked_add(before));
-                let address = address.ok_or_else(|| Error::corrupt("an address overflows"))?;
+                Ok(Piece::Stored(Stored { linear, address, size, skipped: 0 }))
+            }
+            Storage::Records { address, stride } => {
+                let record = index.first().copied().unwrap_or_default();
+                let start = record.checked_mul(*stride).and_then(|at| at.checked_add(*address));
+                let address = self.behind(start.ok_or_else(overflow)?, index, 1)?;
+                let size = self.bytes_of(&self.extents(index))? as u64;
                 Ok(Piece::Stored(Stored { linear, address, size, skipped: 0 }))
             }
             Storage::Chunks(chunks) => {
@@ -190,11 +198,22 @@ impl Array {
         }
     }
 
-    /// Names the file and the variable in an error.
+    /// Where the block at `index` starts in a run from `start` that holds the dimensions from `first`
+    /// on.
+    fn behind(&self, start: u64, index: &[u64], first: usize) -> Result<u64> {
+        let origin = index.iter().zip(&self.chunk).map(|(&i, &c)| i.saturating_mul(c));
+        let before = row_major(origin.zip(self.shape.iter().copied()).skip(first))?;
+        let address = before
+            .checked_mul(self.dtype.size() as u64)
+            .and_then(|before| start.checked_add(before));
+        address.ok_or_else(overflow)
+    }
+
     pub(in crate::granule) const fn is_chunked(&self) -> bool {
         matches!(self.storage, Storage::Chunks(_))
     }
 
+    /// Names the file and the variable in an error.
     pub(in crate::granule) fn blame(&self, error: Error) -> Error {
         error.asset(&self.location).variable(&self.name)
     }
@@ -204,10 +223,14 @@ impl Array {
         size_of::<Self>()
             + match &self.storage {
                 Storage::Compact(bytes) => bytes.len(),
-                Storage::Contiguous(_) => 0,
+                Storage::Contiguous(_) | Storage::Records { .. } => 0,
                 Storage::Chunks(chunks) => chunks.len() * size_of::<Stored>(),
             }
     }
+}
+
+fn overflow() -> Error {
+    Error::corrupt("an address overflows")
 }
 
 /// The row-major place of an index in a grid, from pairs of index and extent.
@@ -263,6 +286,13 @@ pub(in crate::granule) fn block_shape(shape: &[u64], width: usize) -> Vec<u64> {
     block
 }
 
+/// The same of records: a block lies in one of them.
+pub(in crate::granule) fn record_shape(shape: &[u64], width: usize) -> Vec<u64> {
+    let mut block = vec![1];
+    block.extend(block_shape(shape.get(1..).unwrap_or_default(), width));
+    block
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -274,6 +304,8 @@ mod tests {
         assert_eq!(block_shape(&[3, 5000, 4096], 4), [1, 4, 4096]);
         assert_eq!(block_shape(&[2, 1 << 20], 8), [1, 8192]);
         assert_eq!(block_shape(&[], 8), [0u64; 0]);
+        assert_eq!(record_shape(&[3, 5, 7], 4), [1, 5, 7]);
+        assert_eq!(record_shape(&[3], 8), [1]);
     }
 
     #[test]

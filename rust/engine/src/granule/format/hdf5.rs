@@ -1,23 +1,22 @@
-//! What hdf5-reader tells: objects, attributes, dimension scales, chunk indexes. Only this module
-//! and the filters that it decodes know it.
+//! What hdf5-reader tells of NetCDF4 files: objects, attributes, dimension scales, chunk indexes.
+//! Only this module and the filters that it decodes know it.
 
 mod attribute;
-mod blocks;
 mod chunk_tree;
 mod layout;
+mod storage;
 
 use std::sync::Arc;
 
 use hdf5_reader::error::Error as Hdf5Error;
 use hdf5_reader::group::Group;
-use hdf5_reader::{ByteOrder, Dataset, Datatype, Hdf5File, OpenOptions};
+use hdf5_reader::{ByteOrder, Datatype, Hdf5File, OpenOptions};
 
 use crate::error::{Error, Result};
 use crate::granule::format::array::{Array, Dtype, MAX_RANK, Storage, decoded_size, swap_bytes};
+use crate::granule::format::attribute::Attribute;
+use crate::granule::format::blocks::Blocks;
 use crate::store::Location;
-
-pub(in crate::granule) use attribute::{Attribute, Number};
-pub(in crate::granule) use blocks::Blocks;
 
 /// Far above the object headers of real files, which take a few KiB.
 const MAX_HEADER_BYTES: usize = 4 << 20;
@@ -26,54 +25,45 @@ const MAX_HEADER_BYTES: usize = 4 << 20;
 const BARE_DIMENSION: &str = "This is a netCDF dimension but not a netCDF variable";
 
 /// An open file: metadata only.
-pub(in crate::granule) struct File {
+pub(super) struct File {
     file: Hdf5File,
     root: Group,
     blocks: Arc<Blocks>,
 }
 
 /// A dataset of the file.
-pub(in crate::granule) struct Variable<'a> {
+pub(super) struct Dataset<'a> {
     file: &'a File,
-    dataset: Dataset,
-    pub name: String,
+    dataset: hdf5_reader::Dataset,
 }
 
 impl File {
-    pub(in crate::granule) fn open(blocks: Blocks) -> Result<Self> {
+    pub(super) fn open(blocks: Blocks) -> Result<Self> {
         let blocks = Arc::new(blocks);
         let options = OpenOptions::default()
             .with_chunk_cache_bytes(0)
             .with_max_object_header_bytes(MAX_HEADER_BYTES);
         let opened = Hdf5File::from_storage_with_options(blocks.clone(), options)
             .and_then(|file| Ok((file.root_group()?, file)));
-        let (root, file) = opened.map_err(|e| blocks.explain(&e))?;
+        let (root, file) = opened.map_err(|e| storage::explain(&blocks, &e))?;
         Ok(Self { file, root, blocks })
     }
 
-    pub(in crate::granule) fn location(&self) -> &Location {
-        self.blocks.location()
-    }
-
     fn explain(&self, error: &Hdf5Error) -> Error {
-        self.blocks.explain(error)
+        storage::explain(&self.blocks, error)
     }
 
     /// The dataset of this name (a path, if in a group); `None` if there is none.
-    pub(in crate::granule) fn variable(&self, name: &str) -> Result<Option<Variable<'_>>> {
+    pub(super) fn dataset(&self, name: &str) -> Result<Option<Dataset<'_>>> {
         match self.file.dataset(name) {
-            Ok(dataset) => Ok(Some(Variable { file: self, dataset, name: name.to_owned() })),
+            Ok(dataset) => Ok(Some(Dataset { file: self, dataset })),
             Err(e) if is_absent(&e) => self.blocks.healthy().map(|()| None),
             Err(e) => Err(self.explain(&e)),
         }
     }
 
-    /// The dataset that a reference points at, if it is in the root group or in `parent`.
-    pub(in crate::granule) fn at(
-        &self,
-        address: u64,
-        parent: &str,
-    ) -> Result<Option<Variable<'_>>> {
+    /// The name of the dataset that a reference points at, if it is in the root group or in `parent`.
+    pub(super) fn name_at(&self, address: u64, parent: &str) -> Result<Option<String>> {
         let mut groups = vec![(self.root.clone(), String::new())];
         if !parent.is_empty() {
             let group = self.file.group(parent).map_err(|e| self.explain(&e))?;
@@ -82,7 +72,7 @@ impl File {
         for (group, prefix) in groups {
             let name = group.child_name_by_address(address).map_err(|e| self.explain(&e))?;
             if let Some(name) = name {
-                return self.variable(&format!("{prefix}{name}"));
+                return Ok(Some(format!("{prefix}{name}")));
             }
         }
         Ok(None)
@@ -90,7 +80,7 @@ impl File {
 
     /// Names of the datasets in the group `parent`; none if the group holds objects that cannot be
     /// listed.
-    pub(in crate::granule) fn names(&self, parent: &str) -> Result<Vec<String>> {
+    pub(super) fn names(&self, parent: &str) -> Result<Vec<String>> {
         let listed = if parent.is_empty() {
             self.root.member_names()
         } else {
@@ -101,56 +91,49 @@ impl File {
     }
 
     /// Fails if a read failed unnoticed while metadata were parsed.
-    pub(in crate::granule) fn healthy(&self) -> Result<()> {
+    pub(super) fn healthy(&self) -> Result<()> {
         self.blocks.healthy()
     }
 }
 
-impl Variable<'_> {
-    pub(in crate::granule) fn shape(&self) -> &[u64] {
+impl Dataset<'_> {
+    pub(super) fn shape(&self) -> &[u64] {
         self.dataset.shape()
     }
 
-    pub(in crate::granule) fn address(&self) -> u64 {
+    pub(super) fn address(&self) -> u64 {
         self.dataset.address()
     }
 
-    pub(in crate::granule) fn is_numeric(&self) -> bool {
+    pub(super) fn is_numeric(&self) -> bool {
         numeric(self.dataset.dtype()).is_some()
     }
 
     /// Whether dimension `d` may grow.
-    pub(in crate::granule) fn is_unlimited(&self, d: usize) -> bool {
+    pub(super) fn is_unlimited(&self, d: usize) -> bool {
         self.dataset.max_dims().and_then(|dims| dims.get(d)) == Some(&u64::MAX)
     }
 
     /// The attribute of this name.
-    pub(in crate::granule) fn attribute(&self, name: &str) -> Result<Option<Attribute>> {
+    pub(super) fn attribute(&self, name: &str) -> Result<Option<Attribute>> {
         match self.dataset.attribute(name) {
             Ok(raw) => {
                 self.file.healthy()?;
-                Attribute::decode(&raw).map(Some)
+                attribute::decode(&raw).map(Some)
             }
             Err(e) if is_absent(&e) => Ok(None),
             Err(e) => Err(self.file.explain(&e)),
         }
     }
 
-    /// The attribute of this name as text; `None` if missing or of another type.
-    pub(in crate::granule) fn text(&self, name: &str) -> Result<Option<String>> {
-        Ok(match self.attribute(name)? {
-            Some(Attribute::Text(text)) => Some(text),
-            _ => None,
-        })
-    }
-
     /// Whether it only stands for a dimension, and holds no coordinates.
-    pub(in crate::granule) fn is_bare_dimension(&self) -> Result<bool> {
-        Ok(self.text("NAME")?.is_some_and(|name| name.starts_with(BARE_DIMENSION)))
+    pub(super) fn is_bare_dimension(&self) -> Result<bool> {
+        let name = self.attribute("NAME")?;
+        Ok(matches!(name, Some(Attribute::Text(name)) if name.starts_with(BARE_DIMENSION)))
     }
 
     /// For each dimension the address of its first dimension scale.
-    pub(in crate::granule) fn scales(&self) -> Result<Vec<Option<u64>>> {
+    pub(super) fn scales(&self) -> Result<Vec<Option<u64>>> {
         let mut scales = vec![None; self.shape().len()];
         let list = match self.dataset.attribute("DIMENSION_LIST") {
             Ok(list) => list,
@@ -169,14 +152,9 @@ impl Variable<'_> {
         Ok(scales)
     }
 
-    /// The array behind the dataset, with its chunk index. `shape` may extend unlimited dimensions
-    /// beyond what is stored: NetCDF dimensions are as long as their longest variable.
-    pub(in crate::granule) fn array(&self, shape: &[u64]) -> Result<Array> {
-        self.describe(shape.to_vec())
-            .map_err(|e| e.asset(self.file.location()).variable(&self.name))
-    }
-
-    fn describe(&self, shape: Vec<u64>) -> Result<Array> {
+    /// The array, without location, name and key, with its chunk index. `shape` may extend unlimited
+    /// dimensions beyond what is stored.
+    pub(super) fn describe(&self, shape: Vec<u64>) -> Result<Array> {
         let header = self
             .file
             .file
@@ -199,12 +177,8 @@ impl Variable<'_> {
             Storage::Chunks(_) => layout::filters(&header)?,
             _ => Vec::new(),
         };
-        let location = self.file.location().clone();
-        let name = self.name.clone();
-        let key = 0;
-        let array =
-            Array { location, name, dtype, swapped, shape, chunk, storage, filters, fill, key };
-        Ok(array.keyed())
+        let (location, name, key) = (Location::whole(""), String::new(), 0);
+        Ok(Array { location, name, dtype, swapped, shape, chunk, storage, filters, fill, key })
     }
 
     fn dtype(&self) -> Result<(Dtype, bool)> {

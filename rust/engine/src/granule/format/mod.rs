@@ -1,5 +1,10 @@
-//! What a file is made of: HDF5 metadata, stored arrays, the filters of their chunks.
+//! What a file is made of: metadata of either kind of NetCDF, stored arrays, the filters of their
+//! chunks.
 
 pub(in crate::granule) mod array;
+pub(in crate::granule) mod attribute;
+pub(in crate::granule) mod blocks;
+mod classic;
+pub(in crate::granule) mod file;
 pub(in crate::granule) mod filters;
-pub(in crate::granule) mod hdf5;
+mod hdf5;

@@ -2,7 +2,7 @@
 
 use crate::granule::cf::packing::Packing;
 use crate::granule::format::array::Dtype;
-use crate::granule::format::hdf5::Number;
+use crate::granule::format::attribute::Number;
 
 /// A number type as it lies in a decoded chunk, in this machine's byte order.
 pub(in crate::granule) trait Element:

@@ -11,7 +11,7 @@ use crate::granule::cf::time::TimeUnit;
 use crate::granule::chunks::cache::Weigh;
 use crate::granule::chunks::decode::Chunks;
 use crate::granule::format::array::Array;
-use crate::granule::format::hdf5::{File, Variable};
+use crate::granule::format::file::{File, Variable};
 use crate::granule::grids::levels::{self, FurtherDimension, Selection};
 use crate::granule::grids::sums::Summation;
 

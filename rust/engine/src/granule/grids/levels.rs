@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::granule::cf::coordinates::{base_name, parent, values};
 use crate::granule::chunks::decode::Chunks;
-use crate::granule::format::hdf5::{File, Variable};
+use crate::granule::format::file::{File, Variable};
 
 /// More levels of one variable are a mistake.
 const MAX_LEVELS: usize = 4096;

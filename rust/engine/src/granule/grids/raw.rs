@@ -2,7 +2,7 @@
 
 use crate::granule::cf::packing::Packing;
 use crate::granule::format::array::{Array, Dtype, Storage, Stored};
-use crate::granule::format::hdf5::Number;
+use crate::granule::format::attribute::Number;
 use crate::granule::grids::grid::{Direction, Grid, Steps};
 use crate::granule::grids::sums::Summation;
 use crate::store::Location;

@@ -230,7 +230,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::granule::format::hdf5::Number;
+    use crate::granule::format::attribute::Number;
 
     const DTYPES: [Dtype; 8] = [
         Dtype::I8,

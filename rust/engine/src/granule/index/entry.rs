@@ -29,10 +29,10 @@ use crate::error::{Error, Result};
 use crate::granule::cf::axes;
 use crate::granule::cf::packing::Packing;
 use crate::granule::format::array::{
-    Array, Dtype, MAX_RANK, Storage, Stored, block_shape, decoded_size,
+    Array, Dtype, MAX_RANK, Storage, Stored, block_shape, decoded_size, record_shape,
 };
+use crate::granule::format::attribute::Number;
 use crate::granule::format::filters::Filter;
-use crate::granule::format::hdf5::Number;
 use crate::granule::grids::grid::{Direction, Grid, Steps};
 use crate::granule::grids::levels::FurtherDimension;
 use crate::granule::grids::sums::Summation;
@@ -85,6 +85,7 @@ enum StoredLayout {
     Compact(Vec<u8>),
     Contiguous(Option<u64>),
     Chunks { chunk: Vec<u64>, filters: Vec<Filter> },
+    Records { address: u64, stride: u64 },
 }
 
 /// What an entry tells.
@@ -148,6 +149,9 @@ fn small(grid: &Grid) -> Small {
     let layout = match &array.storage {
         Storage::Compact(bytes) => StoredLayout::Compact(bytes.clone()),
         Storage::Contiguous(address) => StoredLayout::Contiguous(*address),
+        Storage::Records { address, stride } => {
+            StoredLayout::Records { address: *address, stride: *stride }
+        }
         Storage::Chunks(_) => {
             StoredLayout::Chunks { chunk: array.chunk.clone(), filters: array.filters.clone() }
         }
@@ -326,6 +330,12 @@ fn array(
         }
         StoredLayout::Contiguous(address) => {
             (Storage::Contiguous(address), block_shape(&shape, width), Vec::new())
+        }
+        StoredLayout::Records { address, stride } => {
+            if shape.is_empty() {
+                return Err(damaged("its records"));
+            }
+            (Storage::Records { address, stride }, record_shape(&shape, width), Vec::new())
         }
         StoredLayout::Chunks { chunk, filters } => {
             if chunk.len() != shape.len() || chunk.contains(&0) {

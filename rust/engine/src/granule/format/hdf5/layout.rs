@@ -8,13 +8,13 @@ use hdf5_reader::messages::layout::{ChunkIndexing, DataLayout};
 use hdf5_reader::object_header::ObjectHeader;
 use hdf5_reader::{chunk_index, extensible_array, fixed_array};
 
-use super::Variable;
+use super::Dataset;
 use super::chunk_tree::{ChunkTree, Leaf};
 use crate::error::{Error, Result};
 use crate::granule::format::array::{Storage, Stored, block_shape, decoded_size};
 use crate::granule::format::filters::Filter;
 
-impl Variable<'_> {
+impl Dataset<'_> {
     pub(super) fn storage(
         &self,
         header: &ObjectHeader,

@@ -40,7 +40,7 @@ fn axis(n: usize) -> impl Strategy<Value = Vec<f64>> {
 /// A grid of dimensions time (if there are steps), lat, lon, and one of length 1.
 pub(in crate::granule::index) fn grid() -> impl Strategy<Value = Grid> {
     let extents = (1usize..40, 1usize..40, 0usize..4);
-    (extents, dtype(), any::<[bool; 4]>(), 0u8..3).prop_flat_map(
+    (extents, dtype(), any::<[bool; 4]>(), 0u8..4).prop_flat_map(
         |((rows, columns, steps), dtype, flags, kind)| {
             let chunk = prop::collection::vec(1u64..12, 4);
             let stored =
@@ -77,6 +77,11 @@ pub(in crate::granule::index) fn grid() -> impl Strategy<Value = Grid> {
                         1 => (
                             Storage::Contiguous(flags[3].then_some(4096)),
                             block_shape(&shape, width),
+                            Vec::new(),
+                        ),
+                        2 => (
+                            Storage::Records { address: 512, stride: 1 << 20 },
+                            record_shape(&shape, width),
                             Vec::new(),
                         ),
                         _ => {

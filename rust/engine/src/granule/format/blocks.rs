@@ -1,14 +1,11 @@
 //! Metadata bytes of one file, fetched in blocks and kept while the file is being opened.
 
 use std::collections::{BTreeSet, HashMap};
-use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use hdf5_reader::error::Error as Hdf5Error;
-use hdf5_reader::{Storage, StorageBuffer};
 
 use crate::error::{Error, Result};
 use crate::store::{ByteSource, Location, is_remote};
@@ -16,7 +13,7 @@ use crate::store::{ByteSource, Location, is_remote};
 /// How much is read at once.
 #[derive(Clone, Copy)]
 struct Sizes {
-    /// At first: object headers, and all the index of few-chunk files, lie within the first bytes.
+    /// At first: headers, and all the index of few-chunk files, lie within the first bytes.
     prefix: u64,
     /// Later: nodes of a chunk index lie scattered among the chunks.
     block: u64,
@@ -40,8 +37,6 @@ pub(in crate::granule) struct Blocks {
 
 struct State {
     blocks: HashMap<u64, Bytes>,
-    /// hdf5-reader leaves out what it cannot read in some places; a failed read must not pass for
-    /// a missing attribute.
     failure: Option<Error>,
 }
 
@@ -62,50 +57,49 @@ impl Blocks {
         &self.location
     }
 
-    /// The first failure to read, if any.
-    pub(in crate::granule) fn healthy(&self) -> Result<()> {
+    /// The file's bytes.
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// The first failure to read, if any. hdf5-reader leaves out what it cannot read in some places;
+    /// a failed read must not pass for a missing attribute.
+    pub(super) fn healthy(&self) -> Result<()> {
         self.lock().failure.clone().map_or(Ok(()), Err)
     }
 
-    /// The engine's error for one of hdf5-reader's.
-    pub(in crate::granule) fn explain(&self, error: &Hdf5Error) -> Error {
-        if let Err(failure) = self.healthy() {
-            return failure;
+    /// So many bytes from `offset` on; `None` beyond the end of the file.
+    pub(super) fn read(&self, offset: u64, len: usize) -> Result<Option<Bytes>> {
+        let end = offset.checked_add(len as u64).filter(|&end| end <= self.length);
+        let Some(end) = end else { return Ok(None) };
+        if len == 0 {
+            return Ok(Some(Bytes::new()));
         }
-        let explained = match root_cause(error) {
-            Hdf5Error::InvalidMagic => {
-                Error::corrupt("this is not an HDF5 (NetCDF4) file, or its start is damaged")
-            }
-            Hdf5Error::UnsupportedLayoutClass(3) => {
-                Error::unsupported("virtual datasets are not read")
-            }
-            Hdf5Error::UnsupportedSuperblockVersion(_)
-            | Hdf5Error::UnsupportedDatatypeClass(_)
-            | Hdf5Error::UnsupportedLayoutClass(_)
-            | Hdf5Error::UnsupportedLayoutVersion(_)
-            | Hdf5Error::UnsupportedChunkIndexType(_)
-            | Hdf5Error::UnsupportedEncoding(_)
-            | Hdf5Error::UnsupportedFilter(_) => Error::unsupported(error.to_string()),
-            _ => Error::corrupt(format!("the file's structure is damaged: {error}")),
-        };
-        explained.asset(&self.location)
+        let (start, bytes) = self.block(offset)?;
+        let within = usize::try_from(offset - start).unwrap_or(usize::MAX);
+        if let Some(stop) = within.checked_add(len).filter(|&stop| stop <= bytes.len()) {
+            return Ok(Some(bytes.slice(within..stop)));
+        }
+        match self.joined(offset, end) {
+            Some(bytes) => Ok(Some(bytes)),
+            None => self.fetch(offset, end).map(Some),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn fetch(&self, start: u64, end: u64) -> std::result::Result<Bytes, Hdf5Error> {
+    fn fetch(&self, start: u64, end: u64) -> Result<Bytes> {
         self.bytes_read.fetch_add(end - start, Ordering::Relaxed);
-        self.source.read(&self.location, start..end).map_err(|error| {
-            let cause = Hdf5Error::Io(io::Error::other(error.clone()));
-            self.lock().failure.get_or_insert(error);
-            cause
+        let fetched = self.source.read(&self.location, start..end);
+        fetched.inspect_err(|error| {
+            self.lock().failure.get_or_insert_with(|| error.clone());
         })
     }
 
     /// The block that holds `offset`.
-    fn block(&self, offset: u64) -> std::result::Result<(u64, Bytes), Hdf5Error> {
+    fn block(&self, offset: u64) -> Result<(u64, Bytes)> {
         let start = self.start_of(offset);
         if let Some(found) = self.lock().blocks.get(&start) {
             return Ok((start, found.clone()));
@@ -161,40 +155,5 @@ impl Blocks {
             self.bytes_read.fetch_add(bytes as u64, Ordering::Relaxed);
             self.lock().blocks.extend(starts.into_iter().zip(fetched));
         }
-    }
-}
-
-impl Storage for Blocks {
-    fn len(&self) -> u64 {
-        self.length
-    }
-
-    fn read_range(&self, offset: u64, len: usize) -> hdf5_reader::error::Result<StorageBuffer> {
-        let end = offset.checked_add(len as u64).filter(|&end| end <= self.length);
-        let end = end.ok_or(Hdf5Error::UnexpectedEof {
-            offset,
-            needed: len as u64,
-            available: self.length.saturating_sub(offset),
-        })?;
-        if len == 0 {
-            return Ok(StorageBuffer::from_vec(Vec::new()));
-        }
-        let (start, bytes) = self.block(offset)?;
-        if end <= start + bytes.len() as u64 {
-            let within = usize::try_from(offset - start).unwrap_or(usize::MAX);
-            return StorageBuffer::from_shared_owner(Arc::new(bytes), within, len);
-        }
-        let bytes = match self.joined(offset, end) {
-            Some(bytes) => bytes,
-            None => self.fetch(offset, end)?,
-        };
-        StorageBuffer::from_shared_owner(Arc::new(bytes), 0, len)
-    }
-}
-
-fn root_cause(error: &Hdf5Error) -> &Hdf5Error {
-    match error {
-        Hdf5Error::Context { source, .. } => root_cause(source),
-        other => other,
     }
 }
