@@ -19,11 +19,15 @@ SCRIPTS = {
     "second_epoch.py": "--samples 24 --repetitions 1",
     "catalog_growth.py": "--samples 192 --repetitions 1 --days 200",
     "catalog_open.py": "--days 100 200 --processes 2 --opens 3",
+    "listing.py": "--files 100 --granules 10000 --repetitions 1",
+    "own_files.py": "--days 6 --repetitions 1",
     "remote.py": "--repetitions 1 --samples 24 --slow-samples 2 --cold-samples 3 --opens 3",
     "stream.py": "--repetitions 1 --samples 256 --queries 1000000 --steps 1000",
 }
 #: Those that read a dataset, which may be one's own.
-READERS = {name for name in SCRIPTS if not name.startswith(("catalog", "stream", "remote"))}
+READERS = set(SCRIPTS) - {
+    "catalog_growth.py", "catalog_open.py", "listing.py", "own_files.py", "remote.py", "stream.py"
+}  # fmt: skip
 
 
 def main() -> None:
