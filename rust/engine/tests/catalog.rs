@@ -159,7 +159,7 @@ fn a_retained_catalog_keeps_its_objects_alone_and_survives_the_wire() {
 fn listing() -> Listing {
     let file = |path: &str, evidence: u8| ListedFile {
         path: path.into(),
-        identity: Identity { size: 9, version: Some("v".into()), evidence: [evidence].into() },
+        identity: Identity::new(9, Some("v"), &[evidence]),
     };
     let granule = |file, group, day, first, west: f64| ListedGranule {
         file,
@@ -231,7 +231,7 @@ fn one_object_may_hold_many_granules() {
     assert_eq!(catalog.relative_path(0), "sub/year.nc");
     assert!(catalog.is_remote());
     assert_eq!(catalog.remote_roots().collect::<Vec<_>>(), ["https://server/now.nc"]);
-    assert_eq!(catalog.identity(1).unwrap().evidence[..], [2]);
+    assert_eq!(catalog.identity(1).unwrap().evidence()[..], [2]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::granule::{FileObject, Identity, Object, Volume};
+use super::granule::{FileObject, Object, Volume};
 use super::listing::{ListedGranule, Listing, folder};
 use super::{Catalog, Granule, Product, Region};
 use crate::error::{Error, Result};
@@ -55,6 +55,8 @@ impl Catalog {
                 (granule, priority)
             }));
         }
+        // Catalogues may be large, and these are not needed any more.
+        drop((listing.granules, of_granule));
         let granules = preferred(rows);
         let remote_root = is_remote(root);
         let remote = remote_root || listing.files.iter().any(|file| is_remote(&file.path));
@@ -63,8 +65,10 @@ impl Catalog {
             let relative = !file.path.contains("://") && !file.path.starts_with('/');
             let volume = relative.then_some(0);
             // It was listed where it lay on a disk, whose versions are not those of a server.
-            let version = file.identity.version.filter(|_| !(relative && remote_root));
-            let identity = Identity { version, ..file.identity };
+            let identity = match relative && remote_root {
+                true => file.identity.without_version(),
+                false => file.identity,
+            };
             Object::File(FileObject { path: file.path, volume, identity })
         };
         let objects = listing.files.into_iter().map(object).collect();

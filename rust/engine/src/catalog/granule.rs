@@ -84,10 +84,37 @@ pub(super) struct FileObject {
 pub struct Identity {
     /// Bytes of the file.
     pub size: u64,
-    /// What its store calls this state; `None` where it doesn't.
-    pub version: Option<Arc<str>>,
-    /// What opening read of it, as the granule reader has it.
-    pub evidence: Arc<[u8]>,
+    /// The version, if there is one, and the evidence, in one piece: catalogues have many files.
+    told: Arc<[u8]>,
+    version: Option<u32>,
+}
+
+impl Identity {
+    /// Of a file of so many bytes: what its store calls this state, if it does, and what opening
+    /// read of it, as the granule reader has it.
+    pub fn new(size: u64, version: Option<&str>, evidence: &[u8]) -> Self {
+        let text = version.unwrap_or_default().as_bytes();
+        Self {
+            size,
+            told: [text, evidence].concat().into(),
+            version: version.map(|v| v.len() as u32),
+        }
+    }
+
+    /// What the file's store calls this state; `None` where it doesn't.
+    pub fn version(&self) -> Option<&str> {
+        self.version.and_then(|length| std::str::from_utf8(self.told.get(..length as usize)?).ok())
+    }
+
+    /// What opening read of it.
+    pub fn evidence(&self) -> &[u8] {
+        self.told.get(self.version.unwrap_or_default() as usize..).unwrap_or_default()
+    }
+
+    /// The same without a version.
+    pub(super) fn without_version(&self) -> Self {
+        Self::new(self.size, None, self.evidence())
+    }
 }
 
 /// A tile of a TACO container: `{date}/{region}/{file}`.

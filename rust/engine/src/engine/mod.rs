@@ -21,7 +21,7 @@ use std::sync::{Arc, OnceLock};
 
 use arrow_schema::Schema;
 
-use crate::catalog::{Catalog, Identity};
+use crate::catalog::Catalog;
 use crate::collate::{Outcome, SlabPool};
 use crate::error::{Error, Result};
 use crate::export::batch_schema;
@@ -167,9 +167,9 @@ impl Engine {
         let checked = &self.checked[object as usize];
         if !checked.load(Ordering::Relaxed) {
             catalog.check_zip_entry(&*self.store, object)?;
-            if let Some(Identity { size, version, evidence }) = catalog.identity(object) {
-                let location = catalog.location(object);
-                self.reader.confirm(&location, *size, version.as_deref(), evidence)?;
+            if let Some(identity) = catalog.identity(object) {
+                let (location, size) = (catalog.location(object), identity.size);
+                self.reader.confirm(&location, size, identity.version(), identity.evidence())?;
             }
             checked.store(true, Ordering::Relaxed);
         }

@@ -73,7 +73,7 @@ impl Known {
         let location = Location::whole(path.location.as_str());
         let version = source.version(&location).ok()??;
         let same = source.size(&location).ok()? == identity.size
-            && identity.version.as_deref() == Some(version.as_str());
+            && identity.version() == Some(version.as_str());
         let entries = self.entries.get(&path.kept)?;
         let asked = |name: &String| {
             let variables = files.variables.as_ref();

@@ -170,11 +170,7 @@ impl FileRows {
         Ok(Self {
             path: path.kept.as_str().into(),
             priority: files.priority,
-            identity: Identity {
-                size: *size,
-                version: version.as_deref().map(Arc::from),
-                evidence: evidence.as_slice().into(),
-            },
+            identity: Identity::new(*size, version.as_deref(), evidence),
             parts,
             units: told().map(|(name, variable)| (name.clone(), variable.unit.clone())).collect(),
             costly: costly.collect(),

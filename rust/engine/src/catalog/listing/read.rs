@@ -126,6 +126,9 @@ pub(super) fn open(source: &dyn ByteSource, root: &str) -> Result<Listing> {
         warnings,
         ..Listing::default()
     };
+    // A footer may say anything; more than this grows as the rows come.
+    let rows = table.rows().min(1 << 20) as usize;
+    listing.granules.reserve_exact(rows);
     let mut reader = Reader { root, listing: &mut listing, numbers: HashMap::new() };
     table.visit(&super::write::COLUMNS.map(|(name, _, _)| name), &[], |rows| reader.take(rows))?;
     Ok(listing)
@@ -167,11 +170,11 @@ impl Reader<'_> {
                     }
                     let size = int_at(Some(size), row).and_then(|size| u64::try_from(size).ok());
                     let evidence = evidence.filter(|e| e.is_valid(row)).map(|e| e.value(row));
-                    let identity = Identity {
-                        size: size.ok_or_else(|| wrong("has no size"))?,
-                        version: text_at(Some(versions), row).map(Arc::from),
-                        evidence: evidence.unwrap_or_default().into(),
-                    };
+                    let identity = Identity::new(
+                        size.ok_or_else(|| wrong("has no size"))?,
+                        text_at(Some(versions), row),
+                        evidence.unwrap_or_default(),
+                    );
                     let path: Arc<str> = path.into();
                     let number = u32::try_from(self.listing.files.len());
                     let number = number.map_err(|_| wrong("is of one file too many"))?;

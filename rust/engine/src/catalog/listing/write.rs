@@ -14,6 +14,7 @@ use super::{
     FORMAT, FORMAT_KEY, GROUPS_KEY, ListedFile, ListedGranule, Listing, REQUEST_KEY, VARIABLES_KEY,
     WARNINGS_KEY,
 };
+use crate::catalog::granule::Identity;
 use crate::error::{Error, Result};
 
 /// Name, type, and whether it may be null.
@@ -84,8 +85,8 @@ impl Listing {
         Ok(vec![
             Arc::new(StringArray::from_iter_values(files.iter().map(|file| &*file.path))),
             Arc::new(Int64Array::from_iter_values(sizes)),
-            Arc::new(StringArray::from_iter(identities().map(|i| i.version.as_deref()))),
-            Arc::new(BinaryArray::from_iter_values(identities().map(|i| &i.evidence))),
+            Arc::new(StringArray::from_iter(identities().map(Identity::version))),
+            Arc::new(BinaryArray::from_iter_values(identities().map(Identity::evidence))),
             int(|granule| Some(i64::from(granule.group))),
             int(|granule| granule.day.map(i64::from)),
             int(|granule| granule.cycle.map(i64::from)),
