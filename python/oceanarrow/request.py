@@ -22,6 +22,7 @@ from oceanarrow.dataset.query import Query
 from oceanarrow.events import hand_over
 from oceanarrow.exceptions import InvalidInputError
 from oceanarrow.normalization import Statistics, read_statistics
+from oceanarrow.subset.covered import check_covered
 from oceanarrow.variables import Variable, dataset_variables, find_variables
 
 T = TypeVar("T")
@@ -89,7 +90,8 @@ def open_engine(
 
     Raises:
         InvalidInputError: a query or option is wrong, or `cache_dir` or `index` is something else.
-        NotFoundError, InvalidDatasetError: there is no sound dataset at `taco_path`.
+        NotFoundError, InvalidDatasetError: there is no sound dataset at `taco_path`, or it is a
+            download that does not cover the queries.
         AccessDeniedError, TransientIoError: its server refuses, or cannot be reached.
     """
     wanted = distinct(inputs, targets)
@@ -120,6 +122,7 @@ def open_engine(
     if memory_limit_bytes is not None:
         check_positive("memory_limit_bytes", memory_limit_bytes)
     roots = dataset_roots(taco_path)
+    check_covered(roots, *queries)
     path = choose_cache_directory(cache_dir, roots)
     hand_over()
     try:

@@ -107,9 +107,10 @@ def train_queries() -> list[Query]:
 
 
 @pytest.fixture(scope="module")
-def dataset(ocean: Path, train_queries: list[Query]) -> OceanTACODataset:
+def samples(dataset: Path, train_queries: list[Query]) -> OceanTACODataset:
+    """On the synthetic ocean, and on a catalogue of its files."""
     return OceanTACODataset(
-        taco_path=str(ocean),
+        taco_path=str(dataset),
         queries=train_queries,
         input_variables=INPUT_VARS,
         target_variables=TARGET_VARS,
@@ -120,12 +121,12 @@ def dataset(ocean: Path, train_queries: list[Query]) -> OceanTACODataset:
 
 
 def test_sample_has_the_documented_structure(
-    dataset: OceanTACODataset, train_queries: list[Query]
+    samples: OceanTACODataset, train_queries: list[Query]
 ) -> None:
-    assert len(dataset) == 20
-    assert list(dataset.input_variables) == INPUT_VARS
-    assert list(dataset.target_variables) == TARGET_VARS
-    sample = dataset[0]
+    assert len(samples) == 20
+    assert list(samples.input_variables) == INPUT_VARS
+    assert list(samples.target_variables) == TARGET_VARS
+    sample = samples[0]
     assert tuple(sample["metadata"]["bbox"]) == train_queries[0].bbox
     assert tuple(sample["metadata"]["time_range"]) == DAYS
     assert sample["metadata"]["n_files"] >= len(INPUT_VARS + TARGET_VARS)
@@ -140,16 +141,16 @@ def test_sample_has_the_documented_structure(
     assert tuple(sample["coords"]["lon"].shape) == (IMAGE_SIZE,)
 
 
-def test_figure_is_saved(dataset: OceanTACODataset, tmp_path: Path) -> None:
+def test_figure_is_saved(samples: OceanTACODataset, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib").use("Agg")
     target = tmp_path / "sample0.png"
-    dataset.visualize_sample(dataset[0], title="Sample 0", max_cols=5, save_path=str(target))
+    samples.visualize_sample(samples[0], title="Sample 0", max_cols=5, save_path=str(target))
     assert target.read_bytes().startswith(b"\x89PNG")
 
 
-def test_batch_has_the_documented_structure(dataset: OceanTACODataset) -> None:
+def test_batch_has_the_documented_structure(samples: OceanTACODataset) -> None:
     loader = DataLoader(
-        dataset,
+        samples,
         batch_size=4,
         shuffle=True,
         num_workers=0,

@@ -1,4 +1,5 @@
-"""The notebooks run as they are, on the synthetic ocean, without a network or a screen."""
+"""The notebooks run as they are, on the synthetic ocean and on a catalogue of its files, without a
+network or a screen."""
 
 from pathlib import Path
 
@@ -16,12 +17,12 @@ EVAL_DATES = ("2023-04-01", "2023-04-03")
 
 
 @pytest.mark.parametrize("source", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_runs(source: Path, ocean: Path, tmp_path: Path) -> None:
+def test_notebook_runs(source: Path, dataset: Path, tmp_path: Path) -> None:
     notebook = jupytext.read(source)
     (parameters,) = [
         cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])
     ]
-    parameters.source = PARAMETERS.format(dataset=str(ocean))
+    parameters.source = PARAMETERS.format(dataset=str(dataset))
     NotebookClient(
         notebook, timeout=180, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
     ).execute()

@@ -25,13 +25,11 @@ from oceanarrow.request import (
     open_engine,
     query_arrays,
 )
+from oceanarrow.subset.covered import CATALOGUE, Covered
 from oceanarrow.subset.listing import catalogue_of_copies, places
 from oceanarrow.subset.manifest import Manifest, check_same, digest, find_manifest, locked
 from oceanarrow.subset.tables import subset_metadata
 from oceanarrow.variables import dataset_variables
-
-CATALOGUE = "catalog.parquet"
-"""What lists the copies of files that a catalogue listed."""
 
 _THREADS = 8
 _SIZES_AT_ONCE = 512
@@ -103,7 +101,7 @@ class Download:
         self._listings = self._subset.listings(catalogues)
         self._files = self._subset.files()
         self._places = places(self._files)
-        self._days = {day for first, last in arrays[1].tolist() for day in range(first, last + 1)}
+        self._covered = Covered.of(*arrays)
         self._sources = list(dict.fromkeys(variable.source for variable in chosen))
         if not self._files:
             raise InvalidInputError(
@@ -155,15 +153,19 @@ class Download:
             self._manifest.write(self.directory)
             missing = set(self._manifest.missing(self.directory))
             marks = [self._mark(dataset) for dataset in summary.datasets]
-            if missing or not all(mark.exists() for mark in marks):
+            before = Covered.load(self.directory)
+            covered = self._covered.joined(before)
+            is_new = before is None or len(covered.rows) > len(before.rows)
+            if missing or is_new or not all(mark.exists() for mark in marks):
                 for mark in marks:
                     mark.unlink(missing_ok=True)
                 self._fetch(missing)
+                covered.write(self.directory)
                 for dataset in summary.datasets:
                     if dataset == self.directory:
                         self._describe(self._mark(dataset))
                     else:
-                        self._list(dataset)
+                        self._list(dataset, covered.days())
         return summary
 
     def _datasets(self) -> list[Path]:
@@ -220,14 +222,14 @@ class Download:
         os.sync()
         replace_file(description, lambda file: file.write(made.collection))
 
-    def _list(self, target: Path) -> None:
+    def _list(self, target: Path, days: set[int]) -> None:
         """Writes the catalogue of the copies, and an index of their chunks beside it."""
         place_of = {
             address: place
             for place, (_, _, _, address) in zip(self._places, self._files, strict=True)
             if address is not None
         }
-        content = catalogue_of_copies(self._listings, place_of, self._days)
+        content = catalogue_of_copies(self._listings, place_of, days)
         os.sync()
         draft = target.with_name(f".{target.name}")
         replace_file(draft, lambda file: file.write(content))
@@ -261,7 +263,9 @@ def download(
 ) -> DownloadSummary:
     """Copies the files that queries need into a smaller dataset.
 
-    It gives the same batches for these queries and variables, whatever the options of the loader.
+    It gives the same batches for these queries and variables, whatever the options of the loader;
+    queries that need other days or places raise InvalidDatasetError there (`covered.npy` in the
+    directory says what it covers).
     Files are copied whole. Tiles of containers make a TACO folder, `directory`; files that
     catalogues list lie in `directory/files`, and `directory/catalog.parquet` lists the copies for
     the days of the queries. Interrupted and called again, it fetches what is missing; the dataset

@@ -1,0 +1,149 @@
+"""The boxes and days that a download covers, so that what it lacks does not pass for a gap."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from oceanarrow.atomic_file import replace_file
+from oceanarrow.exceptions import InvalidDatasetError
+
+NAME = "covered.npy"
+"""The file in a download's directory: `(N, 6)` float64, see `Covered.rows`."""
+
+CATALOGUE = "catalog.parquet"
+"""The catalogue in a download's directory, where it has one."""
+
+_SLIVER = 1e-9
+"""Degrees by which boxes that meet may miss each other, by rounding."""
+
+Rows = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Covered:
+    """Boxes and days of queries.
+
+    Attributes:
+        rows: `(N, 6)`, each once: west edge from -180 on, east edge beyond it, south and north edge
+            in degrees, first and last day since 1970-01-01.
+    """
+
+    rows: Rows
+
+    @classmethod
+    def of(cls, boxes: Rows, days: npt.NDArray[np.int32]) -> Covered:
+        """Those of queries: `lon_min`, `lon_max`, `lat_min`, `lat_max` and two days each."""
+        return cls(np.unique(_rows(boxes, days), axis=0))
+
+    @classmethod
+    def load(cls, directory: Path) -> Covered | None:
+        """What a directory says that it covers; None where it does not say.
+
+        Raises:
+            InvalidDatasetError: what it says is damaged.
+        """
+        path = directory / NAME
+        if not path.is_file():
+            return None
+        try:
+            rows = np.load(path, allow_pickle=False)
+            if rows.dtype != np.float64 or rows.ndim != 2 or rows.shape[1] != 6:
+                raise ValueError(f"an array of {rows.dtype}{rows.shape}")
+        except (OSError, ValueError, EOFError) as error:
+            raise InvalidDatasetError(
+                f"what the download says that it covers cannot be read ({error}); download it "
+                f"again; file: {path}"
+            ) from error
+        return cls(rows)
+
+    def write(self, directory: Path) -> None:
+        """Leaves it in a directory."""
+        replace_file(directory / NAME, lambda file: np.save(file, self.rows))
+
+    def joined(self, other: Covered | None) -> Covered:
+        """What either covers."""
+        if other is None:
+            return self
+        return Covered(np.unique(np.concatenate([self.rows, other.rows]), axis=0))
+
+    def days(self) -> set[int]:
+        """All days, since 1970-01-01."""
+        spans = np.unique(self.rows[:, 4:].astype(np.int64), axis=0)
+        return {day for first, last in spans.tolist() for day in range(first, last + 1)}
+
+    def first_lacking(
+        self, boxes: Rows, days: npt.NDArray[np.int32]
+    ) -> tuple[int, np.datetime64] | None:
+        """The first query of which a part is not covered, and the day; None if all are."""
+        asked = _rows(boxes, days)
+        known = np.isin(_keys(asked), _keys(self.rows))
+        on_day = functools.cache(self._on_day)
+        for query in np.flatnonzero(~known).tolist():
+            for day in range(int(asked[query, 4]), int(asked[query, 5]) + 1):
+                if not _is_covered(asked[query, :4], on_day(day)):
+                    return query, np.datetime64(day, "D")
+        return None
+
+    def _on_day(self, day: int) -> Rows:
+        return np.unique(self.rows[(self.rows[:, 4] <= day) & (day <= self.rows[:, 5]), :4], axis=0)
+
+
+def check_covered(roots: Sequence[str], boxes: Rows, days: npt.NDArray[np.int32]) -> None:
+    """Refuses queries that need more than was downloaded, where all of a dataset is downloads.
+
+    Raises:
+        InvalidDatasetError: naming the first.
+    """
+    directories = [Path(r).parent if Path(r).name == CATALOGUE else Path(r) for r in roots]
+    if any("://" in root for root in roots) or not len(boxes):
+        return
+    found = [Covered.load(directory) for directory in directories]
+    told = [covered for covered in found if covered is not None]
+    if len(told) < len(found):
+        return
+    lacking = functools.reduce(Covered.joined, told).first_lacking(boxes, days)
+    if lacking is None:
+        return
+    query, day = lacking
+    west, east, south, north = boxes[query].tolist()
+    raise InvalidDatasetError(
+        f"queries[{query}] needs more than was downloaded: its box (lon {west:g} to {east:g}, lat "
+        f"{south:g} to {north:g}) is not covered on {day}; download what these queries need "
+        f"(oceanarrow.download), or use the whole dataset; directory: {directories[0]}"
+    )
+
+
+def _rows(boxes: Rows, days: npt.NDArray[np.int32]) -> Rows:
+    lon_min, lon_max, south, north = boxes.T
+    width = lon_max - lon_min
+    width = np.where(width < 0, width + 360, width)
+    west = (lon_min + 180) % 360 - 180
+    return np.column_stack([west, west + width, south, north, days[:, 0], days[:, 1]])
+
+
+def _keys(rows: Rows) -> npt.NDArray[np.void]:
+    """Each row as one value. Zeros of either sign are alike."""
+    return np.ascontiguousarray(rows + 0.0).view(np.dtype((np.void, 8 * rows.shape[1]))).ravel()
+
+
+def _is_covered(box: Rows, covering: Rows) -> bool:
+    """Whether a box lies in the union of others, in whatever turn of the circle these are."""
+    west, east, south, north = box
+    turns = [covering + np.array([turn, turn, 0, 0]) for turn in (-360.0, 0.0, 360.0)]
+    clipped = np.concatenate(turns).clip([west, west, south, south], [east, east, north, north])
+    parts = clipped[(clipped[:, 0] < clipped[:, 1]) & (clipped[:, 2] < clipped[:, 3])]
+    # Between two neighbouring edges, a place is covered throughout or not at all.
+    lon = np.unique([west, east, *parts[:, 0], *parts[:, 1]])
+    lat = np.unique([south, north, *parts[:, 2], *parts[:, 3]])
+    covered = np.zeros((lat.size - 1, lon.size - 1), bool)
+    for part in parts:
+        (left, right), (low, high) = np.searchsorted(lon, part[:2]), np.searchsorted(lat, part[2:])
+        covered[low:high, left:right] = True
+    rows, columns = np.diff(lat) > _SLIVER, np.diff(lon) > _SLIVER
+    return bool(covered[np.ix_(rows, columns)].all())
