@@ -1,11 +1,13 @@
-"""The examples of the README and of docs/training.md run as they stand, on the synthetic ocean."""
+"""The examples of the README and of the docs run as they stand, on synthetic data."""
 
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import xarray as xr
 
 ROOT = Path(__file__).parents[1]
 
@@ -17,6 +19,7 @@ def examples_of(page: str) -> list[str]:
 
 EXAMPLES = examples_of("README.md")
 RECIPES = examples_of("docs/training.md")
+OWN_FILES = examples_of("docs/own_files.md")
 LONGEST = 20
 
 
@@ -55,6 +58,53 @@ def test_recipe_runs(recipe: str, check: str, ocean: Path, tmp_path: Path) -> No
     if "huggingface" in recipe:
         pytest.importorskip("datasets")
     run(f"{recipe}\n{check}", ocean, tmp_path)
+
+
+def test_from_a_subset_to_a_batch_in_ten_lines(ocean: Path, tmp_path: Path) -> None:
+    example, _ = OWN_FILES
+    own_files(tmp_path / "cmems/sea_level.nc", 91, sla="m", ugos="m/s")
+    check = (
+        "assert tensors['targets']['ssh'].shape == (16, 64, 64) and tensors['masks']['ssh'].all()"
+    )
+    run(f"{example}\n{check}", ocean, tmp_path)
+    statements = re.sub(r"\n( +|\))", " ", example)
+    assert len([line for line in statements.splitlines() if line]) <= 10
+
+
+def test_what_files_says(ocean: Path, tmp_path: Path) -> None:
+    _, example = OWN_FILES
+    own_files(tmp_path / "cmems/a/b.nc", 2, sla="m")
+    own_files(tmp_path / "near_real_time/b.nc", 4, sla="m")
+    own_files(
+        tmp_path / "ghrsst/b.nc", 1, analysed_sst="kelvin", quality_level="1", sea_ice_fraction="1"
+    )
+    own_files(tmp_path / "model/b.nc", 1, depth=[0.494, 47.4, 100.0, 318.1], thetao="degC")
+    own_files(tmp_path / "composites/b.nc", 1, CHL="mg m-3")
+    check = """
+from oceanarrow import Catalog
+days = {}
+for granule in Catalog("all.parquet").granules():
+    days.setdefault(granule["source"], []).append(granule["day"][-2:])
+assert {name: (len(found), found[-1]) for name, found in days.items()} == {
+    "ssh": (4, "04"), "sst": (1, "01"), "theta": (1, "01"), "chl": (8, "08")
+}"""
+    run(f"{example}\n{check}", ocean, tmp_path)
+
+
+def own_files(path: Path, days: int, depth: list[float] | None = None, **units: str) -> None:
+    """Daily fields from 2023-04-01 on, in one file."""
+    coordinates: dict[str, object] = {
+        "time": np.datetime64("2023-04-01", "ns") + np.arange(days) * np.timedelta64(1, "D"),
+        "latitude": ("latitude", np.arange(10.5, 55), {"units": "degrees_north"}),
+        "longitude": ("longitude", np.arange(-79.5, -10), {"units": "degrees_east"}),
+    }
+    dims, shape = ["time", "latitude", "longitude"], [days, 45, 70]
+    if depth is not None:
+        coordinates["depth"] = ("depth", np.array(depth), {"units": "m"})
+        dims, shape = ["time", "depth", *dims[1:]], [days, len(depth), 45, 70]
+    fields = {name: (dims, np.ones(shape, "f4"), {"units": unit}) for name, unit in units.items()}
+    path.parent.mkdir(parents=True)
+    xr.Dataset(fields, coordinates).to_netcdf(path, engine="h5netcdf")
 
 
 def run(program: str, ocean: Path, tmp_path: Path) -> None:

@@ -160,9 +160,9 @@ pub(super) fn overlaps(catalog: &Catalog) -> Vec<String> {
                     format!("{} (step {first})", catalog.relative_path(granule.object))
                 };
                 warnings.push(format!(
-                    "granules of {name} overlap, the first on {}: {} and {}; where both have a \
-                     cell, the finer grid counts, else the first. Give the ones that you prefer a \
-                     higher priority",
+                    "granules of {name} overlap, the first on {}: {} and {}; where they do, cells with \
+                     the same centre are averaged, and those of different grids lie among each \
+                     other. Give the ones that you prefer a higher priority",
                     crate::calendar::iso_date(a.day),
                     of(a),
                     of(b)
