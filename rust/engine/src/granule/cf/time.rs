@@ -114,6 +114,8 @@ fn parse_zone(zone: &str) -> Option<f64> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use proptest::prelude::*;
+
     use super::*;
 
     fn days(units: &str, stored: f64) -> f64 {
@@ -153,5 +155,19 @@ mod tests {
             assert!(TimeUnit::parse(units, None).is_err(), "{units}");
         }
         assert!(TimeUnit::parse("days since 2000-01-01", Some("360_day")).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_time_unit_or_none(
+            text in prop_oneof![
+                ".{0,40}",
+                "(days|hours|s|ns) since [0-9]{1,9}-[0-9]{1,3}-[0-9]{1,3}[T ][0-9:.+ -]{0,14}[a-z]{0,3}",
+            ],
+        ) {
+            if let Ok(unit) = TimeUnit::parse(&text, None) {
+                prop_assert!(unit.scale > 0.0 && unit.offset.is_finite());
+            }
+        }
     }
 }

@@ -11,6 +11,9 @@ use super::varint::{put, take};
 use crate::error::{Kind, Result};
 use crate::store::{ByteSource, Extent, Fetched, Location, Want};
 
+/// Far above what opening a file reads. Evidence may come from a stranger.
+const MAX_BYTES: u64 = 256 << 20;
+
 /// Byte ranges of a file, and a digest of what they hold: all metadata that opening came by, axes
 /// included.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,8 +62,11 @@ impl Evidence {
         location: &Location,
     ) -> Result<bool> {
         let ranges: Vec<Range<u64>> = self.ranges.iter().map(|&(start, end)| start..end).collect();
+        let bytes = ranges.iter().try_fold(0u64, |sum, range| {
+            sum.checked_add(range.end.checked_sub(range.start)?).filter(|&sum| sum <= MAX_BYTES)
+        });
         // Without any, nothing would be proved.
-        if ranges.is_empty() || ranges.iter().any(|range| range.start > range.end) {
+        if ranges.is_empty() || bytes.is_none() {
             return Ok(false);
         }
         match source.read_many(location, &ranges) {
@@ -132,5 +138,49 @@ impl ByteSource for Witness {
             }
         }
         parts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::store::LocalFiles;
+
+    fn holds(evidence: &[u8], path: &str) -> bool {
+        let evidence = Evidence::from_bytes(evidence);
+        evidence.is_some_and(|e| e.holds(&LocalFiles::default(), &Location::whole(path)).unwrap())
+    }
+
+    #[test]
+    fn evidence_of_a_file_holds_for_it_alone() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("x.nc").to_string_lossy().into_owned();
+        std::fs::write(&path, vec![7; 4096]).unwrap();
+        let witness = Witness::new(Arc::new(LocalFiles::default()));
+        witness.read(&Location::whole(path.as_str()), 100..300).unwrap();
+        let evidence = witness.evidence().to_bytes();
+        assert!(holds(&evidence, &path));
+        // Nothing, more than there is, and the whole file too often.
+        assert!(!holds(&evidence[..16], &path));
+        let huge =
+            |ranges: &[(u64, u64)]| Evidence { ranges: ranges.to_vec(), digest: 0 }.to_bytes();
+        assert!(!holds(&huge(&[(0, u64::MAX)]), &path));
+        assert!(!holds(&huge(&[(9, 8)]), &path));
+        assert!(!holds(&huge(&vec![(0, 4096); 1 << 17]), &path));
+        std::fs::write(&path, vec![8; 4096]).unwrap();
+        assert!(!holds(&evidence, &path));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_evidence_or_none(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+            if let Some(evidence) = Evidence::from_bytes(&bytes) {
+                prop_assert_eq!(Evidence::from_bytes(&evidence.to_bytes()), Some(evidence));
+            }
+        }
     }
 }
