@@ -49,10 +49,11 @@ def test_example_runs(example: str, check: str, ocean: Path, tmp_path: Path) -> 
     ("recipe", "check"),
     [
         (RECIPES[0], "assert dataset.loader.epoch == 2 and '\"epoch\":2' in cursor"),
-        (RECIPES[1], ""),
-        (RECIPES[2], "assert example['inputs']['l4_sst'].shape == (16, 64, 64)"),
+        (RECIPES[1], "assert frames.shape == (16, 2, 64, 64) and valid.any()"),
+        (RECIPES[2], ""),
+        (RECIPES[3], "assert example['inputs']['l4_sst'].shape == (16, 64, 64)"),
     ],
-    ids=["torch", "resume", "huggingface"],
+    ids=["torch", "windows", "resume", "huggingface"],
 )
 def test_recipe_runs(recipe: str, check: str, ocean: Path, tmp_path: Path) -> None:
     if "huggingface" in recipe:

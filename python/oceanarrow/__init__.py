@@ -14,6 +14,7 @@ from oceanarrow.loader import Loader
 from oceanarrow.patch import open_patch
 from oceanarrow.subset.transfer import DownloadSummary, download
 from oceanarrow.variables import Variable, register_variable, variables
+from oceanarrow.window import Window
 
 __all__ = [
     "Batch",
@@ -24,6 +25,7 @@ __all__ = [
     "Loader",
     "OceanArrowError",
     "Variable",
+    "Window",
     "__version__",
     "download",
     "open_patch",

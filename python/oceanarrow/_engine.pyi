@@ -179,6 +179,8 @@ class Request:
         shape: tuple[int, int] | None,
         select: Sequence[tuple[str, bool, bool, Sequence[float]]],
         valid: Sequence[tuple[str, str, Sequence[float | str]]],
+        days: tuple[int, int],
+        only_where: Request | None,
     ) -> Request: ...
 
 @final

@@ -28,7 +28,6 @@ from oceanarrow.request import (
     Resample,
     StorageOptions,
     TacoPath,
-    TemporalAgg,
     check_positive,
     choose_variables,
     distinct,
@@ -37,6 +36,7 @@ from oceanarrow.request import (
     query_arrays,
 )
 from oceanarrow.schema import Schema, element_spec
+from oceanarrow.window import TemporalAgg, Window
 
 _PREFETCH_BYTES = 256 * 2**20
 
@@ -123,8 +123,8 @@ class Loader:
         self,
         taco_path: TacoPath,
         queries: Iterable[Query],
-        input_variables: Iterable[str],
-        target_variables: Iterable[str] = (),
+        input_variables: Iterable[str | Window],
+        target_variables: Iterable[str | Window] = (),
         *,
         batch_size: int | None = None,
         global_batch_size: int | None = None,
@@ -158,7 +158,7 @@ class Loader:
         inputs, targets = choose_variables(
             input_variables, target_variables, taco_path, storage_options
         )
-        names = [variable.name for variable in distinct(inputs, targets)]
+        columns = distinct(inputs, targets)
         self.place = find_place(rank, world_size)
         if threads is not None:
             check_positive("threads", threads)
@@ -180,7 +180,7 @@ class Loader:
             self._queries,
             inputs,
             targets,
-            patch_shapes(names, default_patch_size, patch_sizes),
+            patch_shapes(columns, default_patch_size, patch_sizes),
             Rendering(temporal_agg, resample, grid, min_support, fill_value, normalize),
             on_error=on_error,
             cache_bytes=cache_bytes,

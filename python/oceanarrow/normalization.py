@@ -16,13 +16,13 @@ Statistics = Mapping[str, Pair | None]
 
 
 def read_statistics(
-    source: Statistics | str | os.PathLike[str] | None, names: Sequence[str]
+    source: Statistics | str | os.PathLike[str] | None, names: Sequence[tuple[str, str]]
 ) -> dict[str, Pair | None]:
-    """The statistics of a mapping, or of a JSON file for the variables `names`.
+    """The statistics of a mapping, or of a JSON file for columns, each with its variable's name.
 
     A file holds an object with, for each variable, `[mean, std]` or an object with `mean` and
-    `std`, in the unit that the variable is delivered in, or null to leave it as it is. Other
-    entries are ignored.
+    `std`, in the unit that the variable is delivered in, or null to leave it as it is. That of the
+    column's own name counts before that of its variable. Other entries are ignored.
 
     Raises:
         NotFoundError: there is no such file.
@@ -33,13 +33,14 @@ def read_statistics(
     if isinstance(source, Mapping):
         return {name: _pair("normalize", name, entry) for name, entry in source.items()}
     where, entries = os.fspath(source), _read(Path(source))
-    lacking = [name for name in names if name not in entries]
+    told = {name: name if name in entries else variable for name, variable in names}
+    lacking = [name for name, key in told.items() if key not in entries]
     if lacking:
         raise InvalidInputError(
             f"{where} has no statistics of {', '.join(map(repr, lacking))}; add them, or null to "
             "leave a variable as it is"
         )
-    return {name: _pair(where, name, entries[name]) for name in names}
+    return {name: _pair(where, name, entries[key]) for name, key in told.items()}
 
 
 def denormalize(values: Any, mean: float, std: float) -> Any:

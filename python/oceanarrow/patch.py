@@ -19,13 +19,12 @@ from oceanarrow.request import (
     Resample,
     StorageOptions,
     TacoPath,
-    TemporalAgg,
     choose_variables,
     open_engine,
     patch_shapes,
-    per_variable,
     query_arrays,
 )
+from oceanarrow.window import TemporalAgg, Window
 
 if TYPE_CHECKING:
     import xarray
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 def open_patch(
     taco_path: TacoPath,
     query: Query,
-    variables: Iterable[str],
+    variables: Iterable[str | Window],
     shape: PatchShape | Mapping[str, PatchShape] | None = None,
     *,
     temporal_agg: TemporalAgg | Mapping[str, TemporalAgg] = "stack",
@@ -55,7 +54,7 @@ def open_patch(
     Args:
         taco_path: the dataset, as in `oceanarrow.Loader`.
         query: where and when.
-        variables: names of variables; see `oceanarrow.variables()`.
+        variables: names of variables, see `oceanarrow.variables()`, or `oceanarrow.Window`s.
         shape: pixels `(H, W)`, or by variable; None gives the files' own cells in the box.
         temporal_agg: `"stack"` gives every day of the query, NaN where there is no file; `"mean"`,
             `"first"` and `"last"` give one field.
@@ -65,9 +64,10 @@ def open_patch(
     Returns:
         Each gridded variable with dimensions `time, lat, lon` (`lat, lon` unless stacked), float32,
         NaN where invalid, with CF attributes. A variable whose axes are not those of the first has
-        `lat_<name>` and `lon_<name>`. A point variable has the dimension `level_<name>` and the
-        coordinates `lat_<name>`, `lon_<name>`, `time_<name>`, and `<name>_pressure` beside it. A
-        variable of which no file covers the query is left out, unless `shape` gives its pixels.
+        `lat_<name>` and `lon_<name>`, one on other days `time_<name>`. A point variable has the
+        dimension `level_<name>` and the coordinates `lat_<name>`, `lon_<name>`, `time_<name>`, and
+        `<name>_pressure` beside it. A variable of which no file covers the query is left out,
+        unless `shape` gives its pixels.
 
     Raises:
         ImportError: xarray is not installed.
@@ -78,16 +78,16 @@ def open_patch(
     from oceanarrow.xarray import Patch
 
     chosen, _ = choose_variables(variables, (), taco_path, storage_options)
-    names = [variable.name for variable in chosen]
     sizes = shape if isinstance(shape, Mapping) else None
-    shapes = patch_shapes(names, None if isinstance(shape, Mapping) else shape, sizes)
+    shapes = patch_shapes(chosen, None if isinstance(shape, Mapping) else shape, sizes)
+    rendering = Rendering(temporal_agg, resample, grid, min_support, float("nan"), normalize)
     engine = open_engine(
         taco_path,
         query_arrays([query]),
         chosen,
         [],
         shapes,
-        Rendering(temporal_agg, resample, grid, min_support, float("nan"), normalize),
+        rendering,
         on_error=on_error,
         cache_bytes=cache_bytes,
         cache_dir=cache_dir,
@@ -97,21 +97,18 @@ def open_patch(
         memory_limit_bytes=memory_limit_bytes,
     )
     try:
-        columns, _ = engine.sample(0, [shapes[name] for name in names])
+        columns, _ = engine.sample(0, [shapes[variable.name] for variable in chosen])
     finally:
         hand_over()
-    aggregates = per_variable("temporal_agg", temporal_agg, names, "stack")
-    normalized = Rendering(normalize=normalize).of(names)
     patch = Patch(query)
-    for variable, column, aggregate, rules in zip(
-        chosen, columns, aggregates, normalized, strict=True
-    ):
+    for variable, column, rules in zip(chosen, columns, rendering.of(chosen), strict=False):
+        stacked = rules["temporal_agg"] == "stack"
         told: dict[str, Any] = {"source": variable.source, "normalize": rules["normalize"]}
         size = shapes[variable.name]
         if variable.geometry == "points":
             patch.add_points(variable.name, variable.unit, column, told)
         elif column is not None:
-            patch.add_grid(variable, column, aggregate == "stack", told)
+            patch.add_grid(variable, column, stacked, told)
         elif size is not None:
-            patch.add_nothing(variable, size, aggregate == "stack", told)
+            patch.add_nothing(variable, size, stacked, told)
     return patch.dataset()

@@ -23,14 +23,14 @@ from oceanarrow.events import hand_over
 from oceanarrow.exceptions import InvalidInputError
 from oceanarrow.normalization import Statistics, read_statistics
 from oceanarrow.subset.covered import check_covered
-from oceanarrow.variables import Variable, dataset_variables, find_variables
+from oceanarrow.variables import dataset_variables
+from oceanarrow.window import Column, TemporalAgg, Window, columns_of
 
 T = TypeVar("T")
 TacoPath = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 PatchShape = tuple[int, int]
 Resample = Literal["bilinear", "area", "nearest", "auto"]
 Grid = Literal["exact", "crop"]
-TemporalAgg = Literal["mean", "first", "last", "stack"]
 OnError = Literal["raise", "mask"]
 StorageOptions = Mapping[str, Any]
 QueryArrays = tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]
@@ -41,7 +41,7 @@ DEFAULT_CACHE_BYTES = 512 * 2**20
 
 @dataclass(frozen=True)
 class Rendering:
-    """How variables are rendered; each is one value for all, or a mapping by variable.
+    """How variables are rendered; each is one value for all, or a mapping by column or variable.
 
     Variables that a mapping leaves out take the default. `docs/semantics.md` has the rules.
     `normalize` is by variable, and variables it leaves out keep their unit; or it is a file of
@@ -55,25 +55,30 @@ class Rendering:
     fill_value: float | Mapping[str, float] = 0.0
     normalize: Statistics | str | os.PathLike[str] | None = None
 
-    def of(self, names: Sequence[str]) -> list[dict[str, Any]]:
-        """The values for each of `names`."""
-        columns = {
+    def of(self, columns: Sequence[Column]) -> list[dict[str, Any]]:
+        """The values for each column, then for each variable that masks one."""
+        every = [*columns, *(column.where for column in columns if column.where is not None)]
+        values = {
             field.name: per_variable(
-                field.name, getattr(self, field.name), names, default=field.default
+                field.name, getattr(self, field.name), every, default=field.default
             )
             for field in fields(self)
             if field.name != "normalize"
         }
-        statistics = read_statistics(self.normalize, names)
-        columns["normalize"] = per_variable("normalize", statistics, names, default=None)
-        return [{name: column[i] for name, column in columns.items()} for i in range(len(names))]
+        values["temporal_agg"] = [
+            common if column.temporal_agg is None else column.temporal_agg
+            for column, common in zip(every, values["temporal_agg"], strict=True)
+        ]
+        statistics = read_statistics(self.normalize, [(c.name, c.of) for c in columns])
+        values["normalize"] = per_variable("normalize", statistics, every, default=None)
+        return [{name: each[i] for name, each in values.items()} for i in range(len(every))]
 
 
 def open_engine(
     taco_path: TacoPath,
     queries: QueryArrays,
-    inputs: Sequence[Variable],
-    targets: Sequence[Variable],
+    inputs: Sequence[Column],
+    targets: Sequence[Column],
     shapes: Mapping[str, PatchShape | None],
     rendering: Rendering,
     *,
@@ -95,24 +100,35 @@ def open_engine(
         AccessDeniedError, TransientIoError: its server refuses, or cannot be reached.
     """
     wanted = distinct(inputs, targets)
-    names = [variable.name for variable in wanted]
-    requests = [
-        _engine.Request(
-            name=variable.name,
-            source=variable.source,
-            file=variable.file,
-            netcdf=variable.netcdf,
-            unit=variable.unit,
-            geometry=variable.geometry,
-            is_input=variable in inputs,
-            is_target=variable in targets,
-            shape=shapes[variable.name],
-            select=variable.select,
-            valid=variable.valid,
+    rules = rendering.of(wanted)
+
+    def request(
+        column: Column, rules: dict[str, Any], shape: PatchShape | None, mask: Any
+    ) -> _engine.Request:
+        return _engine.Request(
+            name=column.name,
+            source=column.source,
+            file=column.file,
+            netcdf=column.netcdf,
+            unit=column.unit,
+            geometry=column.geometry,
+            is_input=column in inputs,
+            is_target=column in targets,
+            shape=shape,
+            select=column.select,
+            valid=column.valid,
+            days=(column.first, column.last),
+            only_where=mask,
             **rules,
         )
-        for variable, rules in zip(wanted, rendering.of(names), strict=True)
-    ]
+
+    masking = iter(rules[len(wanted) :])
+    requests = []
+    for column, own in zip(wanted, rules, strict=False):
+        shape, mask = shapes[column.name], None
+        if column.where is not None:
+            mask = request(column.where, next(masking), shape, None)
+        requests.append(request(column, own, shape, mask))
     if cache_bytes is None:
         cache_bytes = DEFAULT_CACHE_BYTES
     check_positive("cache_bytes", cache_bytes, minimum=0)
@@ -122,7 +138,7 @@ def open_engine(
     if memory_limit_bytes is not None:
         check_positive("memory_limit_bytes", memory_limit_bytes)
     roots = dataset_roots(taco_path)
-    check_covered(roots, *queries)
+    check_covered(roots, *queries, wanted)
     path = choose_cache_directory(cache_dir, roots)
     hand_over()
     try:
@@ -140,7 +156,8 @@ def open_engine(
         )
     finally:
         hand_over()
-    _warn_of_days(engine.days(), queries[1])
+    for window in dict.fromkeys((column.first, column.last) for column in wanted):
+        _warn_of_days(engine.days(), queries[1] + np.array(window, np.int32))
     return engine
 
 
@@ -167,47 +184,45 @@ def _day(day: np.int32) -> str:
 
 
 def choose_variables(
-    input_variables: Iterable[str],
-    target_variables: Iterable[str],
+    input_variables: Iterable[str | Window],
+    target_variables: Iterable[str | Window],
     taco_path: TacoPath,
     storage_options: StorageOptions | None,
-) -> tuple[list[Variable], list[Variable]]:
-    """The variables of both roles, as the dataset's catalogues or the registry know them.
+) -> tuple[list[Column], list[Column]]:
+    """The columns of both roles, as the dataset's catalogues or the registry know the variables.
 
     Raises:
-        InvalidInputError: one is unknown, given twice in a role, or there is none at all.
+        InvalidInputError: a variable is unknown, a column is asked for twice in a role or differs
+            between them, or there is none at all.
         InvalidDatasetError, NotFoundError: as `dataset_variables`.
     """
-    roles = []
-    for argument, given in (
-        ("input_variables", input_variables),
-        ("target_variables", target_variables),
-    ):
-        if isinstance(given, str):
-            raise InvalidInputError(f"{argument} must be a list of names, not the text {given!r}")
-        names = list(given)
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise InvalidInputError(f"{argument} names {', '.join(twice)} more than once")
-        roles.append(names)
     known = dataset_variables(dataset_roots(taco_path), storage_options)
-    find_variables([*roles[0], *roles[1]], known)
-    if not any(roles):
+    inputs, targets = columns_of(
+        {"input_variables": input_variables, "target_variables": target_variables}, known
+    )
+    if not inputs and not targets:
         raise InvalidInputError("name at least one input or target variable")
-    return find_variables(roles[0], known), find_variables(roles[1], known)
+    as_input = {column.name: column for column in inputs}
+    for column in targets:
+        if as_input.get(column.name, column) != column:
+            raise InvalidInputError(
+                f"{column.name!r} is an input and a target on other days or under another mask; "
+                "give one of them a name of its own: Window(..., name=)"
+            )
+    return inputs, targets
 
 
-def distinct(inputs: Sequence[Variable], targets: Sequence[Variable]) -> list[Variable]:
+def distinct(inputs: Sequence[Column], targets: Sequence[Column]) -> list[Column]:
     """Inputs, then the targets that are not inputs too."""
-    return [*inputs, *(variable for variable in targets if variable not in inputs)]
+    return [*inputs, *(column for column in targets if column not in inputs)]
 
 
 def patch_shapes(
-    names: Sequence[str],
+    columns: Sequence[Column],
     default_patch_size: PatchShape | None,
     patch_sizes: Mapping[str, PatchShape] | None,
 ) -> dict[str, PatchShape | None]:
-    """The pixels `(H, W)` of each variable.
+    """The pixels `(H, W)` of each column.
 
     Raises:
         InvalidInputError: a size is not two positive whole numbers, or for an unknown variable.
@@ -219,18 +234,23 @@ def patch_shapes(
         name: _patch_shape(f"patch_sizes[{name!r}]", size)
         for name, size in (patch_sizes or {}).items()
     }
-    _check_names("patch_sizes", given, names)
-    return {name: given.get(name, default) for name in names}
+    _check_names("patch_sizes", given, columns)
+    return {column.name: _of(given, column, default) for column in columns}
 
 
 def per_variable(
-    argument: str, value: T | Mapping[str, T], names: Sequence[str], default: T
+    argument: str, value: T | Mapping[str, T], columns: Sequence[Column], default: T
 ) -> list[T]:
-    """One value for each of `names` out of a single value or a mapping."""
+    """One value for each column out of a single value or a mapping by column or variable."""
     if isinstance(value, Mapping):
-        _check_names(argument, value, names)
-        return [value.get(name, default) for name in names]
-    return [value] * len(names)
+        _check_names(argument, value, columns)
+        return [_of(value, column, default) for column in columns]
+    return [value] * len(columns)
+
+
+def _of(values: Mapping[str, T], column: Column, default: T) -> T:
+    """A column's value: under its own name, else its variable's, else the default."""
+    return values[column.name] if column.name in values else values.get(column.of, default)
 
 
 def check_positive(argument: str, value: object, minimum: int = 1) -> None:
@@ -242,7 +262,8 @@ def check_positive(argument: str, value: object, minimum: int = 1) -> None:
         )
 
 
-def _check_names(argument: str, given: Mapping[str, object], names: Sequence[str]) -> None:
+def _check_names(argument: str, given: Mapping[str, object], columns: Sequence[Column]) -> None:
+    names = list(dict.fromkeys(name for column in columns for name in (column.name, column.of)))
     unknown = [name for name in given if name not in names]
     if unknown:
         raise InvalidInputError(

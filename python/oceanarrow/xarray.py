@@ -11,6 +11,7 @@ import numpy.typing as npt
 import xarray
 
 from oceanarrow.schema import ROW_COLUMNS
+from oceanarrow.window import Column
 
 if TYPE_CHECKING:
     from oceanarrow.batch import Batch
@@ -126,14 +127,15 @@ class _Rows(_Made):
         before = []
         levels = _levels(field)
         if len(shape) == (3 if levels is None else 4):
-            before.append(self._day(name, shape[0]))
+            before.append(self._day(field, shape[0]))
         if levels is not None:
             before.append(self.level(name, *levels))
         return "sample", *before, *dims[1:]
 
-    def _day(self, name: str, count: int) -> str:
-        times = (self.starts[:, None] + np.arange(count)).astype("datetime64[ns]")
-        end = self.ending("days", name, times)
+    def _day(self, field: Field, count: int) -> str:
+        first = int(field.metadata.get("days", "0,0").split(",")[0])
+        times = (self.starts[:, None] + first + np.arange(count)).astype("datetime64[ns]")
+        end = self.ending("days", field.name, times)
         dims = ("sample", f"day{end}")
         self.coordinates[f"time{end}"] = (dims, times, _TIME)
         return dims[1]
@@ -175,9 +177,10 @@ class Patch(_Made):
         if variable.levels is not None:
             dims = (self.level(variable.name, *variable.levels), *dims)
         if stacked:
-            dims = ("time", *dims)
-            stamps = self.days.astype("datetime64[ns]")
-            self.coordinates["time"] = ("time", stamps, _TIME)
+            stamps = self._days_of(variable).astype("datetime64[ns]")
+            time = "time" + self.ending("days", variable.name, stamps)
+            dims = (time, *dims)
+            self.coordinates[time] = (time, stamps, _TIME)
         self.variables[variable.name] = (dims, values, _described(variable.unit, told))
 
     def add_nothing(
@@ -185,7 +188,7 @@ class Patch(_Made):
     ) -> None:
         """Adds a gridded variable of which there is no file."""
         lat, lon = _over(np.array(self.query.bbox), *shape)
-        days = (len(self.days),) if stacked else ()
+        days = (len(self._days_of(variable)),) if stacked else ()
         levels = (len(variable.levels[1]),) if variable.levels else ()
         data = np.full((*days, *levels, *shape), np.nan, np.float32)
         column = (data, np.zeros(data.shape, np.uint8), lat, lon)
@@ -217,6 +220,12 @@ class Patch(_Made):
         self.coordinates[f"time{end}"] = (dim, _stamps(time), _TIME)
         self.variables[variable.name] = (dim, data, _described(variable.unit, told))
         self.variables[f"PRES{end}"] = (dim, pressure, _PRESSURE)
+
+    def _days_of(self, variable: Variable) -> Array:
+        if not isinstance(variable, Column) or variable.first == variable.last == 0:
+            return self.days
+        first, last = self.window
+        return np.arange(first + variable.first, last + variable.last + 1)
 
     def _dims(self, name: str, lat: Array, lon: Array) -> tuple[str, ...]:
         end = self.ending("cells", name, lat, lon)

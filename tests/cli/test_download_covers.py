@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oceanarrow import Loader, download
+from oceanarrow import Loader, Window, download, variables
 from oceanarrow.dataset import OceanTACODataset, Query
 from oceanarrow.exceptions import InvalidDatasetError
 from oceanarrow.subset.covered import NAME, Covered
+from oceanarrow.window import plain
 
 from .conftest import QUERIES
 
@@ -95,15 +96,35 @@ def test_more_queries_of_the_same_files_widen_it(dataset: Path, tmp_path: Path) 
     opens(path, first, second)
 
 
+def test_windows_and_masks_are_covered_too(dataset: Path, tmp_path: Path) -> None:
+    query = Query(-60, -50, 20, 30, DAY, DAY)
+    next_day = Window("l4_ssh", 1, 2, name="next", where="l4_sst")
+    (path,) = download(dataset, [query], [next_day], tmp_path / "copy").datasets
+
+    def opens(*wanted: str | Window) -> None:
+        loader = Loader(path, [query], wanted, batch_size=1, default_patch_size=(4, 4))
+        assert sum(1 for _ in loader) == 1
+
+    opens(next_day)
+    opens(Window("l4_ssh", 2), Window("l4_sst", 1, name="sst"))
+    for wanted, text in (
+        ("l4_ssh", "of l4_ssh.*2023-04-01"),
+        (Window("l4_ssh", 1, 3), "of l4_ssh.*2023-04-04"),
+        (Window("l4_ssh", 1, where="l3_swot"), "of l3_swot.*2023-04-02"),
+    ):
+        with pytest.raises(InvalidDatasetError, match=text):
+            opens(wanted)
+
+
 def test_a_damaged_record_says_so(ocean_listed: Path, tmp_path: Path) -> None:
     (path,) = download(ocean_listed, BOXES[:1], VARIABLES, tmp_path / "copy").datasets
     record = path.parent / NAME
-    for content in (b"", b"\x93NUMPY", record.read_bytes()[:-3]):
+    for content in (b"", b"PK\x03\x04", record.read_bytes()[:-30]):
         record.write_bytes(content)
-        with pytest.raises(InvalidDatasetError, match=r"cannot be read.*covered\.npy"):
+        with pytest.raises(InvalidDatasetError, match=r"cannot be read.*covered\.npz"):
             opens(path, BOXES[0])
-    np.save(record, np.zeros((3, 2)))
-    with pytest.raises(InvalidDatasetError, match=r"covered\.npy"):
+    np.savez(record, l4_ssh=np.zeros((3, 2)))
+    with pytest.raises(InvalidDatasetError, match=r"covered\.npz"):
         opens(path, BOXES[0])
     record.unlink()
     opens(path, BOXES[0], QUERIES[0])
@@ -127,7 +148,8 @@ def test_a_box_is_covered_where_all_of_its_places_are(
     boxes: list[tuple[int, int, int, int]], asked: tuple[int, int, int, int]
 ) -> None:
     days = np.zeros((len(boxes), 2), np.int32)
-    covered = Covered.of(arrays(boxes), days)
+    column = plain(variables()["l4_ssh"])
+    covered = Covered.of(arrays(boxes), days, [column])
 
     def places(box: tuple[int, int, int, int]) -> set[tuple[int, int]]:
         west, width, south, height = box
@@ -138,4 +160,4 @@ def test_a_box_is_covered_where_all_of_its_places_are(
         }
 
     due = places(asked) <= set().union(*map(places, boxes))
-    assert (covered.first_lacking(arrays([asked]), days[:1]) is None) == due
+    assert (covered.first_lacking(arrays([asked]), days[:1], column) is None) == due

@@ -24,14 +24,13 @@ from oceanarrow.request import (
     Resample,
     StorageOptions,
     TacoPath,
-    TemporalAgg,
     choose_variables,
     distinct,
     open_engine,
     patch_shapes,
-    per_variable,
     query_arrays,
 )
+from oceanarrow.window import TemporalAgg, Window
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -77,8 +76,8 @@ class OceanTACODataset(Dataset[dict[str, Any]]):
         self,
         taco_path: TacoPath,
         queries: Iterable[Query],
-        input_variables: Iterable[str],
-        target_variables: Iterable[str],
+        input_variables: Iterable[str | Window],
+        target_variables: Iterable[str | Window],
         target_resolution: float | None = None,
         temporal_agg: TemporalAgg | Mapping[str, TemporalAgg] = "mean",
         default_patch_size: PatchShape | None = (128, 128),
@@ -108,18 +107,19 @@ class OceanTACODataset(Dataset[dict[str, Any]]):
         self.default_patch_size = default_patch_size
         self.patch_sizes = dict(patch_sizes or {})
         self._variables = distinct(inputs, targets)
-        names = [variable.name for variable in self._variables]
-        self._shapes = patch_shapes(names, default_patch_size, patch_sizes)
-        self._temporal_agg = dict(
-            zip(names, per_variable("temporal_agg", temporal_agg, names, "mean"), strict=True)
-        )
+        self._shapes = patch_shapes(self._variables, default_patch_size, patch_sizes)
+        rendering = Rendering(temporal_agg, resample, grid, min_support, fill_value, normalize)
+        self._stacked = {
+            column.name: rules["temporal_agg"] == "stack"
+            for column, rules in zip(self._variables, rendering.of(self._variables), strict=False)
+        }
         self._engine = open_engine(
             taco_path,
             query_arrays(self.queries),
             inputs,
             targets,
             self._shapes,
-            Rendering(temporal_agg, resample, grid, min_support, fill_value, normalize),
+            rendering,
             on_error=on_error,
             cache_bytes=cache_bytes,
             cache_dir=cache_dir,
@@ -247,7 +247,8 @@ class OceanTACODataset(Dataset[dict[str, Any]]):
             elif variable.geometry == "points":
                 shapes[name] = (0,)
             else:
-                layers = (last - first + 1,) if self._temporal_agg[name] == "stack" else ()
+                days = last + variable.last - first - variable.first + 1
+                layers = (days,) if self._stacked[name] else ()
                 levels = (len(variable.levels[1]),) if variable.levels else ()
                 shapes[name] = layers + levels + (self._shape(name, query) or (0, 0))
         return shapes

@@ -16,6 +16,7 @@ from oceanarrow.events import hand_over
 from oceanarrow.exceptions import UnsupportedError
 from oceanarrow.request import Rendering, open_engine, query_arrays
 from oceanarrow.variables import Variable
+from oceanarrow.window import plain
 
 if TYPE_CHECKING:
     import xarray
@@ -93,7 +94,7 @@ def _samples(
     engine = open_engine(
         dataset.roots,
         query_arrays(queries),
-        variables,
+        list(map(plain, variables)),
         [],
         {variable.name: None for variable in variables},
         Rendering("first", fill_value=float("nan")),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +13,10 @@ import numpy.typing as npt
 
 from oceanarrow.atomic_file import replace_file
 from oceanarrow.exceptions import InvalidDatasetError
+from oceanarrow.window import Column
 
-NAME = "covered.npy"
-"""The file in a download's directory: `(N, 6)` float64, see `Covered.rows`."""
+NAME = "covered.npz"
+"""The file in a download's directory: the arrays of `Covered.rows`, by data source."""
 
 CATALOGUE = "catalog.parquet"
 """The catalogue in a download's directory, where it has one."""
@@ -23,6 +25,7 @@ _SLIVER = 1e-9
 """Degrees by which boxes that meet may miss each other, by rounding."""
 
 Rows = npt.NDArray[np.float64]
+Days = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -30,16 +33,19 @@ class Covered:
     """Boxes and days of queries.
 
     Attributes:
-        rows: `(N, 6)`, each once: west edge from -180 on, east edge beyond it, south and north edge
-            in degrees, first and last day since 1970-01-01.
+        rows: {data source: `(N, 6)`}, each row once: west edge from -180 on, east edge beyond it,
+            south and north edge in degrees, first and last day since 1970-01-01.
     """
 
-    rows: Rows
+    rows: Mapping[str, Rows]
 
     @classmethod
-    def of(cls, boxes: Rows, days: npt.NDArray[np.int32]) -> Covered:
-        """Those of queries: `lon_min`, `lon_max`, `lat_min`, `lat_max` and two days each."""
-        return cls(np.unique(_rows(boxes, days), axis=0))
+    def of(cls, boxes: Rows, days: Days, columns: Iterable[Column]) -> Covered:
+        """Those of columns: `lon_min`, `lon_max`, `lat_min`, `lat_max` and two days a query."""
+        found: dict[str, list[Rows]] = {}
+        for column in _with_masks(columns):
+            found.setdefault(column.source, []).append(_rows(boxes, days, column))
+        return cls({source: _once(rows) for source, rows in found.items()})
 
     @classmethod
     def load(cls, directory: Path) -> Covered | None:
@@ -52,10 +58,12 @@ class Covered:
         if not path.is_file():
             return None
         try:
-            rows = np.load(path, allow_pickle=False)
-            if rows.dtype != np.float64 or rows.ndim != 2 or rows.shape[1] != 6:
-                raise ValueError(f"an array of {rows.dtype}{rows.shape}")
-        except (OSError, ValueError, EOFError) as error:
+            with np.load(path, allow_pickle=False) as content:
+                rows = {source: content[source] for source in content.files}
+            for array in rows.values():
+                if array.dtype != np.float64 or array.ndim != 2 or array.shape[1] != 6:
+                    raise ValueError(f"an array of {array.dtype}{array.shape}")
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise InvalidDatasetError(
                 f"what the download says that it covers cannot be read ({error}); download it "
                 f"again; file: {path}"
@@ -64,37 +72,44 @@ class Covered:
 
     def write(self, directory: Path) -> None:
         """Leaves it in a directory."""
-        replace_file(directory / NAME, lambda file: np.save(file, self.rows))
+        replace_file(directory / NAME, lambda file: np.savez_compressed(file, **self.rows))  # type: ignore[arg-type]  # names of sources are none of its options
 
-    def joined(self, other: Covered | None) -> Covered:
+    def __len__(self) -> int:
+        """How many rows there are."""
+        return sum(map(len, self.rows.values()))
+
+    def joined(self, other: Covered) -> Covered:
         """What either covers."""
-        if other is None:
-            return self
-        return Covered(np.unique(np.concatenate([self.rows, other.rows]), axis=0))
+        sources = dict.fromkeys([*self.rows, *other.rows])
+        parts = {s: [c.rows[s] for c in (self, other) if s in c.rows] for s in sources}
+        return Covered({source: _once(rows) for source, rows in parts.items()})
 
     def days(self) -> set[int]:
         """All days, since 1970-01-01."""
-        spans = np.unique(self.rows[:, 4:].astype(np.int64), axis=0)
-        return {day for first, last in spans.tolist() for day in range(first, last + 1)}
+        spans = [np.unique(rows[:, 4:].astype(np.int64), axis=0) for rows in self.rows.values()]
+        every = np.unique(np.concatenate(spans), axis=0).tolist()
+        return {day for first, last in every for day in range(first, last + 1)}
 
     def first_lacking(
-        self, boxes: Rows, days: npt.NDArray[np.int32]
+        self, boxes: Rows, days: Days, column: Column
     ) -> tuple[int, np.datetime64] | None:
         """The first query of which a part is not covered, and the day; None if all are."""
-        asked = _rows(boxes, days)
-        known = np.isin(_keys(asked), _keys(self.rows))
-        on_day = functools.cache(self._on_day)
+        asked = _rows(boxes, days, column)
+        own = self.rows.get(column.source, np.empty((0, 6)))
+        known = np.isin(_keys(asked), _keys(own))
+
+        @functools.cache
+        def on_day(day: int) -> Rows:
+            return np.unique(own[(own[:, 4] <= day) & (day <= own[:, 5]), :4], axis=0)
+
         for query in np.flatnonzero(~known).tolist():
             for day in range(int(asked[query, 4]), int(asked[query, 5]) + 1):
                 if not _is_covered(asked[query, :4], on_day(day)):
                     return query, np.datetime64(day, "D")
         return None
 
-    def _on_day(self, day: int) -> Rows:
-        return np.unique(self.rows[(self.rows[:, 4] <= day) & (day <= self.rows[:, 5]), :4], axis=0)
 
-
-def check_covered(roots: Sequence[str], boxes: Rows, days: npt.NDArray[np.int32]) -> None:
+def check_covered(roots: Sequence[str], boxes: Rows, days: Days, columns: Sequence[Column]) -> None:
     """Refuses queries that need more than was downloaded, where all of a dataset is downloads.
 
     Raises:
@@ -107,24 +122,39 @@ def check_covered(roots: Sequence[str], boxes: Rows, days: npt.NDArray[np.int32]
     told = [covered for covered in found if covered is not None]
     if len(told) < len(found):
         return
-    lacking = functools.reduce(Covered.joined, told).first_lacking(boxes, days)
-    if lacking is None:
-        return
-    query, day = lacking
-    west, east, south, north = boxes[query].tolist()
-    raise InvalidDatasetError(
-        f"queries[{query}] needs more than was downloaded: its box (lon {west:g} to {east:g}, lat "
-        f"{south:g} to {north:g}) is not covered on {day}; download what these queries need "
-        f"(oceanarrow.download), or use the whole dataset; directory: {directories[0]}"
-    )
+    covered = functools.reduce(Covered.joined, told)
+    for column in _with_masks(columns):
+        lacking = covered.first_lacking(boxes, days, column)
+        if lacking is None:
+            continue
+        query, day = lacking
+        west, east, south, north = boxes[query].tolist()
+        raise InvalidDatasetError(
+            f"queries[{query}] needs more than was downloaded: of {column.source}, its box (lon "
+            f"{west:g} to {east:g}, lat {south:g} to {north:g}) is not covered on {day}; download "
+            f"what these queries need (oceanarrow.download), or use the whole dataset; directory: "
+            f"{directories[0]}"
+        )
 
 
-def _rows(boxes: Rows, days: npt.NDArray[np.int32]) -> Rows:
+def _with_masks(columns: Iterable[Column]) -> Iterable[Column]:
+    for column in columns:
+        yield column
+        if column.where is not None:
+            yield column.where
+
+
+def _once(rows: Sequence[Rows]) -> Rows:
+    return np.unique(np.concatenate(rows), axis=0)
+
+
+def _rows(boxes: Rows, days: Days, column: Column) -> Rows:
     lon_min, lon_max, south, north = boxes.T
     width = lon_max - lon_min
     width = np.where(width < 0, width + 360, width)
     west = (lon_min + 180) % 360 - 180
-    return np.column_stack([west, west + width, south, north, days[:, 0], days[:, 1]])
+    first, last = days[:, 0] + column.first, days[:, 1] + column.last
+    return np.column_stack([west, west + width, south, north, first, last])
 
 
 def _keys(rows: Rows) -> npt.NDArray[np.void]:

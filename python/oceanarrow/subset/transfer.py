@@ -30,6 +30,7 @@ from oceanarrow.subset.listing import catalogue_of_copies, places
 from oceanarrow.subset.manifest import Manifest, check_same, digest, find_manifest, locked
 from oceanarrow.subset.tables import subset_metadata
 from oceanarrow.variables import dataset_variables
+from oceanarrow.window import Window
 
 _THREADS = 8
 _SIZES_AT_ONCE = 512
@@ -68,7 +69,7 @@ class Download:
         self,
         taco_path: TacoPath,
         queries: Iterable[Query],
-        variables: Iterable[str],
+        variables: Iterable[str | Window],
         directory: str | os.PathLike[str],
         *,
         storage_options: StorageOptions | None = None,
@@ -101,8 +102,8 @@ class Download:
         self._listings = self._subset.listings(catalogues)
         self._files = self._subset.files()
         self._places = places(self._files)
-        self._covered = Covered.of(*arrays)
-        self._sources = list(dict.fromkeys(variable.source for variable in chosen))
+        self._covered = Covered.of(*arrays, chosen)
+        self._sources = list(self._covered.rows)
         if not self._files:
             raise InvalidInputError(
                 f"the dataset has no file of {', '.join(self._sources)} for any of the queries"
@@ -154,8 +155,8 @@ class Download:
             missing = set(self._manifest.missing(self.directory))
             marks = [self._mark(dataset) for dataset in summary.datasets]
             before = Covered.load(self.directory)
-            covered = self._covered.joined(before)
-            is_new = before is None or len(covered.rows) > len(before.rows)
+            covered = self._covered if before is None else self._covered.joined(before)
+            is_new = before is None or len(covered) > len(before)
             if missing or is_new or not all(mark.exists() for mark in marks):
                 for mark in marks:
                     mark.unlink(missing_ok=True)
@@ -254,7 +255,7 @@ class Download:
 def download(
     taco_path: TacoPath,
     queries: Iterable[Query],
-    variables: Iterable[str],
+    variables: Iterable[str | Window],
     directory: str | os.PathLike[str],
     *,
     storage_options: StorageOptions | None = None,
@@ -264,7 +265,7 @@ def download(
     """Copies the files that queries need into a smaller dataset.
 
     It gives the same batches for these queries and variables, whatever the options of the loader;
-    queries that need other days or places raise InvalidDatasetError there (`covered.npy` in the
+    queries that need other days or places raise InvalidDatasetError there (`covered.npz` in the
     directory says what it covers).
     Files are copied whole. Tiles of containers make a TACO folder, `directory`; files that
     catalogues list lie in `directory/files`, and `directory/catalog.parquet` lists the copies for
@@ -274,7 +275,7 @@ def download(
     Args:
         taco_path: a dataset, as `oceanarrow.Loader` takes it.
         queries: where and when.
-        variables: names of the variables, inputs and targets alike.
+        variables: names of the variables, or windows of them, inputs and targets alike.
         directory: where the new dataset will be: missing, empty, or an earlier download of the
             same files.
         storage_options: {name: value} for a remote dataset, as in `oceanarrow.Loader`.

@@ -25,6 +25,15 @@ pub struct Query {
     pub day_end: i32,
 }
 
+/// Days relative to a query's own window: from its first day plus `first` to its last day plus `last`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct RelativeDays {
+    /// Added to the first day.
+    pub first: i32,
+    /// Added to the last day.
+    pub last: i32,
+}
+
 impl Query {
     /// An error that says what is wrong with the query, if anything is.
     pub fn validate(&self) -> Result<()> {
@@ -50,6 +59,16 @@ impl Query {
     /// The box.
     pub fn bbox(&self) -> BBox {
         BBox::from_edges(self.lon_min, self.lon_max, self.lat_min, self.lat_max)
+    }
+
+    /// The same box, on days relative to its window.
+    #[must_use]
+    pub fn on(&self, days: RelativeDays) -> Self {
+        Self {
+            day_start: self.day_start.saturating_add(days.first),
+            day_end: self.day_end.saturating_add(days.last),
+            ..*self
+        }
     }
 
     /// The number of days in the window.

@@ -15,7 +15,7 @@ use oceanarrow_engine::export::{ColumnField, batch_schema, record_batch};
 use oceanarrow_engine::granule::{
     Ahead, Dtype, GranuleReader, Grid, RawGrid, Reading, When, Window,
 };
-use oceanarrow_engine::query::Query;
+use oceanarrow_engine::query::{Query, RelativeDays};
 use oceanarrow_engine::render::{
     CellRule, Day, GridRule, PatchMut, Recipe, Resampling, Rules, TemporalAgg, Tile,
 };
@@ -120,7 +120,7 @@ fn one_variable_is_valid_only_where_another_is_on_each_day() {
         let rules = rules(temporal);
         let sensor = Recipe::new(&[day(0, 2)], &query, shape, &rules).unwrap();
         let field = Recipe::new(&[day(0, 0), day(1, 1)], &query, shape, &rules).unwrap();
-        let seen = field.only_where(&sensor).unwrap();
+        let seen = field.only_where(Some(&sensor)).unwrap();
         // What it costs and what is brought includes the mask.
         let chunks: usize = seen.readings().map(|r| reader.chunks(r).unwrap().concat().len()).sum();
         assert_eq!(chunks, 3);
@@ -151,7 +151,7 @@ fn one_variable_is_valid_only_where_another_is_on_each_day() {
 fn a_mask_needs_the_same_pixels() {
     let query = query((0, 0));
     let of = |shape| Recipe::new(&[day(0, 0)], &query, Some(shape), &rules(TemporalAgg::Mean));
-    assert!(of((4, 4)).unwrap().only_where(&of((4, 5)).unwrap()).is_err());
+    assert!(of((4, 4)).unwrap().only_where(Some(&of((4, 5)).unwrap())).is_err());
 }
 
 #[test]
@@ -200,7 +200,8 @@ fn members_are_painted_into_one_tensor() {
     let stack = rules(TemporalAgg::Stack);
     let sensor = Recipe::new(&[day(1, 2)], &query, shape, &stack).unwrap();
     let days = [day(0, 0), day(1, 1)];
-    let second = Recipe::new(&days, &query, shape, &stack).unwrap().only_where(&sensor).unwrap();
+    let second =
+        Recipe::new(&days, &query, shape, &stack).unwrap().only_where(Some(&sensor)).unwrap();
     let members = [first, second];
     let channels: usize = members.iter().map(|member| member.shape().0).sum();
 
@@ -231,6 +232,7 @@ fn members_are_painted_into_one_tensor() {
         unit: "m".to_owned(),
         resample: "bilinear",
         normalize: None,
+        days: RelativeDays::default(),
         levels: None,
     };
     let schema = batch_schema(&[field], Default::default()).unwrap();

@@ -4,6 +4,7 @@ use oceanarrow_engine::engine;
 use oceanarrow_engine::error::Error;
 use oceanarrow_engine::granule::{Places, Selection};
 use oceanarrow_engine::plan::{Record, Value};
+use oceanarrow_engine::query::RelativeDays;
 use oceanarrow_engine::render::{CellRule, GridRule, Resampling, Rules, TemporalAgg};
 use oceanarrow_engine::variable::{Geometry, Role, Variable, built_in};
 use pyo3::prelude::*;
@@ -21,7 +22,7 @@ impl Request {
     #[new]
     #[pyo3(signature = (*, name, source, file, netcdf, unit, geometry, is_input, is_target, resample,
                         grid, temporal_agg, min_support, fill_value, normalize, shape, select,
-                        valid))]
+                        valid, days, only_where))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         name: String,
@@ -41,6 +42,8 @@ impl Request {
         shape: Option<(usize, usize)>,
         select: Vec<Selected>,
         valid: Vec<(String, String, Vec<Mark>)>,
+        days: (i32, i32),
+        only_where: Option<PyRef<'_, Self>>,
     ) -> PyResult<Self> {
         use {GridRule as G, Resampling as R, TemporalAgg as T};
         let rules = Rules {
@@ -76,7 +79,10 @@ impl Request {
         });
         let valid = valid.collect::<PyResult<_>>()?;
         let selections = select.into_iter().map(selection).collect();
-        let inner = engine::Request { variable, role, selections, valid, rules, shape };
+        let days = RelativeDays { first: days.0, last: days.1 };
+        let only_where = only_where.map(|other| Box::new(other.inner.clone()));
+        let inner =
+            engine::Request { variable, role, selections, valid, days, only_where, rules, shape };
         Ok(Self { inner })
     }
 }
@@ -176,6 +182,21 @@ pub fn variable_fields(request: &engine::Request) -> Record<'_> {
         .with("role", Value::Text(request.role.name()))
         .with_some("select", selected(&request.selections))
         .with_some("valid", validity(&request.valid))
+        .with_some("days", days(request.days))
+        .with_some("where", request.only_where.as_deref().map(masking))
+}
+
+/// The days of a variable, as a plan names them; those of the query go without saying.
+fn days(RelativeDays { first, last }: RelativeDays) -> Option<Value<'static>> {
+    let numbers = [first, last].map(i64::from);
+    (numbers != [0, 0]).then(|| Value::Wholes(Box::new(numbers.into_iter())))
+}
+
+/// What masks a variable, as a plan names it.
+fn masking(request: &engine::Request) -> Value<'_> {
+    let variable = Value::Record(variable_fields(request));
+    let record = Record::default().with("variable", variable);
+    Value::Record(record.with("rendering", Value::Record(rendering_fields(request))))
 }
 
 /// How it is rendered, as a plan names it.

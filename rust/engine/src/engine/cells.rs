@@ -22,16 +22,30 @@ impl Engine {
         request: usize,
         shape: Option<(usize, usize)>,
     ) -> Result<Option<Arc<Recipe>>> {
-        let (query, wanted) = (&self.setup().queries[query], &self.setup().requests[request]);
-        let days = self.candidates(query, request);
+        let (query, wanted) = self.asked(query, request);
+        let [days, masking] = self.candidates(&query, request);
         if days.is_empty() {
             return Ok(None);
         }
         let made = self.telemetry().planned(|| {
-            let days = self.open_days(&days, wanted, shape)?;
-            Recipe::new(&days, query, shape, &wanted.rules)
+            let recipe = |days: &[DayCandidates], wanted: &Request| {
+                let days = self.open_days(days, wanted, shape)?;
+                Recipe::new(&days, &query, shape, &wanted.rules)
+            };
+            let made = recipe(&days, wanted)?;
+            match &wanted.only_where {
+                None => Ok(made),
+                Some(_) if masking.is_empty() => made.only_where(None),
+                Some(other) => made.only_where(Some(&recipe(&masking, other)?)),
+            }
         });
         made.map(|recipe| Some(Arc::new(recipe)))
+    }
+
+    /// Where and when a request is read for a query.
+    pub(super) fn asked(&self, query: usize, request: usize) -> (Query, &Request) {
+        let wanted = &self.setup().requests[request];
+        (wanted.asked(&self.setup().queries[query]), wanted)
     }
 
     /// The stored chunks that painting fetches, those fetched at once together.
@@ -62,9 +76,9 @@ impl Engine {
 
     /// Gets a query's point data. Errors are left to the filling.
     pub(crate) fn bring_points(&self, query: usize, request: usize) {
-        let (query, wanted) = (&self.setup().queries[query], &self.setup().requests[request]);
+        let (query, wanted) = self.asked(query, request);
         let unit = Some(&*wanted.variable.unit);
-        let days = self.candidates(query, request);
+        let [days, _] = self.candidates(&query, request);
         let _: Result<()> = days.iter().flat_map(|day| &day.files).try_for_each(|file| {
             let location = self.locate(self.granule(file).object)?;
             self.reader().points(&location, &wanted.variable.netcdf, unit).map(drop)
@@ -80,7 +94,7 @@ impl Engine {
         cell: CellMut<'_>,
     ) -> Result<Outcome> {
         self.telemetry().timed(request, || match cell {
-            CellMut::Points(row) => self.fill_points(&self.setup().queries[query], request, row),
+            CellMut::Points(row) => self.fill_points(&self.asked(query, request).0, request, row),
             CellMut::Grid(mut patch) => self.fill_patch(query, request, made, &mut patch),
         })
     }
@@ -92,7 +106,8 @@ impl Engine {
         made: Option<Arc<Recipe>>,
         patch: &mut PatchMut<'_>,
     ) -> Result<Outcome> {
-        let (query, wanted) = (&self.setup().queries[index], &self.setup().requests[request]);
+        let (query, wanted) = self.asked(index, request);
+        let query = &query;
         let fill_value = wanted.rules.fill_value;
         let painted = self.painted(index, request, wanted.shape, made, |recipe| {
             recipe.paint(|reading| self.reader().window(reading), patch)
@@ -144,7 +159,7 @@ impl Engine {
         row: &mut PointRow,
     ) -> Result<Outcome> {
         let Request { variable, rules, .. } = &self.setup().requests[request];
-        let days = self.candidates(query, request);
+        let [days, _] = self.candidates(query, request);
         if days.is_empty() {
             return Ok(Outcome::default());
         }
@@ -168,15 +183,18 @@ impl Engine {
         self.settle(filled, query, request, || *row = PointRow::default())
     }
 
-    /// The candidate files of the days that will be rendered.
-    pub(crate) fn candidates(&self, query: &Query, request: usize) -> Vec<DayCandidates> {
+    /// The candidate files of the days that will be rendered, of the variable and of that which masks
+    /// it; `query` has the request's days.
+    pub(crate) fn candidates(&self, query: &Query, request: usize) -> [Vec<DayCandidates>; 2] {
         let wanted = &self.setup().requests[request];
-        let Some(selector) = self.selector(request) else { return Vec::new() };
-        let mut days = selector.candidates(&self.setup().catalog, query);
+        let [mut days, mut masking] = self.selectors(request).map(|selector| {
+            selector.map(|s| s.candidates(&self.setup().catalog, query)).unwrap_or_default()
+        });
         if wanted.variable.geometry == Geometry::Grid {
             days = wanted.rules.temporal.select(&days).to_vec();
+            masking.retain(|other| days.iter().any(|day| day.day == other.day));
         }
-        days
+        [days, masking]
     }
 
     fn granule(&self, candidate: &Candidate) -> &Granule {

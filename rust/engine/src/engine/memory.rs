@@ -27,7 +27,8 @@ impl Engine {
             if request.variable.geometry == Geometry::Points {
                 continue;
             }
-            let layers = (request.rules.temporal == TemporalAgg::Stack).then(|| query.n_days());
+            let stacked = request.rules.temporal == TemporalAgg::Stack;
+            let layers = stacked.then(|| request.asked(query).n_days());
             let levels = Selection::levels(&request.selections);
             let shape = GridShape { layers, levels, height, width, support: false, axes: true };
             shape.list_size().map_err(|e| e.variable(&request.variable.name).query(query))?;

@@ -29,6 +29,7 @@ use crate::granule::GranuleReader;
 use crate::plan::Selector;
 use crate::query::Query;
 use crate::store::{DiskCache, DiskCacheStats, Location, Store};
+use crate::variable::Variable;
 use telemetry::Telemetry;
 
 pub use explain::Cost;
@@ -41,7 +42,8 @@ pub(crate) use downloads::Downloads;
 /// A setup with its caches. `Send + Sync`; made anew in every process.
 pub struct Engine {
     setup: Setup,
-    selectors: Vec<Option<Selector>>,
+    /// Of each request's variable, and of that which masks it.
+    selectors: Vec<[Option<Selector>; 2]>,
     reader: GranuleReader,
     store: Arc<Store>,
     /// Objects of which it has been checked that they are what the catalog says.
@@ -71,8 +73,12 @@ impl Engine {
 
     /// An engine with empty caches that reads through the store its setup was made with.
     pub fn with_store(setup: Setup, store: Arc<Store>) -> Self {
-        let selectors: Vec<Option<Selector>> =
-            setup.requests.iter().map(|r| Selector::new(&setup.catalog, &r.variable)).collect();
+        let find = |variable: &Variable| Selector::new(&setup.catalog, variable);
+        let selectors: Vec<[Option<Selector>; 2]> = setup
+            .requests
+            .iter()
+            .map(|r| [find(&r.variable), r.only_where.as_ref().and_then(|r| find(&r.variable))])
+            .collect();
         let reader = GranuleReader::new(store.clone(), setup.options.cache_bytes);
         let (reader, no_disk_cache) =
             match setup.options.disk_cache.as_ref().map(DiskCache::open).transpose() {
@@ -148,8 +154,8 @@ impl Engine {
     }
 
     /// Finds the files of a request; `None` if the dataset has none.
-    fn selector(&self, request: usize) -> Option<&Selector> {
-        self.selectors.get(request)?.as_ref()
+    fn selectors(&self, request: usize) -> [Option<Selector>; 2] {
+        self.selectors.get(request).copied().unwrap_or_default()
     }
 
     fn reader(&self) -> &GranuleReader {
@@ -212,9 +218,12 @@ impl Engine {
 }
 
 /// The place of each selector by the size of its cells, the finest first; profiles have none.
-fn ranks(catalog: &Catalog, selectors: &[Option<Selector>]) -> Vec<usize> {
-    let finest = |selector: &Option<Selector>| {
-        let matching = catalog.granules().iter().filter(|g| selector.is_some_and(|s| s.matches(g)));
+fn ranks(catalog: &Catalog, selectors: &[[Option<Selector>; 2]]) -> Vec<usize> {
+    let finest = |selectors: &[Option<Selector>; 2]| {
+        let matching = catalog
+            .granules()
+            .iter()
+            .filter(|granule| selectors.iter().flatten().any(|s| s.matches(granule)));
         matching.map(|granule| granule.res_deg_lat).fold(f32::INFINITY, f32::min)
     };
     let cells: Vec<f32> = selectors.iter().map(finest).collect();

@@ -41,7 +41,7 @@ impl Engine {
             let (outcome, column) = match wanted.variable.geometry {
                 Geometry::Points => {
                     let mut row = PointRow::default();
-                    let outcome = self.fill_points(query, request, &mut row)?;
+                    let outcome = self.fill_points(&wanted.asked(query), request, &mut row)?;
                     (outcome, SampleColumn::Points(row))
                 }
                 Geometry::Grid => {
@@ -67,7 +67,8 @@ impl Engine {
         shape: Option<(usize, usize)>,
         made: Option<Arc<Recipe>>,
     ) -> Result<(Outcome, NativePatch)> {
-        let (query, wanted) = (&self.setup().queries[index], &self.setup().requests[request]);
+        let (query, wanted) = self.asked(index, request);
+        let query = &query;
         let rules = &wanted.rules;
         // A file that cannot be opened leaves this patch: masked, in the shape asked for.
         let levels = Selection::levels(&wanted.selections).unwrap_or(1);

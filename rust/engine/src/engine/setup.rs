@@ -1,5 +1,6 @@
 //! What an engine is made from, as plain data.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::export::ColumnField;
 use crate::granule::{Index, Places, Selection};
 use crate::plan::Selector;
-use crate::query::Query;
+use crate::query::{Query, RelativeDays};
 use crate::render::{CellRule, GridRule, Rules, TemporalAgg};
 use crate::store::{DiskCache, DiskCacheOptions, Revalidated, StorageOptions, Store, normalise};
 use crate::variable::{Geometry, Role, Variable};
@@ -36,10 +37,27 @@ pub struct Request {
     pub selections: Vec<Selection>,
     /// Variables of the same file and grid that decide which cells count, and by which rule.
     pub valid: Vec<(String, CellRule)>,
+    /// The days that it is read on.
+    pub days: RelativeDays,
+    /// A pixel of a day counts only where this one is valid on that day, too; it has no column.
+    pub only_where: Option<Box<Request>>,
     /// How to render it.
     pub rules: Rules,
     /// Its pixels `(H, W)`; `None` where each sample decides.
     pub shape: Option<(usize, usize)>,
+}
+
+impl Request {
+    /// Where and when it is read for a query.
+    pub fn asked(&self, query: &Query) -> Query {
+        query.on(self.days)
+    }
+
+    /// The variables that are read for it: its own, and those that mask it.
+    pub fn variables(&self) -> impl Iterator<Item = &Variable> {
+        std::iter::successors(Some(self), |request| request.only_where.as_deref())
+            .map(|request| &request.variable)
+    }
 }
 
 /// Options of an engine.
@@ -98,6 +116,7 @@ impl Setup {
             })?;
         }
         requests.iter().try_for_each(check_request)?;
+        requests.iter().try_for_each(|request| check_days(request, &queries))?;
         options.index.as_ref().map(|path| Index::check(Path::new(path))).transpose()?;
         // Engines that are made from the plan go without a cache that they cannot open.
         let (catalog, state) = match options.disk_cache.as_ref().map(DiskCache::open).transpose()? {
@@ -109,10 +128,12 @@ impl Setup {
             }
             None => (Catalog::open(store, roots)?, Vec::new()),
         };
+        let wanted = requests.iter().flat_map(Request::variables);
         let selectors: Vec<Selector> =
-            requests.iter().filter_map(|r| Selector::new(&catalog, &r.variable)).collect();
-        let mut windows: Vec<(i32, i32)> =
-            queries.iter().map(|q| (q.day_start, q.day_end)).collect();
+            wanted.filter_map(|variable| Selector::new(&catalog, variable)).collect();
+        let spans: HashSet<RelativeDays> = requests.iter().map(|request| request.days).collect();
+        let asked = queries.iter().flat_map(|query| spans.iter().map(|days| query.on(*days)));
+        let mut windows: Vec<(i32, i32)> = asked.map(|q| (q.day_start, q.day_end)).collect();
         windows.sort_unstable();
         windows.dedup_by(|next, merged| {
             let joins = next.0 <= merged.1.saturating_add(1);
@@ -151,7 +172,7 @@ impl Setup {
                 })?;
                 let stacked = rules.temporal == TemporalAgg::Stack;
                 ColumnKind::Grid(GridShape {
-                    layers: if stacked { Some(self.window_days(variable)?) } else { None },
+                    layers: if stacked { Some(self.window_days(request)?) } else { None },
                     levels: Selection::levels(selections),
                     height,
                     width,
@@ -170,13 +191,15 @@ impl Setup {
                 Geometry::Points => "none",
             },
             normalize: rules.normalize,
+            days: request.days,
             levels: selected(selections),
         })
     }
 
     /// The one window length of all queries, which a stacked tensor needs.
-    fn window_days(&self, variable: &Variable) -> Result<usize> {
-        let mut lengths: Vec<usize> = self.queries.iter().map(Query::n_days).collect();
+    fn window_days(&self, request: &Request) -> Result<usize> {
+        let asked = self.queries.iter().map(|query| request.asked(query));
+        let mut lengths: Vec<usize> = asked.map(|query| query.n_days()).collect();
         lengths.sort_unstable();
         lengths.dedup();
         match lengths[..] {
@@ -184,7 +207,7 @@ impl Setup {
             _ => Err(Error::invalid_input(format!(
                 "temporal_agg=\"stack\" needs queries of one window length; these have {lengths:?} days"
             ))
-            .variable(&variable.name)),
+            .variable(&request.variable.name)),
         }
     }
 }
@@ -202,6 +225,20 @@ fn selected(selections: &[Selection]) -> Option<String> {
     };
     let texts: Vec<String> = selections.iter().map(of).collect();
     (!texts.is_empty()).then(|| texts.join(";"))
+}
+
+/// Every query leaves a day of a variable's window.
+fn check_days(request: &Request, queries: &[Query]) -> Result<()> {
+    match queries.iter().position(|query| request.asked(query).n_days() == 0) {
+        None => Ok(()),
+        Some(i) => Err(Error::invalid_input(format!(
+            "the window from {:+} to {:+} days has no day of queries[{i}]; its first day must not \
+             lie after its last",
+            request.days.first, request.days.last
+        ))
+        .variable(&request.variable.name)
+        .query(queries[i])),
+    }
 }
 
 /// Checks what does not depend on the dataset.

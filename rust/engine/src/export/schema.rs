@@ -7,6 +7,7 @@ use arrow_schema::{DataType, Field, Schema};
 
 use crate::collate::{ColumnKind, GridShape};
 use crate::error::Result;
+use crate::query::RelativeDays;
 use crate::variable::Role;
 
 /// What the schema says of a variable.
@@ -23,6 +24,8 @@ pub struct ColumnField {
     pub resample: &'static str,
     /// Mean and standard deviation that it was normalised with.
     pub normalize: Option<(f64, f64)>,
+    /// The days that it is read on, relative to the query's.
+    pub days: RelativeDays,
     /// What was selected along further dimensions: `name=a`, or `name=[a,b]` of a list, or `#0` of a
     /// position, joined by `;`.
     pub levels: Option<String>,
@@ -56,6 +59,7 @@ fn variable_fields(column: &ColumnField) -> Result<Vec<Field>> {
         ("role".to_owned(), column.role.name().to_owned()),
         ("unit".to_owned(), column.unit.clone()),
         ("resample".to_owned(), column.resample.to_owned()),
+        ("days".to_owned(), format!("{},{}", column.days.first, column.days.last)),
     ]
     .into_iter()
     .chain(normalize)

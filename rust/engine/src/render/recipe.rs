@@ -135,21 +135,29 @@ impl Recipe {
     }
 
     /// Lets a pixel of a day count only where it is valid in `other`, too, which has as many pixels
-    /// over the same box.
+    /// over the same box; nowhere where there is none.
     ///
     /// # Errors
-    /// `InvalidInput`: it has not.
-    pub fn only_where(mut self, other: &Self) -> Result<Self> {
-        if self.shape != other.shape {
+    /// `InvalidInput`: it has other pixels.
+    pub fn only_where(mut self, other: Option<&Self>) -> Result<Self> {
+        let rules = other.map_or(self.rules, |other| other.rules);
+        if let Some(other) = other
+            && (self.shape != other.shape || self.pixel_axes() != other.pixel_axes())
+        {
             return Err(Error::invalid_input(format!(
-                "one variable masks another only on the same pixels, not {:?} on {:?}",
+                "one variable masks another only on the same pixels, not {:?} on {:?}; give both one \
+                 patch size, and grid=\"exact\"",
                 other.shape, self.shape
             )));
         }
         for layer in &mut self.layers {
-            let here = (layer.day, layer.level);
-            let on_day = other.layers.iter().find(|other| (other.day, other.level) == here);
-            layer.masks.push(Mask { layer: on_day.cloned(), rules: other.rules });
+            let on_day = other.and_then(|other| {
+                let mut on_day = other.layers.iter().filter(|other| other.day == layer.day);
+                // One without levels is about all.
+                let level = if on_day.clone().count() == 1 { 0 } else { layer.level };
+                on_day.find(|other| other.level == level)
+            });
+            layer.masks.push(Mask { layer: on_day.cloned(), rules });
         }
         Ok(self)
     }

@@ -49,8 +49,9 @@ impl Subset {
         let mut objects = Vec::new();
         for query in &setup.queries {
             for request in 0..setup.requests.len() {
-                let days = engine.candidates(query, request);
-                for candidate in days.iter().flat_map(|day| &day.files) {
+                let asked = setup.requests[request].asked(query);
+                let days = engine.candidates(&asked, request);
+                for candidate in days.iter().flatten().flat_map(|day| &day.files) {
                     let granule = &catalog.granules()[candidate.granule as usize];
                     if !std::mem::replace(&mut needed[granule.object as usize], true) {
                         objects.push((granule.object, granule.product));

@@ -1,0 +1,151 @@
+"""`Window`: a variable at other days than the query's, or as another sensor would see it."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Literal
+
+from oceanarrow.exceptions import InvalidInputError
+from oceanarrow.variables import Variable, check_name, find_variables
+
+TemporalAgg = Literal["mean", "first", "last", "stack"]
+
+_FARTHEST = 1_000_000
+"""Days that a window may lie from its query: beyond all that there are data of."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """A variable on days relative to the query's own window; stands wherever a name does.
+
+    `Window("l4_ssh", 1, 7)` is read from a day after the query's first day to seven days after its
+    last: lead times of a forecast. `Window("l4_ssh", -6, 0)` is the week up to the query. A plain
+    name is `Window(name, 0, 0)`. Days outside the dataset count as days without a file.
+
+    Args:
+        variable: its name.
+        first: days from the query's first day to the window's.
+        last: days from the query's last day to the window's; by default `first`.
+        name: of the column, and the key everywhere (`inputs`, `masks`, `patch_sizes`, ...); by
+            default the variable's. Settings by variable are looked up under this name first.
+        temporal_agg: how its days become a patch, where that differs from the loader's.
+        where: a gridded variable: a pixel is valid only where that one, on the same days and
+            pixels, is too, as if the field had been seen by that sensor.
+
+    Raises:
+        InvalidInputError: an argument is wrong.
+    """
+
+    variable: str
+    first: int = 0
+    last: int | None = None
+    name: str | None = field(default=None, kw_only=True)
+    temporal_agg: TemporalAgg | None = field(default=None, kw_only=True)
+    where: str | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.variable, str):
+            raise InvalidInputError(f"a Window is of the name of a variable, not {self.variable!r}")
+        for argument in ("first", "last"):
+            value = getattr(self, argument)
+            if argument == "last" and value is None:
+                continue
+            try:
+                whole = not isinstance(value, bool) and abs(operator.index(value)) <= _FARTHEST
+            except TypeError:
+                whole = False
+            if not whole:
+                raise InvalidInputError(
+                    f"{argument} of a Window must be a whole number of days, not {value!r}"
+                )
+        if self.name is not None:
+            check_name(self.name)
+
+    @property
+    def column(self) -> str:
+        """The name of its column."""
+        return self.name or self.variable
+
+
+@dataclass(frozen=True)
+class Column(Variable):
+    """A variable as batches have it: under the column's name, on the window's days.
+
+    Attributes:
+        of: the variable's own name.
+        first, last: days from the ends of the query's window to those of the column's.
+        temporal_agg: how the days become a patch; None: as the loader says.
+        where: the variable that masks it, if one does.
+    """
+
+    of: str = ""
+    first: int = 0
+    last: int = 0
+    temporal_agg: TemporalAgg | None = None
+    where: Column | None = None
+
+
+def columns_of(
+    roles: Mapping[str, Iterable[str | Window]], known: Mapping[str, Variable]
+) -> list[list[Column]]:
+    """The columns that each role, of the argument of this name, asks for.
+
+    Raises:
+        InvalidInputError: a variable is unknown, or a column is asked for twice in a role.
+    """
+    windows = [_windows(argument, entries) for argument, entries in roles.items()]
+    everywhere = [window for asked in windows for window in asked]
+    masks = [window.where for window in everywhere if window.where is not None]
+    find_variables([*(window.variable for window in everywhere), *masks], known)
+    return [[_column(window, known) for window in asked] for asked in windows]
+
+
+def _windows(argument: str, entries: Iterable[str | Window]) -> list[Window]:
+    if isinstance(entries, str):
+        raise InvalidInputError(f"{argument} must be a list of names, not the text {entries!r}")
+    if isinstance(entries, Window):
+        raise InvalidInputError(f"{argument} must be a list: [{entries!r}]")
+    windows = [entry if isinstance(entry, Window) else Window(entry) for entry in entries]
+    names = [window.column for window in windows]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InvalidInputError(
+            f"{argument} names {', '.join(twice)} more than once; give windows of one variable "
+            "names of their own: Window(..., name=)"
+        )
+    return windows
+
+
+def plain(variable: Variable) -> Column:
+    """A variable as itself, on the query's days."""
+    return _under(variable, variable.name)
+
+
+def _column(window: Window, known: Mapping[str, Variable]) -> Column:
+    name = window.column
+    last = window.first if window.last is None else window.last
+    days = (operator.index(window.first), operator.index(last))
+    variable = known[window.variable]
+    where = None
+    if window.where is not None:
+        other = known[window.where]
+        if "points" in (variable.geometry, other.geometry):
+            raise InvalidInputError(
+                f"where={window.where!r} of {name!r}: both must be gridded; profiles have no pixels"
+            )
+        where = _under(other, other.name, days)
+    return _under(variable, name, days, window.temporal_agg, where)
+
+
+def _under(
+    variable: Variable,
+    name: str,
+    days: tuple[int, int] = (0, 0),
+    temporal_agg: TemporalAgg | None = None,
+    where: Column | None = None,
+) -> Column:
+    own = {field.name: getattr(variable, field.name) for field in fields(Variable)}
+    own |= {"name": name, "of": variable.name, "first": days[0], "last": days[1]}
+    return Column(**own, temporal_agg=temporal_agg, where=where)
