@@ -270,6 +270,8 @@ class Order:
         lanes: at most; in use is the largest divisor of G that is at most this and N.
         window: queries within which a lane is shuffled.
         weights: (N,) float64; an epoch then has each query as often as its weight asks.
+        extra_days: days beside its own that a query reads of one source; clusters are then blocks
+            of days.
 
     Raises:
         InvalidInputError: an argument is wrong.
@@ -286,6 +288,7 @@ class Order:
         lanes: int = ...,
         window: int = ...,
         weights: npt.NDArray[np.float64] | None = None,
+        extra_days: int = 0,
     ) -> Order: ...
     @property
     def lanes(self) -> int: ...

@@ -36,7 +36,7 @@ from oceanarrow.request import (
     query_arrays,
 )
 from oceanarrow.schema import Schema, element_spec
-from oceanarrow.window import TemporalAgg, Window
+from oceanarrow.window import TemporalAgg, Window, extra_days
 
 _PREFETCH_BYTES = 256 * 2**20
 
@@ -174,6 +174,7 @@ class Loader:
             weights,
             seed if shuffle else None,
             tail or ("drop" if shuffle else "pad"),
+            extra_days(columns),
         )
         self._engine = open_engine(
             taco_path,

@@ -32,6 +32,7 @@ def order_options(
     weights: npt.ArrayLike | None,
     seed: int | None,
     tail: str,
+    extra_days: int,
 ) -> dict[str, Any]:
     """What `_engine.Order` takes besides the queries; `rows` is the global batch."""
     check_positive("lanes", lanes)
@@ -47,6 +48,7 @@ def order_options(
         "weights": None if weights is None else _weights(weights),
         "seed": seed,
         "tail": tail,
+        "extra_days": extra_days,
     }
 
 

@@ -157,13 +157,15 @@ def open_engine(
     finally:
         hand_over()
     for window in dict.fromkeys((column.first, column.last) for column in wanted):
-        _warn_of_days(engine.days(), queries[1] + np.array(window, np.int32))
+        _warn_of_days(engine.days(), queries[1], window)
     return engine
 
 
-def _warn_of_days(there: npt.NDArray[np.int32], asked: npt.NDArray[np.int32]) -> None:
-    """Warns of queries of which no day exists in the dataset."""
-    first, last = asked[:, 0], asked[:, 1]
+def _warn_of_days(
+    there: npt.NDArray[np.int32], asked: npt.NDArray[np.int32], window: tuple[int, int]
+) -> None:
+    """Warns of queries of which no day of a window exists in the dataset."""
+    first, last = asked[:, 0] + window[0], asked[:, 1] + window[1]
     without = np.searchsorted(there, first) == np.searchsorted(there, last, side="right")
     count = int(without.sum())
     if not count:
@@ -172,8 +174,9 @@ def _warn_of_days(there: npt.NDArray[np.int32], asked: npt.NDArray[np.int32]) ->
     there_is = (
         f"which has {_day(there[0])} to {_day(there[-1])}" if there.size else "which is empty"
     )
+    of = "" if window == (0, 0) else f" for the window from {window[0]:+} to {window[1]:+} days"
     warnings.warn(
-        f"{count} of {len(asked)} queries have no day in the dataset, {there_is}; the first is "
+        f"{count} of {len(asked)} queries have no day in the dataset{of}, {there_is}; the first is "
         f"queries[{example}], {_day(first[example])} to {_day(last[example])}",
         stacklevel=4,
     )

@@ -102,6 +102,24 @@ def columns_of(
     return [[_column(window, known) for window in asked] for asked in windows]
 
 
+def extra_days(columns: Iterable[Column]) -> int:
+    """The most days that a query reads of one thing beside its own: the order's blocks follow."""
+    spans: dict[tuple[str, str], tuple[int, int]] = {}
+    for column in with_masks(columns):
+        thing = (column.source, column.netcdf)
+        first, last = spans.get(thing, (column.first, column.last))
+        spans[thing] = (min(first, column.first), max(last, column.last))
+    return max([0, *(last - first for first, last in spans.values())])
+
+
+def with_masks(columns: Iterable[Column]) -> Iterable[Column]:
+    """The columns, and those that mask them."""
+    for column in columns:
+        yield column
+        if column.where is not None:
+            yield column.where
+
+
 def _windows(argument: str, entries: Iterable[str | Window]) -> list[Window]:
     if isinstance(entries, str):
         raise InvalidInputError(f"{argument} must be a list of names, not the text {entries!r}")

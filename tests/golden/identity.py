@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
+from oceanarrow import Window
 from oceanarrow.dataset import Query
 
 #: Name: source, file, variable in the file, unit.
@@ -82,14 +83,17 @@ def plan_id(plan: Mapping[str, Any]) -> str:
 
 
 def plan(
-    queries: Sequence[Query], inputs: list[str], targets: list[str], options: Mapping[str, Any]
+    queries: Sequence[Query],
+    inputs: list[str | Window],
+    targets: list[str | Window],
+    options: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The fields of the plan of a loader with these arguments."""
     names = [*inputs, *(name for name in targets if name not in inputs)]
     shuffle, weights = options.get("shuffle", True), options.get("weights")
     return {
         "queries": _columns(queries),
-        "variables": [_variable(name, inputs, targets) for name in names],
+        "variables": [_masked(name, inputs, targets, options) for name in names],
         "rendering": [_rendering(name, options) for name in names],
         "seed": options.get("seed", 0) if shuffle else None,
         "window": options.get("window", 1024) if shuffle else None,
@@ -121,17 +125,41 @@ def _whole(weights: Sequence[float]) -> list[int]:
     return [max(int(weight / largest * 2.0**32), int(weight > 0)) for weight in weights]
 
 
-def _variable(name: str, inputs: list[str], targets: list[str]) -> dict[str, str]:
-    fields = dict(zip(("source", "file", "netcdf", "unit"), VARIABLES[name], strict=True))
-    roles = [role for role, of in (("input", inputs), ("target", targets)) if name in of]
-    geometry = "points" if name == "argo" else "grid"
-    return fields | {"name": name, "geometry": geometry, "role": ",".join(roles)}
+def _variable(
+    entry: str | Window, inputs: list[str | Window], targets: list[str | Window]
+) -> dict[str, Any]:
+    window = entry if isinstance(entry, Window) else Window(entry)
+    of = VARIABLES[window.variable]
+    fields: dict[str, Any] = dict(zip(("source", "file", "netcdf", "unit"), of, strict=True))
+    roles = [role for role, those in (("input", inputs), ("target", targets)) if entry in those]
+    geometry = "points" if window.variable == "argo" else "grid"
+    fields |= {"name": window.column, "geometry": geometry, "role": ",".join(roles) or "input"}
+    last = window.first if window.last is None else window.last
+    return fields | {"days": Column("I", [window.first, last]) if window.first or last else None}
 
 
-def _rendering(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+def _rendering(entry: str | Window, options: Mapping[str, Any]) -> dict[str, Any]:
+    window = entry if isinstance(entry, Window) else Window(entry)
     rules = {}
     for rule, default in DEFAULTS.items():
         value = options.get(rule, default)
-        rules[rule] = value.get(name, default) if isinstance(value, Mapping) else value
-    shape = options.get("patch_sizes", {}).get(name, options["default_patch_size"])
+        rules[rule] = value.get(window.column, default) if isinstance(value, Mapping) else value
+    if window.temporal_agg is not None:
+        rules["temporal_agg"] = window.temporal_agg
+    shape = options.get("patch_sizes", {}).get(window.column, options["default_patch_size"])
     return rules | {"shape": shape}
+
+
+def _masked(
+    entry: str | Window,
+    inputs: list[str | Window],
+    targets: list[str | Window],
+    options: Mapping[str, Any],
+) -> dict[str, Any]:
+    fields = _variable(entry, inputs, targets)
+    if not isinstance(entry, Window) or entry.where is None:
+        return fields
+    mask = Window(entry.where, entry.first, entry.last)
+    shape = {"shape": _rendering(entry, options)["shape"]}
+    masking = _variable(mask, inputs, targets), _rendering(mask, options) | shape
+    return fields | {"where": dict(zip(("variable", "rendering"), masking, strict=True))}

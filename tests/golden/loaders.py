@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from oceanarrow import Loader
+from oceanarrow import Loader, Window
 from oceanarrow.dataset import OceanTACODataset, Query
 
 from .dataset import DAYS
@@ -23,8 +23,10 @@ def asked(n: int, *, days: int = 1, wide: float = 24.0) -> list[Query]:
     return queries
 
 
+Columns = list[str | Window]
+
 #: Name: queries, inputs, targets, and the other arguments. `ranks` is how many there are.
-LOADERS: dict[str, tuple[list[Query], list[str], list[str], dict[str, Any]]] = {
+LOADERS: dict[str, tuple[list[Query], Columns, Columns, dict[str, Any]]] = {
     "list order, defaults": (asked(20), ["l4_sst"], ["l4_ssh"], {"shuffle": False}),
     "shuffled": (asked(45), ["l4_ssh"], [], {"seed": 2**64 - 1, "window": 6, "lanes": 3}),
     "mean of days by area": (
@@ -81,6 +83,12 @@ LOADERS: dict[str, tuple[list[Query], list[str], list[str], dict[str, Any]]] = {
     ),
     "short batch in list order": (
         asked(11), ["glorys_uo"], ["l4_ssh"], {"shuffle": False, "tail": "partial"},
+    ),
+    "windows of days": (
+        asked(23),
+        [Window("l4_sst", -1, 0, name="past", temporal_agg="stack"), "l4_ssh"],
+        [Window("l4_sst", 1), Window("l4_ssh", where="l3_swot", name="seen")],
+        {"seed": 9, "window": 8, "lanes": 2},
     ),
 }  # fmt: skip
 

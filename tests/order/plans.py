@@ -28,16 +28,16 @@ def weights(n: int) -> list[float]:
     return [i * 37 % 11 / 4 for i in range(n)]
 
 
-def reference_clusters(boxes: np.ndarray, days: np.ndarray) -> list[list[int]]:
+def reference_clusters(boxes: np.ndarray, days: np.ndarray, extra_days: int = 0) -> list[list[int]]:
     rows = zip(boxes.tolist(), days[:, 0].tolist(), strict=True)
     cells = [(day, reference.cell(w, e - w, s, n)) for (w, e, s, n), day in rows]
-    return reference.clusters(cells)
+    return reference.clusters(cells, extra_days)
 
 
-def by_reference(n, batch, seed, tail, days=7, kind=reference.Order, **options):
+def by_reference(n, batch, seed, tail, days=7, extra_days=0, kind=reference.Order, **options):
     clusters = [list(range(n))]
     if seed is not None:
-        clusters = reference_clusters(*boxes_and_days(n, days))
+        clusters = reference_clusters(*boxes_and_days(n, days), extra_days)
     return kind(clusters, n, batch, seed, tail, **options)
 
 

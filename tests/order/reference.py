@@ -24,13 +24,14 @@ def cell(lon: float, width: float, south: float, north: float) -> int:
     return sum((x >> b & 1) << 2 * b | (y >> b & 1) << 2 * b + 1 for b in range(6))
 
 
-def clusters(queries: list[tuple[int, int]]) -> list[list[int]]:
-    """Clusters of (first day, cell) queries: one day, one region, at most 64."""
+def clusters(queries: list[tuple[int, int]], extra_days: int = 0) -> list[list[int]]:
+    """Clusters of (first day, cell) queries: one block of days, one region, at most 64 a day."""
+    days = 2 * extra_days + 6 if extra_days else 1
     out, last = [], None
-    for day, code, i in sorted((day, code, i) for i, (day, code) in enumerate(queries)):
-        if last != (day, code >> 8) or len(out[-1]) == 64:
+    for block, code, i in sorted((day // days, code, i) for i, (day, code) in enumerate(queries)):
+        if last != (block, code >> 8) or len(out[-1]) == 64 * days:
             out.append([])
-        last = (day, code >> 8)
+        last = (block, code >> 8)
         out[-1].append(i)
     return out
 

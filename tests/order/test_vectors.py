@@ -40,6 +40,14 @@ def test_clusters() -> None:
         assert native.clusters() == clusters
 
 
+def test_blocks_of_days() -> None:
+    for n, days, extra, clusters in VECTORS["blocks"]:
+        boxes, window = plans.boxes_and_days(n, days)
+        assert plans.reference_clusters(boxes, window, extra) == clusters
+        native = _engine.Order(boxes, window, global_batch=1, seed=0, tail="pad", extra_days=extra)
+        assert native.clusters() == clusters
+
+
 @pytest.mark.parametrize("order", VECTORS["orders"], ids=_name)
 @pytest.mark.parametrize("make", [plans.by_reference, plans.EngineOrder], ids=["python", "rust"])
 def test_orders(make, order: dict) -> None:

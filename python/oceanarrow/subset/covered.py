@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from oceanarrow.atomic_file import replace_file
 from oceanarrow.exceptions import InvalidDatasetError
-from oceanarrow.window import Column
+from oceanarrow.window import Column, with_masks
 
 NAME = "covered.npz"
 """The file in a download's directory: the arrays of `Covered.rows`, by data source."""
@@ -43,7 +43,7 @@ class Covered:
     def of(cls, boxes: Rows, days: Days, columns: Iterable[Column]) -> Covered:
         """Those of columns: `lon_min`, `lon_max`, `lat_min`, `lat_max` and two days a query."""
         found: dict[str, list[Rows]] = {}
-        for column in _with_masks(columns):
+        for column in with_masks(columns):
             found.setdefault(column.source, []).append(_rows(boxes, days, column))
         return cls({source: _once(rows) for source, rows in found.items()})
 
@@ -123,7 +123,7 @@ def check_covered(roots: Sequence[str], boxes: Rows, days: Days, columns: Sequen
     if len(told) < len(found):
         return
     covered = functools.reduce(Covered.joined, told)
-    for column in _with_masks(columns):
+    for column in with_masks(columns):
         lacking = covered.first_lacking(boxes, days, column)
         if lacking is None:
             continue
@@ -135,13 +135,6 @@ def check_covered(roots: Sequence[str], boxes: Rows, days: Days, columns: Sequen
             f"what these queries need (oceanarrow.download), or use the whole dataset; directory: "
             f"{directories[0]}"
         )
-
-
-def _with_masks(columns: Iterable[Column]) -> Iterable[Column]:
-    for column in columns:
-        yield column
-        if column.where is not None:
-            yield column.where
 
 
 def _once(rows: Sequence[Rows]) -> Rows:

@@ -19,6 +19,7 @@ struct Vectors {
     keys: Vec<(String, Vec<u64>, u64)>,
     permutations: Vec<(u64, u64, Vec<u64>)>,
     clusters: Vec<(usize, usize, Vec<Vec<usize>>)>,
+    blocks: Vec<(usize, usize, u32, Vec<Vec<usize>>)>,
     orders: Vec<OrderVector>,
 }
 
@@ -42,6 +43,8 @@ struct SpecVector {
     days: usize,
     lanes: u64,
     window: u64,
+    #[serde(default)]
+    extra_days: u32,
 }
 
 fn vectors() -> Vectors {
@@ -67,10 +70,10 @@ fn queries(n: usize, days: usize) -> Vec<Query> {
     (0..n).map(query).collect()
 }
 
-fn order(spec: OrderSpec, days: usize, weighted: bool) -> Order {
+fn order(spec: OrderSpec, days: usize, extra_days: u32, weighted: bool) -> Order {
     let n = spec.n as usize;
     let clusters = match spec.seed {
-        Some(_) => Clusters::new(&queries(n, days)).unwrap(),
+        Some(_) => Clusters::new(&queries(n, days), extra_days).unwrap(),
         None => Clusters::list(n).unwrap(),
     };
     let weights = weighted.then(|| {
@@ -113,8 +116,10 @@ fn keys_and_permutations_are_frozen() {
 
 #[test]
 fn clusters_are_frozen() {
-    for (n, days, expected) in vectors().clusters {
-        let clusters = Clusters::new(&queries(n, days)).unwrap();
+    let vectors = vectors();
+    let days = vectors.clusters.into_iter().map(|(n, days, expected)| (n, days, 0, expected));
+    for (n, days, extra, expected) in days.chain(vectors.blocks) {
+        let clusters = Clusters::new(&queries(n, days), extra).unwrap();
         let rows = |c| clusters.offset(c)..clusters.offset(c + 1);
         let ours: Vec<Vec<usize>> = (0..clusters.len())
             .map(|c| rows(c).map(|row| clusters.position(row)).collect())
@@ -126,10 +131,11 @@ fn clusters_are_frozen() {
 #[test]
 fn orders_are_frozen() {
     for vector in vectors().orders {
-        let SpecVector { n, batch, seed, tail: name, days, lanes, window } = vector.spec;
+        let SpecVector { n, batch, seed, tail: name, days, lanes, window, extra_days } =
+            vector.spec;
         let n = n as u64;
         let spec = OrderSpec { n, global_batch: batch, lanes, window, seed, tail: tail(&name) };
-        let order = order(spec, days, vector.weighted);
+        let order = order(spec, days, extra_days, vector.weighted);
         assert_eq!(order.lanes(), vector.lanes);
         let steps = batches(&order, vector.epoch, 0, vector.steps);
         assert_eq!(steps[0].iter().map(|s| s.query).collect::<Vec<_>>(), vector.first);
@@ -144,22 +150,22 @@ fn orders_are_frozen() {
     }
 }
 
-/// Any order, with the days of its queries.
-fn specs() -> impl Strategy<Value = (OrderSpec, usize)> {
+/// Any order, with the days of its queries and those that each reads beside its own.
+fn specs() -> impl Strategy<Value = (OrderSpec, usize, u32)> {
     let tails = prop_oneof![Just(Tail::Drop), Just(Tail::Pad), Just(Tail::Partial)];
     let seeds = prop_oneof![1 => Just(None), 4 => any::<u64>().prop_map(Some)];
-    (1u64..700, 1u64..80, 1u64..40, 1u64..90, seeds, tails, 1usize..20).prop_map(
-        |(n, batch, lanes, window, seed, tail, days)| {
+    (1u64..700, 1u64..80, 1u64..40, 1u64..90, seeds, tails, (1usize..20, 0u32..4)).prop_map(
+        |(n, batch, lanes, window, seed, tail, (days, extra))| {
             let global_batch = if tail == Tail::Drop { batch.min(n) } else { batch };
-            (OrderSpec { n, global_batch, lanes, window, seed, tail }, days)
+            (OrderSpec { n, global_batch, lanes, window, seed, tail }, days, extra)
         },
     )
 }
 
 proptest! {
     #[test]
-    fn every_query_occurs_once((spec, days) in specs(), epoch in 0u64..1000) {
-        let order = order(spec, days, false);
+    fn every_query_occurs_once((spec, days, extra) in specs(), epoch in 0u64..1000) {
+        let order = order(spec, days, extra, false);
         let steps = order.steps_left(0).unwrap();
         prop_assert_eq!(Some(steps), spec.steps());
         let batches = batches(&order, epoch, 0, steps);
@@ -176,8 +182,8 @@ proptest! {
     }
 
     #[test]
-    fn ranks_share_a_batch_without_changing_it((spec, days) in specs(), step in 0u64..20) {
-        let order = order(OrderSpec { tail: Tail::Pad, ..spec }, days, false);
+    fn ranks_share_a_batch_without_changing_it((spec, days, extra) in specs(), step in 0u64..20) {
+        let order = order(OrderSpec { tail: Tail::Pad, ..spec }, days, extra, false);
         let sequence = Sequence::new(order.clone());
         let (batch, offset) = (spec.global_batch, step * order.lane_rows());
         let whole = sequence.slots(0, offset, 0..batch);
@@ -190,11 +196,11 @@ proptest! {
     }
 
     #[test]
-    fn a_batch_size_may_change((spec, days) in specs(), taken in 0u64..10, factor in 1u64..9) {
-        let first = order(spec, days, false);
+    fn a_batch_size_may_change((spec, days, extra) in specs(), taken in 0u64..10, factor in 1u64..9) {
+        let first = order(spec, days, extra, false);
         let global_batch = first.lanes() * factor;
         prop_assume!(spec.tail != Tail::Drop || global_batch <= spec.n);
-        let other = order(OrderSpec { global_batch, ..spec }, days, false);
+        let other = order(OrderSpec { global_batch, ..spec }, days, extra, false);
         let queries = queries(spec.n as usize, days);
         let digests = PlanDigests::of_order(&other, &queries);
         let taken = taken.min(first.steps_left(0).unwrap());
@@ -218,9 +224,9 @@ proptest! {
     }
 
     #[test]
-    fn weights_keep_the_length((spec, days) in specs(), epoch in 0u64..50) {
+    fn weights_keep_the_length((spec, days, extra) in specs(), epoch in 0u64..50) {
         prop_assume!(spec.n > 1 && spec.seed.is_some());
-        let order = order(OrderSpec { tail: Tail::Pad, ..spec }, days, true);
+        let order = order(OrderSpec { tail: Tail::Pad, ..spec }, days, extra, true);
         let batches = batches(&order, epoch, 0, order.steps_left(0).unwrap());
         let mut counts = BTreeMap::<usize, u64>::new();
         for slot in batches.iter().flatten().filter(|s| !s.padded) {
@@ -236,8 +242,8 @@ proptest! {
     }
 
     #[test]
-    fn lanes_that_run_on_never_drift_apart((spec, days) in specs(), epochs in 1u64..5) {
-        let order = order(OrderSpec { tail: Tail::Continue, ..spec }, days, false);
+    fn lanes_that_run_on_never_drift_apart((spec, days, extra) in specs(), epochs in 1u64..5) {
+        let order = order(OrderSpec { tail: Tail::Continue, ..spec }, days, extra, false);
         let sequence = Sequence::new(order.clone());
         let (n, lanes) = (spec.n, order.lanes());
         // Every lane reads N places in L epochs, and each epoch is a permutation.

@@ -51,7 +51,7 @@ impl Order {
     #[new]
     #[pyo3(signature = (
         boxes, days, *, global_batch, seed, tail, lanes=DEFAULT_LANES, window=DEFAULT_WINDOW,
-        weights=None,
+        weights=None, extra_days=0,
     ))]
     #[allow(clippy::too_many_arguments)]
     fn new(
@@ -64,6 +64,7 @@ impl Order {
         lanes: u64,
         window: u64,
         weights: Option<PyReadonlyArray1<'_, f64>>,
+        extra_days: u32,
     ) -> PyResult<Self> {
         let queries = queries(boxes.as_array(), days.as_array())?;
         let weights = weights.map(|weights| weights.as_array().to_vec());
@@ -73,7 +74,7 @@ impl Order {
         run(py, || {
             spec.validate()?;
             let clusters = match seed {
-                Some(_) => Clusters::new(&queries)?,
+                Some(_) => Clusters::new(&queries, extra_days)?,
                 None => Clusters::list(queries.len())?,
             };
             let weights = weights.map(|w| Weights::new(&w, &clusters)).transpose()?.map(Arc::new);

@@ -3,8 +3,9 @@
 use crate::error::{Error, Result};
 use crate::query::Query;
 
-/// The most queries of a cluster. A lane's window of 1,024 queries then holds parts of 16 clusters or
-/// more, so that neighbours in a batch come from many days even where one day has thousands.
+/// The most queries of a cluster, a day of its block. A lane's window of 1,024 queries then holds
+/// parts of 16 clusters or more, or of clusters of many days, so that neighbours in a batch come from
+/// many days even where one day has thousands.
 const MOST_QUERIES: usize = 64;
 
 /// Cells a side of a region of 90 degrees, a power of two: 5.6 degrees each. A region's queries beyond
@@ -14,8 +15,8 @@ const CELLS: u32 = 16;
 /// The size of a cell in degrees.
 const CELL_DEGREES: f64 = 90.0 / CELLS as f64;
 
-/// A partition of the queries by first day and region of 90 degrees, in runs of at most 64 along a
-/// Morton curve. A *row* is a query's place in this order, its *position* that in the user's list.
+/// A partition of the queries by region of 90 degrees and block of days that holds their first day, in
+/// runs of at most 64 a day along a Morton curve. A *row* is a query's place in this order, its *position* that in the user's list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Clusters {
     /// The position of each row; empty where they are equal.
@@ -25,17 +26,19 @@ pub struct Clusters {
 }
 
 impl Clusters {
-    /// The clusters of queries.
-    pub fn new(queries: &[Query]) -> Result<Self> {
+    /// The clusters of queries that read `extra_days` beside their own, counted within a source.
+    pub fn new(queries: &[Query], extra_days: u32) -> Result<Self> {
         count(queries.len())?;
+        let days = block_days(extra_days);
+        let most = MOST_QUERIES.saturating_mul(days.unsigned_abs() as usize);
         let mut keys: Vec<(i32, u32, u32)> =
-            (0..).zip(queries).map(|(i, q)| (q.day_start, cell(q), i)).collect();
+            (0..).zip(queries).map(|(i, q)| (q.day_start.div_euclid(days), cell(q), i)).collect();
         keys.sort_unstable();
         let mut offsets = vec![0];
         let (mut start, mut prefix) = (0, None);
-        for (row, &(day, cell, _)) in keys.iter().enumerate() {
-            let here = Some((day, cell / (CELLS * CELLS)));
-            if prefix.is_some_and(|_| prefix != here) || row - start == MOST_QUERIES {
+        for (row, &(block, cell, _)) in keys.iter().enumerate() {
+            let here = Some((block, cell / (CELLS * CELLS)));
+            if prefix.is_some_and(|_| prefix != here) || row - start == most {
                 offsets.push(row as u32);
                 start = row;
             }
@@ -81,6 +84,17 @@ impl Clusters {
     }
 }
 
+/// The days of a block. A cluster decodes its block and the extra days, so that a block of twice as
+/// many decodes each day one and a half times; six more make short windows cheaper still. Longer blocks
+/// need more memory than they spare decodes: `benchmarks/blocks_of_days.py`.
+fn block_days(extra_days: u32) -> i32 {
+    match i32::try_from(extra_days) {
+        Ok(0) => 1,
+        Ok(extra) => extra.saturating_mul(2).saturating_add(6),
+        Err(_) => i32::MAX,
+    }
+}
+
 fn count(n: usize) -> Result<u32> {
     u32::try_from(n)
         .map_err(|_| Error::invalid_input(format!("{n} queries are more than 4,294,967,295")))
@@ -118,7 +132,10 @@ mod tests {
     }
 
     fn groups(queries: &[Query]) -> Vec<Vec<usize>> {
-        let clusters = Clusters::new(queries).unwrap();
+        groups_of(&Clusters::new(queries, 0).unwrap())
+    }
+
+    fn groups_of(clusters: &Clusters) -> Vec<Vec<usize>> {
         (0..clusters.len())
             .map(|c| {
                 (clusters.offset(c)..clusters.offset(c + 1)).map(|r| clusters.position(r)).collect()
@@ -147,6 +164,20 @@ mod tests {
     }
 
     #[test]
+    fn extra_days_make_blocks() {
+        // Blocks of eight days since 1970; -1 and 0 lie on either side of an edge.
+        let days = [7, -1, 0, 8, -8, 15];
+        let queries: Vec<Query> = days.iter().map(|&day| query(10.0, 10.0, day)).collect();
+        let clusters = Clusters::new(&queries, 1).unwrap();
+        assert_eq!(groups_of(&clusters), [vec![1, 4], vec![0, 2], vec![3, 5]]);
+        assert_eq!([0, 1, 6, u32::MAX].map(block_days), [1, 8, 18, i32::MAX]);
+        let crowded: Vec<Query> = (0..600).map(|i| query(10.0, 10.0, i % 8)).collect();
+        let sizes: Vec<usize> =
+            groups_of(&Clusters::new(&crowded, 1).unwrap()).iter().map(Vec::len).collect();
+        assert_eq!(sizes, [512, 88]);
+    }
+
+    #[test]
     fn a_crowded_day_is_cut() {
         let queries: Vec<Query> =
             (0..150).map(|i| query(1.0 + f64::from(i % 10), 5.0, 0)).collect();
@@ -156,7 +187,7 @@ mod tests {
 
     #[test]
     fn no_query_no_cluster() {
-        let none = Clusters::new(&[]).unwrap();
+        let none = Clusters::new(&[], 3).unwrap();
         assert!(none.is_empty());
         assert_eq!(none.len(), 0);
     }
