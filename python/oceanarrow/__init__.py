@@ -4,12 +4,15 @@ A Rust engine plans, reads, renders and collates; Python gets one Arrow record b
 `Loader` streams batches, `oceanarrow.dataset` holds the documented OceanTACO names.
 """
 
-from oceanarrow._engine import Catalog, __version__
+from oceanarrow._engine import __version__
 from oceanarrow.batch import Batch
 from oceanarrow.catalog_writer import write_catalog
 from oceanarrow.exceptions import OceanArrowError
 from oceanarrow.explanation import Explanation
 from oceanarrow.files import Files
+from oceanarrow.inventory.catalog import Catalog
+from oceanarrow.inventory.coverage import Coverage
+from oceanarrow.inventory.measure import coverage
 from oceanarrow.loader import Loader
 from oceanarrow.patch import open_patch
 from oceanarrow.subset.transfer import DownloadSummary, download
@@ -19,6 +22,7 @@ from oceanarrow.window import Window
 __all__ = [
     "Batch",
     "Catalog",
+    "Coverage",
     "DownloadSummary",
     "Explanation",
     "Files",
@@ -27,6 +31,7 @@ __all__ = [
     "Variable",
     "Window",
     "__version__",
+    "coverage",
     "download",
     "open_patch",
     "register_variable",

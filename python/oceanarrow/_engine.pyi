@@ -151,6 +151,15 @@ class Catalog:
     @property
     def warnings(self) -> list[str]:
         """What is odd about the dataset, but no reason to refuse it."""
+    def columns(self) -> dict[str, Any]:
+        """A column a property of the granules, in their order: `day` (int32, since 1970-01-01),
+        `region` and `product` (int32, places in `region_table` and `product_table`), `res_deg_lat`
+        (float32), `path`, `offset` and `size` (None where a file lies by itself)."""
+    def region_table(self) -> list[tuple[str, float, float, float, float]]:
+        """The regions in the order of their numbers: name, west, east, south and north edge in
+        degrees."""
+    def product_table(self) -> list[tuple[str, str]]:
+        """The products in the order of their numbers: source and file of each."""
     def granules(self) -> list[dict[str, Any]]:
         """The granules as dicts: `day` (ISO), `region`, `source`, `file`, `res_deg_lat` (NaN:
         unknown), `path`, and, in an archive, `offset` and `size` in bytes (else None)."""
@@ -252,6 +261,14 @@ class Engine:
         self, order: Order, world_size: int, cache_bytes: int | None, most_steps: int
     ) -> dict[str, Any]:
         """The predicted cost of an epoch: the numbers of `oceanarrow.explanation.Explanation`."""
+    def states(self, days: Sequence[int]) -> list[list[str | None]]:
+        """For each request and each of `days` (since 1970-01-01), what tells its files and their
+        state from others, or None where there is no file: `[request][day]`."""
+    def coverage(
+        self, tasks: Sequence[tuple[int, int]], side: float
+    ) -> list[tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]] | Exception]:
+        """Counts cells and valid cells by coarse cells of `side` degrees, of each (request, day):
+        two arrays `(rows, columns)`, rows from the south pole, columns from 180 W; or the error."""
     def subset(self) -> Subset:
         """The granules that the engine would open for any of its queries."""
     def __arrow_c_schema__(self) -> object: ...

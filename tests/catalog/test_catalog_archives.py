@@ -326,6 +326,6 @@ def test_a_root_with_both_prefers_its_own_description(tmp_path: Path, made: Tree
     root = write_folder(tmp_path / "parts", made)
     write_cat(tmp_path / "parts", split(tree(dates=["2024_01_01"])))
     catalog = Catalog([str(root)])
-    assert catalog.days == ("2023-03-29", "2023-03-31")
+    assert catalog.days[:2] == ("2023-03-29", "2023-03-31")
     assert "holds both COLLECTION.json and .tacocat" in catalog.warnings[0]
-    assert Catalog([str(root / ".tacocat")]).days == ("2024-01-01", "2024-01-01")
+    assert Catalog([str(root / ".tacocat")]).days[:2] == ("2024-01-01", "2024-01-01")

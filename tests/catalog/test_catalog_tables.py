@@ -217,7 +217,7 @@ def test_timestamps_at_level_0(opened: Open, made: Tree) -> None:
         row["stac:time_start"] = (
             pa.scalar(row["stac:time_start"][:19]).cast(pa.timestamp("us")).as_py()
         )
-    assert opened(made).days == ("2023-03-29", "2023-03-31")
+    assert opened(made).days[:2] == ("2023-03-29", "2023-03-31")
 
 
 def test_duplicate_files(folder: Folder, made: Tree) -> None:

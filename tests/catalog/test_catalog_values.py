@@ -59,7 +59,7 @@ def test_folder(tmp_path: Path, flavour: Flavour, padded: bool) -> None:
     catalog = Catalog([str(root)])
     assert keys(catalog) == expected(MISSING)
     assert len(catalog) == 16
-    assert catalog.days == ("2023-03-29", "2023-03-31")
+    assert catalog.days[:2] == ("2023-03-29", "2023-03-31")
     assert catalog.regions == REGIONS
     assert catalog.sources == ["argo", "glorys", "l3_sss_smos_asc"]
     assert catalog.warnings == []

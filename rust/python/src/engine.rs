@@ -4,14 +4,18 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use numpy::{PyArray1, PyArrayMethods, PyReadonlyArray2};
-use oceanarrow_engine::engine::{self, OnError, Options, SampleColumn, Setup};
+use oceanarrow_engine::engine::{
+    self, CellCounts, CoarseCells, OnError, Options, SampleColumn, Setup,
+};
 use oceanarrow_engine::error::Error;
 use oceanarrow_engine::granule::Selection;
+use oceanarrow_engine::parallel;
 use oceanarrow_engine::plan::{Record, Value};
 use oceanarrow_engine::render::{NativePatch, PointRow, TemporalAgg};
 use oceanarrow_engine::store::{DiskCacheOptions, Store};
 use oceanarrow_engine::stream::{self, StreamOptions};
 use oceanarrow_engine::subset;
+use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCapsule, PyDict, PyTuple};
 use pyo3_arrow::error::PyArrowResult;
@@ -265,6 +269,45 @@ impl Engine {
         dict.set_item("needed_cache_bytes", locality.needed_cache)?;
         dict.set_item("batch_bytes", cost.batch_bytes)?;
         Ok(dict)
+    }
+
+    /// For each request (by number) and each of `days` (since 1970-01-01), what tells its files and
+    /// their state from others: a text, or None where there is no file. Returns [request][day].
+    fn states(&self, py: Python<'_>, days: Vec<i32>) -> PyResult<Vec<Vec<Option<String>>>> {
+        let engine = self.engine();
+        run(py, || {
+            let of = |request| days.iter().map(|&day| engine.state_on(request, day)).collect();
+            (0..engine.setup().requests.len()).map(of).collect()
+        })
+    }
+
+    /// Counts cells and valid cells by coarse cells of `side` degrees, of each (request, day) of
+    /// `tasks`: two arrays (rows, columns) uint32, or the error.
+    fn coverage<'py>(
+        &self,
+        py: Python<'py>,
+        tasks: Vec<(usize, i32)>,
+        side: f64,
+    ) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let engine = self.engine();
+        let coarse = CoarseCells::new(side).map_err(raise)?;
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let mut counted = Vec::with_capacity(tasks.len());
+        let mut take = |_, counts| {
+            counted.push(counts);
+            Ok(())
+        };
+        run(py, || {
+            let count = |&(request, day): &(usize, i32)| engine.coverage_on(request, day, coarse);
+            parallel::in_order(&tasks, threads, count, &mut take, |_| Ok(()))
+        })?;
+        let shape = [coarse.rows, coarse.columns];
+        let array = |counts: Vec<u32>| PyArray1::from_vec(py, counts).reshape(shape);
+        let arrays = |counts: Result<CellCounts, Error>| match counts {
+            Ok(counts) => (array(counts.cells)?, array(counts.valid)?).into_bound_py_any(py),
+            Err(error) => Ok(raise(error).into_value(py).into_bound(py).into_any()),
+        };
+        counted.into_iter().map(arrays).collect()
     }
 
     /// The granules that the engine would open for any of its queries.

@@ -22,15 +22,25 @@ impl Engine {
         request: usize,
         shape: Option<(usize, usize)>,
     ) -> Result<Option<Arc<Recipe>>> {
-        let (query, wanted) = self.asked(query, request);
-        let [days, masking] = self.candidates(&query, request);
+        self.recipe_of(&self.asked(query, request).0, request, shape)
+    }
+
+    /// The same of a query that has the request's days.
+    fn recipe_of(
+        &self,
+        query: &Query,
+        request: usize,
+        shape: Option<(usize, usize)>,
+    ) -> Result<Option<Arc<Recipe>>> {
+        let wanted = &self.setup().requests[request];
+        let [days, masking] = self.candidates(query, request);
         if days.is_empty() {
             return Ok(None);
         }
         let made = self.telemetry().planned(|| {
             let recipe = |days: &[DayCandidates], wanted: &Request| {
                 let days = self.open_days(days, wanted, shape)?;
-                Recipe::new(&days, &query, shape, &wanted.rules)
+                Recipe::new(&days, query, shape, &wanted.rules)
             };
             let made = recipe(&days, wanted)?;
             match &wanted.only_where {
@@ -109,7 +119,7 @@ impl Engine {
         let (query, wanted) = self.asked(index, request);
         let query = &query;
         let fill_value = wanted.rules.fill_value;
-        let painted = self.painted(index, request, wanted.shape, made, |recipe| {
+        let painted = self.painted(query, request, wanted.shape, made, |recipe| {
             recipe.paint(|reading| self.reader().window(reading), patch)
         });
         match painted.transpose() {
@@ -125,10 +135,11 @@ impl Engine {
     }
 
     /// Paints by the recipe, which is made unless it was; once more by a new one, with those files
-    /// opened of which an index told something that proved wrong. Returns the recipe that counted.
+    /// opened of which an index told something that proved wrong. `query` has the request's days.
+    /// Returns the recipe that counted.
     pub(super) fn painted(
         &self,
-        query: usize,
+        query: &Query,
         request: usize,
         shape: Option<(usize, usize)>,
         made: Option<Arc<Recipe>>,
@@ -136,7 +147,7 @@ impl Engine {
     ) -> Result<Option<Arc<Recipe>>> {
         let recipe = match made {
             Some(recipe) => recipe,
-            None => match self.recipe(query, request, shape)? {
+            None => match self.recipe_of(query, request, shape)? {
                 Some(recipe) => recipe,
                 None => return Ok(None),
             },
@@ -146,7 +157,7 @@ impl Engine {
         if doubtful.count() == 0 {
             return Err(error);
         }
-        let anew = self.recipe(query, request, shape)?;
+        let anew = self.recipe_of(query, request, shape)?;
         anew.as_ref().map_or(Ok(()), |recipe| paint(recipe))?;
         Ok(anew)
     }

@@ -8,6 +8,7 @@
 //! ```
 
 mod cells;
+mod coverage;
 mod downloads;
 mod explain;
 mod memory;
@@ -32,6 +33,7 @@ use crate::store::{DiskCache, DiskCacheStats, Location, Store};
 use crate::variable::Variable;
 use telemetry::Telemetry;
 
+pub use coverage::{CellCounts, CoarseCells};
 pub use explain::Cost;
 pub use sample::{Sample, SampleColumn};
 pub use setup::{OnError, Options, Request, Setup};

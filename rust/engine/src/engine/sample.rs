@@ -75,7 +75,7 @@ impl Engine {
         let layers = rules.temporal.layers(query) * levels;
         let masked = || NativePatch::sized(layers, shape.unwrap_or_default());
         let mut patch = masked()?;
-        let painted = self.painted(index, request, shape, made, |recipe| {
+        let painted = self.painted(query, request, shape, made, |recipe| {
             let (layers, height, width) = recipe.shape();
             patch = NativePatch::sized(layers, (height, width))?;
             recipe.paint(|reading| self.reader().window(reading), &mut patch.target())

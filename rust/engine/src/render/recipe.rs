@@ -191,7 +191,7 @@ impl Recipe {
     }
 
     /// Latitudes and longitudes of the pixels.
-    pub(super) fn pixel_axes(&self) -> (Vec<f64>, Vec<f64>) {
+    pub fn pixel_axes(&self) -> (Vec<f64>, Vec<f64>) {
         match &self.axes {
             Axes::Over(bbox) => pixels_over(bbox, self.shape),
             Axes::At(lat, lon) => (lat.clone(), lon.clone()),

@@ -1,0 +1,1 @@
+"""What there is in a dataset: granules, and how much of the ocean they cover."""
