@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 from pathlib import Path
 
@@ -103,6 +104,9 @@ def test_caches_go_by_object(ocean: Path, tmp_path: Path) -> None:
             pass
         count = int(loader.stats()["chunks_decoded"])
         loader.close()
+        # The last one to let go of the cache waits until all is written.
+        del loader
+        gc.collect()
         return count
 
     assert decoded(ocean, ["l4_ssh"]) > 0
