@@ -13,7 +13,7 @@ import numpy.typing as npt
 from oceanarrow import _engine
 from oceanarrow.batch import Batch
 from oceanarrow.cache_directory import CacheDirectory
-from oceanarrow.dataset.query import Query
+from oceanarrow.dataset.query import Query, query_arrays
 from oceanarrow.events import hand_over
 from oceanarrow.exceptions import InvalidInputError
 from oceanarrow.explanation import Explanation
@@ -26,15 +26,13 @@ from oceanarrow.request import (
     PatchShape,
     Rendering,
     Resample,
-    StorageOptions,
-    TacoPath,
     check_positive,
     choose_variables,
     distinct,
     open_engine,
     patch_shapes,
-    query_arrays,
 )
+from oceanarrow.roots import StorageOptions, TacoPath
 from oceanarrow.schema import Schema, element_spec
 from oceanarrow.window import TemporalAgg, Window, extra_days
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from oceanarrow.cache_directory import CacheDirectory
-from oceanarrow.dataset.query import Query
+from oceanarrow.dataset.query import Query, query_arrays
 from oceanarrow.events import hand_over
 from oceanarrow.normalization import Statistics
 from oceanarrow.optional import require
@@ -17,13 +17,11 @@ from oceanarrow.request import (
     PatchShape,
     Rendering,
     Resample,
-    StorageOptions,
-    TacoPath,
     choose_variables,
     open_engine,
     patch_shapes,
-    query_arrays,
 )
+from oceanarrow.roots import StorageOptions, TacoPath
 from oceanarrow.window import TemporalAgg, Window
 
 if TYPE_CHECKING:

@@ -18,22 +18,20 @@ from oceanarrow.cache_directory import (
     CacheDirectory,
     choose_cache_directory,
 )
-from oceanarrow.dataset.query import Query
+from oceanarrow.dataset.query import QueryArrays
 from oceanarrow.events import hand_over
 from oceanarrow.exceptions import InvalidInputError
 from oceanarrow.normalization import Statistics, read_statistics
+from oceanarrow.roots import StorageOptions, TacoPath, dataset_roots
 from oceanarrow.subset.covered import check_covered
 from oceanarrow.variables import dataset_variables
 from oceanarrow.window import Column, TemporalAgg, Window, columns_of
 
 T = TypeVar("T")
-TacoPath = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 PatchShape = tuple[int, int]
 Resample = Literal["bilinear", "area", "nearest", "auto"]
 Grid = Literal["exact", "crop"]
 OnError = Literal["raise", "mask"]
-StorageOptions = Mapping[str, Any]
-QueryArrays = tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]
 
 DEFAULT_CACHE_BYTES = 512 * 2**20
 """Budget of the cache of decoded chunks, unless the caller names one."""
@@ -285,41 +283,7 @@ def _patch_shape(argument: str, size: object) -> PatchShape:
     return int(size[0]), int(size[1])
 
 
-def dataset_roots(taco_path: TacoPath) -> list[str]:
-    """The dataset's addresses, or absolute paths.
-
-    Raises:
-        InvalidInputError: there is none.
-    """
-    paths = [taco_path] if isinstance(taco_path, (str, os.PathLike)) else list(taco_path)
-    given = [os.fspath(path) for path in paths]
-    if not given:
-        raise InvalidInputError("taco_path is an empty list")
-    return [root if "://" in root else str(Path(root).absolute()) for root in given]
-
-
 def _local_path(argument: str, path: str | os.PathLike[str]) -> Path:
     if "://" in os.fspath(path):
         raise InvalidInputError(f"{argument} must be a local file: download it first")
     return Path(path).absolute()
-
-
-def query_arrays(queries: Iterable[Query]) -> QueryArrays:
-    """The queries' edges `(N, 4)` float64 and days `(N, 2)` int32 since 1970-01-01.
-
-    Raises:
-        InvalidInputError: one is no query, or its times are no dates.
-    """
-    boxes, days = [], []
-    for i, query in enumerate(queries):
-        if not isinstance(query, Query):
-            raise InvalidInputError(f"queries[{i}] is not a Query but {type(query).__name__}")
-        try:
-            days.append(query.days())
-            boxes.append([float(edge) for edge in query.bbox])
-        except (TypeError, ValueError) as error:
-            raise InvalidInputError(f"queries[{i}]: {error}") from error
-    return (
-        np.asarray(boxes, np.float64).reshape(-1, 4),
-        np.asarray(days, np.int32).reshape(-1, 2),
-    )

@@ -14,7 +14,7 @@ from oceanarrow.cli.storage_options import add_storage_options, storage_options
 from oceanarrow.dataset.days import utc_day
 from oceanarrow.events import hand_over
 from oceanarrow.exceptions import InvalidInputError
-from oceanarrow.request import dataset_roots
+from oceanarrow.roots import dataset_roots
 from oceanarrow.variables import Variable, dataset_variables, find_variables
 
 _SHOWN = 5

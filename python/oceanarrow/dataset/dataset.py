@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import Dataset
 
 from oceanarrow.cache_directory import CacheDirectory
-from oceanarrow.dataset.query import Query
+from oceanarrow.dataset.query import Query, query_arrays
 from oceanarrow.events import hand_over
 from oceanarrow.exceptions import InvalidInputError
 from oceanarrow.normalization import Statistics
@@ -22,14 +22,12 @@ from oceanarrow.request import (
     PatchShape,
     Rendering,
     Resample,
-    StorageOptions,
-    TacoPath,
     choose_variables,
     distinct,
     open_engine,
     patch_shapes,
-    query_arrays,
 )
+from oceanarrow.roots import StorageOptions, TacoPath
 from oceanarrow.window import TemporalAgg, Window
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +14,17 @@ import numpy.typing as npt
 
 from oceanarrow.dataset import query_files
 from oceanarrow.dataset.days import Time, iso_day, utc_day
+from oceanarrow.dataset.drawing import Stratify, draw, strata
 from oceanarrow.dataset.overlap import OverlapIndex
-from oceanarrow.dataset.query import PatchSize, Query
+from oceanarrow.dataset.query import PatchSize, Query, query_arrays
+from oceanarrow.dataset.requirements import Boxes, Days, Requirements, as_catalog, as_coverage
 from oceanarrow.exceptions import InvalidInputError
+from oceanarrow.inventory.catalog import Catalog
+from oceanarrow.inventory.coverage import Coverage
 from oceanarrow.land import LandMask
 from oceanarrow.progress import progress_bar
+from oceanarrow.roots import TacoPath
+from oceanarrow.window import Window
 
 BBox = tuple[float, float, float, float]
 """`(lon_min, lon_max, lat_min, lat_max)`, degrees."""
@@ -32,21 +38,37 @@ class QueryGenerator:
 
     Attributes:
         land_mask: the mask that keeps patches off land, or None.
+        catalog: what there is, or None.
+        coverage: how much of it is valid, or None.
     """
 
-    def __init__(self, land_mask_path: str | os.PathLike[str] | None = None) -> None:
+    def __init__(
+        self,
+        land_mask_path: str | os.PathLike[str] | None = None,
+        *,
+        catalog: Catalog | TacoPath | None = None,
+        coverage: Coverage | str | os.PathLike[str] | None = None,
+    ) -> None:
         """A generator without land mask, with a `.npy` mask, or with `"builtin"`, the shipped one.
 
         Where there is no file at `land_mask_path`, the shipped mask is written there and used.
 
+        Args:
+            land_mask_path: the land mask.
+            catalog: a dataset, for `require=` and `windows=`.
+            coverage: what `oceanarrow.coverage` counted, or its file, for `min_valid=`.
+
         Raises:
             InvalidInputError: the file is no (720, 1440) bool array.
+            NotFoundError, InvalidDatasetError: `catalog` is no dataset, `coverage` no coverage.
         """
         self.land_mask: LandMask | None = None
         if land_mask_path == "builtin":
             self.land_mask = LandMask.builtin()
         elif land_mask_path is not None:
             self.land_mask = LandMask.from_npy(land_mask_path)
+        self.catalog = as_catalog(catalog)
+        self.coverage = as_coverage(coverage)
 
     def generate_training_queries(
         self,
@@ -60,9 +82,18 @@ class QueryGenerator:
         oversample_factor: float = 2.0,
         verbose: bool = True,
         max_spatial_overlap: float = 1.0,
+        *,
+        require: Iterable[str] = (),
+        min_valid: Mapping[str, float] | None = None,
+        windows: Iterable[Window] = (),
+        area_uniform: bool = False,
+        stratify: Stratify | None = None,
     ) -> list[Query]:
         """Patches at random places and days, centred in `bbox_constraint` (and cut at the poles
         and the antimeridian).
+
+        With none of the keyword-only arguments, they are those of the documented library, to the
+        last bit. With any of them, candidates are drawn and checked many at once, in another order.
 
         Args:
             n_queries: how many.
@@ -76,12 +107,21 @@ class QueryGenerator:
             verbose: say what happens; a progress bar on terminals, if tqdm is installed.
             max_spatial_overlap: patches whose intersection over union with an accepted patch on
                 a common day is larger are rejected; 1 accepts all.
+            require: variables (or windows, by name) of which a file must exist in the box on a day
+                of the window; needs `catalog`.
+            min_valid: {variable: share} of valid cells that the box must have at least, over the
+                days of the window that have a file; needs `coverage`.
+            windows: variables on other days, which must lie inside the days that exist; needs
+                `catalog`.
+            area_uniform: places are uniform on the sphere, not in latitude.
+            stratify: as many queries of each calendar month, or of each region of 90 degrees.
 
         Returns:
             `n_queries` queries; fewer, with a `UserWarning`, if too many were rejected.
 
         Raises:
-            InvalidInputError: an argument is wrong, or the range holds no whole window.
+            InvalidInputError: an argument is wrong, or the range holds no whole window; or what
+                `require`, `min_valid` or `windows` ask for is not known.
         """
         _check_count("n_queries", n_queries, minimum=0)
         size = _patch_size(patch_size)
@@ -89,20 +129,34 @@ class QueryGenerator:
         days = _start_days(date_range, time_window_days)
         _check_fraction("max_land_fraction", max_land_fraction)
         _check_fraction("max_spatial_overlap", max_spatial_overlap)
-        candidates = _Candidates(region, size, days, np.random.default_rng(seed))
-        fits = self._acceptance(max_land_fraction, time_window_days, max_spatial_overlap)
+        limit = 10 * int(n_queries * oversample_factor)
+        rng = np.random.default_rng(seed)
+        wanted = Requirements.of(self.catalog, self.coverage, require, min_valid, windows)
+        parts = strata(stratify, region, _within(wanted, days, time_window_days))
         if verbose:
             print(f"Generating {n_queries} training queries...")
         with progress_bar(n_queries, "query", shown=verbose) as bar:
-            limit = 10 * int(n_queries * oversample_factor)
-            accepted, tried = _accept(candidates, fits, n_queries, limit, bar)
+            if not wanted and not area_uniform and stratify is None:
+                candidates = _Candidates(region, size, days, rng)
+                fits = self._acceptance(max_land_fraction, time_window_days, max_spatial_overlap)
+                accepted, tried = _accept(candidates, fits, n_queries, limit, bar)
+            else:
+                good = self._goodness(
+                    wanted, max_land_fraction, time_window_days, max_spatial_overlap
+                )
+                boxes, spans, tried = draw(
+                    parts, n_queries, limit, size, time_window_days, area_uniform, good, rng, bar
+                )
+                drawn = zip(boxes.tolist(), spans[:, 0].tolist(), strict=True)
+                accepted = [(tuple(box), day) for box, day in drawn]
         queries = [_query(bbox, day, time_window_days) for bbox, day in accepted]
         if verbose:
             print(f"Generated {len(queries)} queries from {tried} candidates")
         if len(queries) < n_queries:
             warnings.warn(
                 f"only {len(queries)} of {n_queries} queries found in {tried} candidates; allow "
-                "more land or overlap, widen the region or the dates, or raise oversample_factor",
+                "more land or overlap, ask for less, widen the region or the dates, or raise "
+                "oversample_factor",
                 stacklevel=2,
             )
         return queries
@@ -117,6 +171,10 @@ class QueryGenerator:
         time_window_days: int = 1,
         max_land_fraction: float = 0.5,
         verbose: bool = True,
+        *,
+        require: Iterable[str] = (),
+        min_valid: Mapping[str, float] | None = None,
+        windows: Iterable[Window] = (),
     ) -> list[Query]:
         """Patches on a grid that covers `bbox`, repeated in time, sorted by their first day.
 
@@ -129,10 +187,13 @@ class QueryGenerator:
             time_window_days: days in a window.
             max_land_fraction: patches with more land are left out; needs a land mask.
             verbose: say what happens.
+            require, min_valid, windows: as of `generate_training_queries`; patches that lack it are
+                left out.
 
         Raises:
-            InvalidInputError: an argument is wrong, or the range holds no whole window.
+            InvalidInputError: as `generate_training_queries`.
         """
+        wanted = Requirements.of(self.catalog, self.coverage, require, min_valid, windows)
         size = _patch_size(patch_size)
         (west, south), (east, north) = _corners("bbox", bbox)
         if west == east or south == north:
@@ -141,7 +202,8 @@ class QueryGenerator:
         if not 0.0 <= spatial_overlap < 1.0:
             raise InvalidInputError(f"spatial_overlap must be in [0, 1), not {spatial_overlap}")
         _check_count("temporal_stride_days", temporal_stride_days, minimum=1)
-        days = _start_days(date_range, time_window_days)[::temporal_stride_days]
+        days = _start_days(date_range, time_window_days)
+        days = _within(wanted, days, time_window_days)[::temporal_stride_days]
         lon_size, lat_size = size.to_degrees((south + north) / 2)
         lons = _grid_starts(west, east, lon_size, spatial_overlap)
         lats = _grid_starts(south, north, lat_size, spatial_overlap)
@@ -160,6 +222,9 @@ class QueryGenerator:
                 patch = (float(lon), float(lon + width), float(lat), float(lat + height))
                 if self._is_ocean(patch, max_land_fraction):
                     queries += [_query(patch, int(day), time_window_days) for day in days]
+        if queries:
+            met = wanted.met(*query_arrays(queries)).tolist()
+            queries = [query for query, good in zip(queries, met, strict=True) if good]
         queries.sort(key=lambda query: str(query.time_start))
         if verbose:
             print(f"Generated {len(queries)} valid eval queries")
@@ -204,6 +269,28 @@ class QueryGenerator:
             return True
 
         return fits
+
+    def _goodness(
+        self, wanted: Requirements, max_land_fraction: float, window_days: int, max_overlap: float
+    ) -> Callable[[Boxes, Days], npt.NDArray[np.bool_]]:
+        """Which candidates to accept, given what was accepted before."""
+        overlap = OverlapIndex(window_days, max_overlap)
+
+        def good(boxes: Boxes, days: Days) -> npt.NDArray[np.bool_]:
+            kept = np.ones(len(boxes), bool)
+            if self.land_mask is not None:
+                kept = self.land_mask.land_fractions(boxes) <= max_land_fraction
+            left = np.flatnonzero(kept)
+            kept[left] = wanted.met(boxes[left], days[left])
+            if max_overlap < 1.0:
+                for i in np.flatnonzero(kept).tolist():
+                    box, day = tuple(boxes[i].tolist()), int(days[i, 0])
+                    kept[i] = not overlap.rejects(box, day)
+                    if kept[i]:
+                        overlap.add(box, day)
+            return kept
+
+        return good
 
     def _is_ocean(self, bbox: BBox, max_land_fraction: float) -> bool:
         return self.land_mask is None or self.land_mask.is_ocean(bbox, max_land_fraction)
@@ -290,6 +377,19 @@ def _start_days(date_range: tuple[Time, Time], window_days: int) -> npt.NDArray[
             f"Date range too short for time window: no {window_days} days in {first}..{last}"
         )
     return days
+
+
+def _within(
+    wanted: Requirements, days: npt.NDArray[np.int64], window_days: int
+) -> npt.NDArray[np.int64]:
+    """The days on which all windows lie inside the days that exist."""
+    inside = wanted.starts(days, window_days)
+    if not inside.size:
+        raise InvalidInputError(
+            "no day of date_range has all of windows inside the days that exist; "
+            "shorten the windows, or widen date_range"
+        )
+    return inside
 
 
 def _patch_size(patch_size: PatchSize | float) -> PatchSize:

@@ -11,10 +11,10 @@ import numpy.typing as npt
 from oceanarrow.cache_directory import CacheDirectory
 from oceanarrow.dataset.days import iso_day
 from oceanarrow.dataset.opened_dataset import OpenedDataset
-from oceanarrow.dataset.query import Query
+from oceanarrow.dataset.query import Query, query_arrays
 from oceanarrow.events import hand_over
 from oceanarrow.exceptions import UnsupportedError
-from oceanarrow.request import Rendering, open_engine, query_arrays
+from oceanarrow.request import Rendering, open_engine
 from oceanarrow.variables import Variable
 from oceanarrow.window import plain
 

@@ -12,7 +12,7 @@ from oceanarrow.dataset.days import iso_day
 from oceanarrow.dataset.file_variables import gridded_variables
 from oceanarrow.events import hand_over
 from oceanarrow.exceptions import InvalidInputError, UnsupportedError
-from oceanarrow.request import StorageOptions, TacoPath, dataset_roots
+from oceanarrow.roots import StorageOptions, TacoPath, dataset_roots
 from oceanarrow.variables import Variable, dataset_variables, variables
 
 BBox = tuple[float, float, float, float]

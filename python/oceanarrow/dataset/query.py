@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, overload
 
 import numpy as np
+import numpy.typing as npt
 
 from oceanarrow.dataset.days import Time, iso_day, utc_day
 from oceanarrow.exceptions import InvalidInputError
@@ -17,6 +18,10 @@ KM_PER_DEGREE = 111.0
 
 _MIN_COS_LAT = 0.1
 _FIELDS = ("lon_min", "lon_max", "lat_min", "lat_max", "time_start", "time_end")
+
+
+QueryArrays = tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]
+"""Edges `(N, 4)` and days `(N, 2)`."""
 
 
 class GeoSlice(NamedTuple):
@@ -123,15 +128,23 @@ class PatchSize:
         if self.unit not in ("deg", "km"):
             raise InvalidInputError(f"a patch size is in 'deg' or 'km', not {self.unit!r}")
 
-    def to_degrees(self, center_lat: float = 0.0) -> tuple[float, float]:
-        """`(lon_deg, lat_deg)` of a patch centred at `center_lat`.
+    @overload
+    def to_degrees(self, center_lat: float = 0.0) -> tuple[float, float]: ...
+    @overload
+    def to_degrees(
+        self, center_lat: npt.NDArray[np.float64]
+    ) -> tuple[npt.NDArray[np.float64] | float, float]: ...
+    def to_degrees(self, center_lat: Any = 0.0) -> tuple[Any, float]:
+        """`(lon_deg, lat_deg)` of a patch centred at `center_lat`, or of several.
 
         Kilometres become 1/111 degree of latitude each, and of longitude 1/cos(latitude) times
         that, the cosine counted as 0.1 at least. Degrees stay what they are.
         """
         if self.unit == "deg":
             return (self.value, self.value)
-        cos_lat = max(float(np.cos(np.radians(center_lat))), _MIN_COS_LAT)
+        cos_lat = np.maximum(np.cos(np.radians(center_lat)), _MIN_COS_LAT)
+        if np.ndim(cos_lat) == 0:
+            cos_lat = float(cos_lat)
         return (self.value / (KM_PER_DEGREE * cos_lat), self.value / KM_PER_DEGREE)
 
     def to_km(self, center_lat: float = 0.0) -> float:
@@ -140,3 +153,24 @@ class PatchSize:
 
     def __str__(self) -> str:
         return f"{self.value}{self.unit}"
+
+
+def query_arrays(queries: Iterable[Query]) -> QueryArrays:
+    """The queries' edges `(N, 4)` float64 and days `(N, 2)` int32 since 1970-01-01.
+
+    Raises:
+        InvalidInputError: one is no query, or its times are no dates.
+    """
+    boxes, days = [], []
+    for i, query in enumerate(queries):
+        if not isinstance(query, Query):
+            raise InvalidInputError(f"queries[{i}] is not a Query but {type(query).__name__}")
+        try:
+            days.append(query.days())
+            boxes.append([float(edge) for edge in query.bbox])
+        except (TypeError, ValueError) as error:
+            raise InvalidInputError(f"queries[{i}]: {error}") from error
+    return (
+        np.asarray(boxes, np.float64).reshape(-1, 4),
+        np.asarray(days, np.int32).reshape(-1, 2),
+    )

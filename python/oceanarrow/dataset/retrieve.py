@@ -20,7 +20,7 @@ from oceanarrow.dataset.opened_dataset import (
 from oceanarrow.dataset.query import Query
 from oceanarrow.exceptions import InvalidInputError, UnsupportedError
 from oceanarrow.optional import require
-from oceanarrow.request import StorageOptions, TacoPath
+from oceanarrow.roots import StorageOptions, TacoPath
 
 if TYPE_CHECKING:
     import pandas

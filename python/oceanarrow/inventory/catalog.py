@@ -13,7 +13,7 @@ from oceanarrow import _engine
 from oceanarrow.dataset.days import iso_day
 from oceanarrow.events import hand_over
 from oceanarrow.optional import require
-from oceanarrow.request import StorageOptions, TacoPath, dataset_roots
+from oceanarrow.roots import StorageOptions, TacoPath, dataset_roots
 from oceanarrow.variables import Variable, dataset_variables
 
 if TYPE_CHECKING:

@@ -11,11 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from oceanarrow.dataset.days import Time, iso_day, utc_day
-from oceanarrow.dataset.query import Query
+from oceanarrow.dataset.query import Query, query_arrays
 from oceanarrow.exceptions import InvalidInputError
 from oceanarrow.inventory import coverage_file
 from oceanarrow.optional import require
-from oceanarrow.request import query_arrays
 
 if TYPE_CHECKING:
     import xarray as xr

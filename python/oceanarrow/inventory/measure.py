@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from oceanarrow.dataset.days import Time, iso_day, utc_day
-from oceanarrow.dataset.query import Query
+from oceanarrow.dataset.query import Query, query_arrays
 from oceanarrow.events import hand_over
 from oceanarrow.exceptions import InvalidInputError
 from oceanarrow.inventory.catalog import Catalog
 from oceanarrow.inventory.coverage import Coverage, DayCounts, Measured
 from oceanarrow.progress import progress_bar
-from oceanarrow.request import Rendering, StorageOptions, TacoPath, open_engine, query_arrays
+from oceanarrow.request import Rendering, open_engine
+from oceanarrow.roots import StorageOptions, TacoPath
 from oceanarrow.variables import find_variables
 from oceanarrow.window import Column, plain
 

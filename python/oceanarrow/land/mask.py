@@ -90,6 +90,21 @@ class LandMask:
             cells = np.concatenate([west, east], axis=1)
         return float(cells.mean()) if cells.size else 0.0
 
+    def land_fractions(self, boxes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """`get_land_fraction` of boxes `(N, 4)` that lie within -180..180 and cross no
+        antimeridian."""
+        sums = np.zeros((self.SHAPE[0] + 1, self.SHAPE[1] + 1), np.int64)
+        np.cumsum(np.cumsum(self.mask, axis=0), axis=1, out=sums[1:, 1:])
+        low = ((boxes[:, [0, 2]] + [180.0, 90.0]) / self.RESOLUTION).astype(int)
+        high = ((boxes[:, [1, 3]] + [180.0, 90.0]) / self.RESOLUTION).astype(int) + 1
+        sides = self.SHAPE[::-1]
+        (west, south), (east, north) = np.clip(low, 0, sides).T, np.clip(high, 0, sides).T
+        land = sums[north, east] - sums[south, east] - sums[north, west] + sums[south, west]
+        cells = (north - south) * (east - west)
+        shares: npt.NDArray[np.float64] = np.zeros(len(boxes))
+        np.divide(land, cells, out=shares, where=cells > 0)
+        return shares
+
     def is_ocean(self, bbox: BBox, max_land_fraction: float = 0.3) -> bool:
         """Whether at most this share of the box is land."""
         return self.get_land_fraction(bbox) <= max_land_fraction

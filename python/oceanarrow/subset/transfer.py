@@ -11,20 +11,13 @@ from pathlib import Path
 
 from oceanarrow import _engine
 from oceanarrow.atomic_file import replace_file
-from oceanarrow.dataset.query import Query
+from oceanarrow.dataset.query import Query, query_arrays
 from oceanarrow.events import hand_over
 from oceanarrow.exceptions import InvalidInputError, UnwritableError
 from oceanarrow.optional import require
 from oceanarrow.progress import progress_bar
-from oceanarrow.request import (
-    Rendering,
-    StorageOptions,
-    TacoPath,
-    choose_variables,
-    dataset_roots,
-    open_engine,
-    query_arrays,
-)
+from oceanarrow.request import Rendering, choose_variables, open_engine
+from oceanarrow.roots import StorageOptions, TacoPath, dataset_roots
 from oceanarrow.subset.covered import CATALOGUE, Covered
 from oceanarrow.subset.listing import catalogue_of_copies, places
 from oceanarrow.subset.manifest import Manifest, check_same, digest, find_manifest, locked
