@@ -18,6 +18,7 @@ SCRIPTS = {
     "memory.py": "--samples 480 --repetitions 1",
     "blocks_of_days.py": "--per-day 20 --windows=-6:0",
     "second_epoch.py": "--samples 24 --repetitions 1",
+    "coverage.py": "--queries 50000",
     "catalog_growth.py": "--samples 192 --repetitions 1 --days 200",
     "catalog_open.py": "--days 100 200 --processes 2 --opens 3",
     "listing.py": "--files 100 --granules 10000 --repetitions 1",
@@ -27,7 +28,8 @@ SCRIPTS = {
 }
 #: Those that read a dataset, which may be one's own.
 READERS = set(SCRIPTS) - {
-    "blocks_of_days.py", "catalog_growth.py", "catalog_open.py", "listing.py", "own_files.py",
+    "blocks_of_days.py", "coverage.py", "catalog_growth.py", "catalog_open.py", "listing.py",
+    "own_files.py",
     "remote.py", "stream.py",
 }  # fmt: skip
 

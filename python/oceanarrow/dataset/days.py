@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from functools import lru_cache
 
 import numpy as np
 
@@ -50,6 +51,7 @@ def utc_day(time: Time) -> int:
     return moment.toordinal() - _EPOCH
 
 
+@lru_cache(maxsize=1 << 16)
 def iso_day(day: int) -> str:
     """`YYYY-MM-DD` of a day since 1970-01-01."""
     return str(np.datetime64(day, "D"))

@@ -15,7 +15,7 @@ from oceanarrow.exceptions import InvalidInputError
 
 Stratify = Literal["month", "region"]
 
-_BLOCK = 1 << 16
+_BLOCK = 1 << 18
 """Candidates drawn at once."""
 
 _REGION = 90.0

@@ -139,6 +139,7 @@ class QueryGenerator:
             if not wanted and not area_uniform and stratify is None:
                 candidates = _Candidates(region, size, days, rng)
                 fits = self._acceptance(max_land_fraction, time_window_days, max_spatial_overlap)
+                accepted: Iterable[tuple[Any, int]]
                 accepted, tried = _accept(candidates, fits, n_queries, limit, bar)
             else:
                 good = self._goodness(
@@ -147,8 +148,7 @@ class QueryGenerator:
                 boxes, spans, tried = draw(
                     parts, n_queries, limit, size, time_window_days, area_uniform, good, rng, bar
                 )
-                drawn = zip(boxes.tolist(), spans[:, 0].tolist(), strict=True)
-                accepted = [(tuple(box), day) for box, day in drawn]
+                accepted = zip(boxes.tolist(), spans[:, 0].tolist(), strict=True)
         queries = [_query(bbox, day, time_window_days) for bbox, day in accepted]
         if verbose:
             print(f"Generated {len(queries)} queries from {tried} candidates")

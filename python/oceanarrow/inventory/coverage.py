@@ -160,8 +160,7 @@ class Coverage:
             here = order[low:high][last[low:high] >= day]
             if here.size:
                 boxed = [edge[here] for edge in edges]
-                for total, counts in zip(found, counted[1:], strict=True):
-                    total[here] += self._within(counts, *boxed)
+                found[:, here] += self._within(counted[1:], *boxed)
         cells, valid = found
         return np.divide(valid, cells, out=np.zeros(len(boxes)), where=cells > 0)
 
@@ -274,32 +273,37 @@ class Coverage:
 
     def _within(
         self,
-        counts: Counts,
+        counts: Sequence[Counts],
         west: npt.NDArray[np.float64],
         east: npt.NDArray[np.float64],
         south: npt.NDArray[np.float64],
         north: npt.NDArray[np.float64],
-    ) -> npt.NDArray[np.float64]:
-        """The sums of counts within boxes, from 180 W and the south pole; cut cells by their part.
+    ) -> list[npt.NDArray[np.float64]]:
+        """The sums of each of `counts` within boxes, from 180 W and the south pole; cut cells by
+        their part.
 
         Sums from the corner grow linearly within a cell, so that interpolating them is exact.
         """
-        rows, columns = counts.shape
+        rows, columns = shape_of(self.cell)
         turns = int(np.ceil(max(float(east.max()) / 360, 1)))
-        sums = np.zeros((rows + 1, columns * turns + 1))
-        np.cumsum(np.tile(counts, turns), axis=0, out=sums[1:, 1:], dtype=np.float64)
-        np.cumsum(sums[1:, 1:], axis=1, out=sums[1:, 1:])
         edges = np.minimum(self.cell * np.arange(columns), 360.0)
         across = np.concatenate([360.0 * turn + edges for turn in range(turns)] + [[360.0 * turns]])
         up = np.minimum(self.cell * np.arange(rows + 1), 180.0)
-
-        def at(lon: npt.NDArray[np.float64], lat: npt.NDArray[np.float64]) -> Any:
-            j, x = _place(across, lon)
-            i, y = _place(up, lat)
-            lower = sums[i, j] * (1 - x) + sums[i, j + 1] * x
-            return lower * (1 - y) + (sums[i + 1, j] * (1 - x) + sums[i + 1, j + 1] * x) * y
-
-        return np.asarray(at(east, north) - at(west, north) - at(east, south) + at(west, south))
+        sides = [(_place(across, lon), sign) for lon, sign in ((east, 1.0), (west, -1.0))]
+        ends = [(_place(up, lat), sign) for lat, sign in ((north, 1.0), (south, -1.0))]
+        totals = []
+        for each in counts:
+            sums = np.zeros((rows + 1, columns * turns + 1))
+            np.cumsum(np.tile(each, turns), axis=0, out=sums[1:, 1:], dtype=np.float64)
+            np.cumsum(sums[1:, 1:], axis=1, out=sums[1:, 1:])
+            total = np.zeros(west.size)
+            for (j, x), side in sides:
+                for (i, y), end in ends:
+                    lower = sums[i, j] * (1 - x) + sums[i, j + 1] * x
+                    upper = sums[i + 1, j] * (1 - x) + sums[i + 1, j + 1] * x
+                    total += side * end * (lower * (1 - y) + upper * y)
+            totals.append(total)
+        return totals
 
 
 def shape_of(cell: float) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -67,36 +68,44 @@ def write(path: str | os.PathLike[str], cell: float, rows: Iterable[Row]) -> Non
     replace_file(Path(path), fill)
 
 
-def read(path: str | os.PathLike[str]) -> tuple[float, list[Row]]:
-    """The side of the coarse cells, and the rows.
+def read(path: str | os.PathLike[str]) -> tuple[float, Iterator[Row]]:
+    """The side of the coarse cells, and the rows, which are read one after the other.
 
     Raises:
         NotFoundError: there is no such file.
-        InvalidDatasetError: it is no coverage, or one of a newer version.
+        InvalidDatasetError: it is no coverage, or one of a newer version; also the rows.
     """
-    arrow, parquet = _pyarrow("loading")
+    parquet = _pyarrow("loading")[1]
     path = Path(path)
     if not path.exists():
         raise NotFoundError(f"{path}: no such file; oceanarrow.coverage(..., output=) makes it")
-    try:
+    with _no_coverage(path):
         file = parquet.ParquetFile(path)
         about = json.loads((file.schema_arrow.metadata or {})[_MAGIC])
         version, cell = int(about["version"]), float(about["cell"])
-        if version > _VERSION:
-            raise InvalidDatasetError(
-                f"{path}: a coverage of version {version}, and this release reads {_VERSION}; "
-                "install a newer oceanarrow"
-            )
         if not 0.1 <= cell <= 45:
             raise ValueError(f"cells of {cell} degrees")
+    if version > _VERSION:
+        raise InvalidDatasetError(
+            f"{path}: a coverage of version {version}, and this release reads {_VERSION}; "
+            "install a newer oceanarrow"
+        )
+
+    def rows() -> Iterator[Row]:
         shape = int(np.ceil(180 / cell)), int(np.ceil(360 / cell))
-        groups = (file.read_row_group(group) for group in range(file.num_row_groups))
-        return cell, [row for group in groups for row in _rows(group, shape)]
-    except (arrow.ArrowException, OSError, KeyError, TypeError, AttributeError) as error:
-        raise InvalidDatasetError(f"{path}: no coverage that oceanarrow wrote ({error})") from error
-    except ValueError as error:
-        if isinstance(error, InvalidDatasetError):
-            raise
+        with _no_coverage(path):
+            for group in range(file.num_row_groups):
+                yield from _rows(file.read_row_group(group), shape)
+
+    return cell, rows()
+
+
+@contextmanager
+def _no_coverage(path: Path) -> Iterator[None]:
+    try:
+        yield
+    # pyarrow's errors are ValueError, OSError, KeyError, TypeError or this.
+    except (ValueError, OSError, KeyError, TypeError, AttributeError, RuntimeError) as error:
         raise InvalidDatasetError(f"{path}: no coverage that oceanarrow wrote ({error})") from error
 
 
