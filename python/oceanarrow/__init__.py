@@ -15,6 +15,7 @@ from oceanarrow.inventory.coverage import Coverage
 from oceanarrow.inventory.measure import coverage
 from oceanarrow.loader import Loader
 from oceanarrow.patch import open_patch
+from oceanarrow.splits import Leaks, Split, find_leaks, split_queries
 from oceanarrow.subset.transfer import DownloadSummary, download
 from oceanarrow.variables import Variable, register_variable, variables
 from oceanarrow.window import Window
@@ -26,15 +27,19 @@ __all__ = [
     "DownloadSummary",
     "Explanation",
     "Files",
+    "Leaks",
     "Loader",
     "OceanArrowError",
+    "Split",
     "Variable",
     "Window",
     "__version__",
     "coverage",
     "download",
+    "find_leaks",
     "open_patch",
     "register_variable",
+    "split_queries",
     "variables",
     "write_catalog",
 ]

@@ -116,6 +116,19 @@ def order_key(tag: str, numbers: Sequence[int]) -> int:
 def order_permute(i: int, n: int, key: int) -> int:
     """Place `i` of the keyed permutation of 0..n. For tests."""
 
+def find_leaks(
+    boxes: npt.NDArray[np.float64],
+    days: npt.NDArray[np.int32],
+    other_boxes: npt.NDArray[np.float64],
+    other_days: npt.NDArray[np.int32],
+    *,
+    gap_days: int,
+    gap_degrees: float,
+    most: int,
+) -> tuple[int, npt.NDArray[np.int64]]:
+    """Pairs of queries of two lists, each boxes `(N, 4)` and days `(N, 2)`, that come closer than
+    the gaps: how many there are, and the first `most` of them, `(K, 2)`."""
+
 def built_in_variables() -> list[tuple[str, str, str, str, str, Any]]: ...
 
 @final

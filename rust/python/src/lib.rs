@@ -8,6 +8,7 @@ mod error;
 mod events;
 mod granule;
 mod indexing;
+mod leaks;
 mod listing;
 mod options;
 mod order;
@@ -47,6 +48,7 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(granule::read_points, module)?)?;
     module.add_function(wrap_pyfunction!(granule::read_window, module)?)?;
     module.add_function(wrap_pyfunction!(indexing::write_index, module)?)?;
+    module.add_function(wrap_pyfunction!(leaks::find_leaks, module)?)?;
     module.add_function(wrap_pyfunction!(listing::listed_variables, module)?)?;
     module.add_function(wrap_pyfunction!(listing::survey_files, module)?)?;
     module.add_function(wrap_pyfunction!(order::order_key, module)?)?;

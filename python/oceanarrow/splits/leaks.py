@@ -1,0 +1,79 @@
+"""`find_leaks`: which queries of two lists see the same ocean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from oceanarrow import _engine
+from oceanarrow.dataset.query import Query
+from oceanarrow.events import hand_over
+from oceanarrow.request import check_positive
+from oceanarrow.splits.extent import check_gaps, extents
+from oceanarrow.window import Window
+
+
+@dataclass(frozen=True)
+class Leaks:
+    """Pairs of queries that come too close.
+
+    Attributes:
+        count: how many there are.
+        pairs: `(K, 2)` int64, the first of them: positions in both lists.
+    """
+
+    count: int
+    pairs: npt.NDArray[np.int64]
+
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return self.count > 0
+
+    def __repr__(self) -> str:
+        if not self:
+            return "Leaks(none)"
+        i, j = self.pairs[0].tolist() if len(self.pairs) else ("?", "?")
+        return f"Leaks({self.count:,} pairs; the first is a[{i}] and b[{j}])"
+
+
+def find_leaks(
+    a: Iterable[Query],
+    b: Iterable[Query],
+    *,
+    gap_days: int = 0,
+    gap_deg: float = 0.0,
+    windows: Iterable[Window] = (),
+    max_pairs: int = 1000,
+) -> Leaks:
+    """Finds the pairs of queries that come closer than the gaps, in time and in space.
+
+    Two queries are too close in time if they have a day in common, or fewer than
+    `gap_days` whole days lie between them; in space if their boxes have an area in common, or less
+    than `gap_deg` degrees of latitude and longitude lie between them. Nearness is measured in
+    degrees, around the antimeridian too.
+
+    Args:
+        a, b: the lists, of training and of test, say.
+        gap_days: whole days that must lie between.
+        gap_deg: degrees that must lie between, along at least one of latitude and longitude.
+        windows: what is read on other days than the queries', which counts too.
+        max_pairs: pairs that are listed.
+
+    Raises:
+        InvalidInputError: an argument is wrong.
+    """
+    check_gaps(gap_days, gap_deg)
+    check_positive("max_pairs", max_pairs, minimum=0)
+    windows = list(windows)
+    hand_over()
+    count, pairs = _engine.find_leaks(
+        *extents(a, windows),
+        *extents(b, windows),
+        gap_days=gap_days,
+        gap_degrees=gap_deg,
+        most=max_pairs,
+    )
+    return Leaks(count, pairs)
