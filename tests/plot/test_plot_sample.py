@@ -19,8 +19,8 @@ import matplotlib.pyplot as plt
 
 from oceanarrow.exceptions import InvalidInputError
 from oceanarrow.plot import plot_sample
-from oceanarrow.plot_map import lat_text, lon_text
-from oceanarrow.plot_style import colour_limits, style_of
+from oceanarrow.plot.map import lat_text, lon_text
+from oceanarrow.plot.style import colour_limits, style_of
 
 UNITS = {"l4_sst": "degC", "l3_swot": "m", "l4_ssh": "m", "argo": "degC", "glorys_uo": "m s-1"}
 

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from oceanarrow.exceptions import InvalidInputError
 from oceanarrow.optional import require
-from oceanarrow.plot_map import Frame, add_map
-from oceanarrow.plot_style import Style, colour_limits, style_of, unit_text
+from oceanarrow.plot.map import Frame, add_map
+from oceanarrow.plot.style import Style, colour_limits, style_of, unit_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
