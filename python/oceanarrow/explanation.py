@@ -44,7 +44,8 @@ class Explanation:
         distinct, distinct_bytes: different chunks, and their size.
         amplification: decodes a distinct chunk; 1.0 is the least.
         chunks_per_batch, clusters_per_batch: distinct ones in a global batch, on average. A
-            cluster is up to 64 queries of one day and region.
+            cluster is up to 64 queries a day of one region, on one day or, where variables are read
+            on several, on a block of days.
         batch_bytes: memory of a batch of one rank, about.
         prefetch_bytes: budget of the batches that a rank makes ahead.
     """

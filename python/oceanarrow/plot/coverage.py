@@ -11,6 +11,7 @@ from oceanarrow.dataset.days import Time, iso_day, utc_day
 from oceanarrow.exceptions import InvalidInputError
 from oceanarrow.inventory.catalog import Catalog
 from oceanarrow.inventory.coverage import Coverage
+from oceanarrow.optional import require
 from oceanarrow.plot.figure import new_axes, world_map
 
 if TYPE_CHECKING:
@@ -49,8 +50,7 @@ def plot_calendar(there: Catalog | Coverage, *, ax: Axes | None = None) -> Axes:
 
 
 def _date_ticks(axes: Axes, days: int) -> None:
-    from matplotlib import dates
-
+    dates = require("matplotlib.dates", "plot_calendar", extra="plot")
     few = days <= _FEW_DAYS
     locator = dates.DayLocator() if few else dates.AutoDateLocator(maxticks=10)
     axes.xaxis.set_major_locator(locator)
