@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from oceanarrow.sample_data import write_sample_data
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -20,6 +22,7 @@ def examples_of(page: str) -> list[str]:
 EXAMPLES = examples_of("README.md")
 RECIPES = examples_of("docs/training.md")
 OWN_FILES = examples_of("docs/own_files.md")
+CHOOSING = examples_of("docs/choosing.md")
 LONGEST = 20
 
 
@@ -39,8 +42,9 @@ def test_there_are_short_examples() -> None:
     ],
     ids=["dataset", "loader"],
 )
-def test_example_runs(example: str, check: str, ocean: Path, tmp_path: Path) -> None:
-    run(f"{example}\n{check}", ocean, tmp_path)
+def test_example_runs(example: str, check: str, tmp_path: Path) -> None:
+    write_sample_data(tmp_path / "ocean", synthetic=True, scale=32)
+    run(f"{example}\n{check}", None, tmp_path)
     figures = re.findall(r'save_path="(.*?)"', example)
     assert all((tmp_path / name).read_bytes().startswith(b"\x89PNG") for name in figures)
 
@@ -108,8 +112,14 @@ def own_files(path: Path, days: int, depth: list[float] | None = None, **units: 
     xr.Dataset(fields, coordinates).to_netcdf(path, engine="h5netcdf")
 
 
-def run(program: str, ocean: Path, tmp_path: Path) -> None:
-    (tmp_path / "OceanTACO").symlink_to(ocean)
+def test_choosing_runs_from_top_to_bottom(ocean: Path, tmp_path: Path) -> None:
+    checks = "assert 0 <= share <= 1 and len(queries) == 100 and table.num_rows == len(catalog)"
+    run("\n".join([*CHOOSING, checks]), ocean, tmp_path)
+
+
+def run(program: str, ocean: Path | None, tmp_path: Path) -> None:
+    if ocean is not None:
+        (tmp_path / "OceanTACO").symlink_to(ocean)
     done = subprocess.run(
         [sys.executable, "-c", program],
         cwd=tmp_path,
