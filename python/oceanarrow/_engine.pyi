@@ -24,6 +24,7 @@ __all__ = [
     "built_in_variables",
     "error_kinds",
     "event_kinds",
+    "find_leaks",
     "listed_variables",
     "measure_disk_cache",
     "order_key",

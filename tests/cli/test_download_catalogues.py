@@ -82,7 +82,7 @@ def test_only_days_that_were_asked_for_are_listed(tmp_path: Path) -> None:
     dataset.to_netcdf(tmp_path / "year.nc", engine="h5netcdf")
     write_catalog(tmp_path / "c.parquet", Files(tmp_path / "year.nc", {"ssh": "sla"}))
     download(tmp_path / "c.parquet", QUERIES[:1], ["ssh"], tmp_path / "copy")
-    assert Catalog(tmp_path / "copy/catalog.parquet").days == ("2023-04-01", "2023-04-01")
+    assert Catalog(tmp_path / "copy/catalog.parquet").days == ("2023-04-01", "2023-04-01", [])
 
 
 def test_what_is_there_is_not_fetched_again(ocean_listed: Path, copy: Path, tmp_path: Path) -> None:
