@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from oceanarrow import Catalog, Coverage, Loader, find_leaks
-from oceanarrow.cli import _parser, bench, coverage, doctor, info, queries, sample
+from oceanarrow.cli import _parser, bench, coverage, doctor, info, queries, report, sample
 from oceanarrow.dataset import Query, QueryGenerator
 
 DAY = "2023-04-01"
-NEW = (info, coverage, sample, bench, doctor)
+NEW = (info, coverage, sample, report, bench, doctor)
 
 
 def run(*arguments: str | Path, status: int = 0) -> subprocess.CompletedProcess[str]:
@@ -61,7 +61,7 @@ def drawn(ocean: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_example_can_be_parsed() -> None:
     texts = [module._EXAMPLES for module in NEW] + [queries._TRAIN, queries._EVAL, queries._SPLIT]
     lines = [line for text in texts for line in text.replace("\\\n", " ").splitlines()]
-    assert len(lines) == 15
+    assert len(lines) == 17
     for line in lines:
         _parser().parse_args(line.split()[1:])
 
@@ -70,7 +70,7 @@ def test_every_example_can_be_parsed() -> None:
     "words",
     [
         ["info"], ["coverage"], ["queries"], ["queries", "train"], ["queries", "eval"],
-        ["queries", "split"], ["sample"], ["bench"], ["doctor"],
+        ["queries", "split"], ["sample"], ["report"], ["bench"], ["doctor"],
     ],
     ids=" ".join,
 )  # fmt: skip

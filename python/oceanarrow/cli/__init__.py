@@ -23,13 +23,15 @@ from oceanarrow.cli import (
     index,
     info,
     queries,
+    report,
     sample,
     sample_data,
 )
 from oceanarrow.exceptions import OceanArrowError
 
 _COMMANDS = (
-    sample_data, info, catalog, coverage, queries, sample, bench, download, index, cache, doctor,
+    sample_data, info, catalog, coverage, queries, sample, report, bench, download, index, cache,
+    doctor,
 )  # fmt: skip
 _INTERRUPTED = 130
 

@@ -1,0 +1,140 @@
+"""The page of `oceanarrow report`: what it says, that it needs nothing else, and in a browser."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from oceanarrow import Catalog, Coverage, coverage
+from oceanarrow.exceptions import InvalidInputError
+from oceanarrow.plot.coverage import calendar
+from oceanarrow.report import write_report
+
+
+class Page(HTMLParser):
+    """Tags, what they point to, and pictures."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.links: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.links += [value or "" for key, value in attrs if key in ("src", "href")]
+        if tag == "img":
+            assert dict(attrs)["alt"]
+
+
+@pytest.fixture(scope="module")
+def counted(ocean: Path) -> Coverage:
+    return coverage(ocean, ["l4_ssh", "l3_swot"], progress=False)
+
+
+@pytest.fixture(scope="module")
+def written(ocean: Path, counted: Coverage, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    write_report(ocean, path, coverage=counted, progress=False)
+    return path
+
+
+def test_it_needs_nothing_else_and_says_what_there_is(
+    ocean: Path, counted: Coverage, written: Path
+) -> None:
+    text = written.read_text(encoding="utf-8")
+    page = Page(text)
+    assert page.links and all(link.startswith("data:image/png;base64,") for link in page.links)
+    for link in page.links:
+        assert base64.b64decode(link.partition(",")[2]).startswith(b"\x89PNG")
+    assert not re.search(
+        r"(https?:)?//(?!www\.w3\.org/2000/svg)\w", re.sub(r'"data:[^"]*"', "", text)
+    )
+    catalog = Catalog(ocean)
+    for name, variable in catalog.variables.items():
+        assert f"<th scope=row>{name}</th><td>{html.escape(variable.unit)}</td>" in text
+        assert f"<h3>{name}</h3>" in text
+    data = json.loads(re.search(r'id="days">(.*?)</script>', text)[1])  # type: ignore[index]
+    names, days, shares = calendar(counted)
+    assert data["names"] == names and len(data["days"]) == days.size and data["shares"]
+    for row, due in zip(data["rows"], shares.tolist(), strict=True):
+        assert [None if value != value else pytest.approx(value, abs=1e-4) for value in due] == row
+    assert "cells in the box, MB" in text
+
+
+def test_in_a_browser(written: Path, tmp_path: Path) -> None:
+    browser = shutil.which("chromium")
+    if browser is None:
+        pytest.skip("chromium is not installed")
+    probe = """<script>
+      const wrong = []; window.addEventListener("error", (event) => wrong.push(event.message));
+    </script>"""
+    asked = """<script>window.addEventListener("load", () => {
+      const cells = [...document.querySelectorAll("#calendar rect")];
+      cells[1].dispatchEvent(new PointerEvent("pointerenter"));
+      const hovered = document.getElementById("day").textContent;
+      const holder = document.getElementById("calendar");
+      holder.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowDown" }));
+      const moved = document.getElementById("day").textContent;
+      const pictures = [...document.images].map((image) => image.complete && image.naturalWidth);
+      const said = JSON.stringify({ wrong, cells: cells.length, hovered, moved, pictures });
+      document.body.insertAdjacentHTML("beforeend", `<pre id="said">${said}</pre>`);
+    });</script>"""
+    text = written.read_text(encoding="utf-8")
+    tested = tmp_path / "tested.html"
+    tested.write_text(
+        text.replace("<head>", f"<head>{probe}").replace("</body>", f"{asked}</body>")
+    )
+    command = [
+        browser,
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--dump-dom",
+        tested.as_uri(),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    # The last one: the page has the script that writes it, too.
+    told = re.findall(r'<pre id="said">(.*?)</pre>', done.stdout, re.DOTALL)[-1]
+    said = json.loads(html.unescape(told))
+    assert said["wrong"] == []
+    assert said["cells"] == 2 * 4
+    assert re.fullmatch(r"l4_ssh, 2023-04-02: \d+\.\d % of the cells valid", said["hovered"])
+    assert said["moved"].startswith("l3_swot, 2023-04-02: ")
+    assert len(said["pictures"]) > 10 and all(said["pictures"])
+
+
+def test_a_variable_that_cannot_be_read_is_a_warning(ocean: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "ocean"
+    shutil.copytree(ocean, broken)
+    for path in broken.glob("DATA/*/*/l4_sst.nc"):
+        path.write_bytes(b"nothing")
+    write_report(broken, tmp_path / "r.html", progress=False)
+    text = (tmp_path / "r.html").read_text()
+    assert "<h3>l4_sst</h3>" not in text
+    assert re.search(r"<li>l4_sst: ", text)
+
+
+def test_the_command(ocean: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "oceanarrow", "report", str(ocean), "-o"]
+    target = tmp_path / "r.html"
+    done = subprocess.run([*command, str(target)], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{target}\n" and done.stderr == ""
+    again = subprocess.run([*command, str(target)], capture_output=True, text=True, check=False)
+    assert again.returncode == 1 and "--overwrite" in again.stderr
+
+
+def test_an_empty_dataset_has_no_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Catalog, "days", None)
+    monkeypatch.setattr(Catalog, "__init__", lambda *_, **__: None)
+    with pytest.raises(InvalidInputError, match="no granule"):
+        write_report("nowhere", tmp_path / "r.html")
