@@ -1,6 +1,8 @@
 """The examples of the README and of the docs run as they stand, on synthetic data."""
 
 import re
+import runpy
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from oceanarrow.cli import _parser
 from oceanarrow.sample_data import write_sample_data
 
 ROOT = Path(__file__).parents[1]
@@ -115,6 +118,24 @@ def own_files(path: Path, days: int, depth: list[float] | None = None, **units: 
 def test_choosing_runs_from_top_to_bottom(ocean: Path, tmp_path: Path) -> None:
     checks = "assert 0 <= share <= 1 and len(queries) == 100 and table.num_rows == len(catalog)"
     run("\n".join([*CHOOSING, checks]), ocean, tmp_path)
+
+
+def test_the_session_is_the_one_that_the_script_runs() -> None:
+    page = (ROOT / "docs/session.md").read_text()
+    script = runpy.run_path(str(ROOT / "demo/session.py"))
+    assert len(script["COMMANDS"]) == 8
+    assert script["TRAIN"] in page
+    for command in script["COMMANDS"]:
+        assert f"$ {command}\n" in page
+        program, *words = shlex.split(command)
+        if program == "oceanarrow":
+            _parser().parse_args(words)
+
+
+@pytest.mark.full
+def test_the_session_runs() -> None:
+    command = [sys.executable, str(ROOT / "demo/session.py"), "--check"]
+    subprocess.run(command, check=True, timeout=300)
 
 
 def run(program: str, ocean: Path | None, tmp_path: Path) -> None:
