@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
+import time
+import types
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +18,7 @@ import numpy as np
 import pytest
 
 from oceanarrow import Catalog, Coverage, Loader, find_leaks
-from oceanarrow.cli import _parser, bench, coverage, doctor, info, queries, report, sample
+from oceanarrow.cli import _parser, bench, coverage, doctor, info, main, queries, report, sample
 from oceanarrow.dataset import Query, QueryGenerator
 
 DAY = "2023-04-01"
@@ -197,6 +201,30 @@ def test_mistakes_are_said_in_a_line(
     told = run(*(word.format(ocean=ocean, tmp=tmp_path) for word in words), status=status)
     assert text in told.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_ctrl_c_leaves_nothing(ocean: Path, tmp_path: Path) -> None:
+    words = ["queries", "train", str(ocean), "-n", "5000000", "--patch", "9deg", "-o"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "oceanarrow", *words, str(tmp_path / "q")],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    time.sleep(4)
+    asked = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    printed, said = process.communicate(timeout=60)
+    assert (process.returncode, printed, said) == (130, "", "")
+    assert time.monotonic() - asked < 5 and not list(tmp_path.iterdir())
+
+
+def test_words_are_completed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """argcomplete is handed a parser with all commands."""
+    handed: list[argparse.ArgumentParser] = []
+    module = types.SimpleNamespace(autocomplete=handed.append)
+    monkeypatch.setitem(sys.modules, "argcomplete", module)
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert "report" in handed[0].format_help()
 
 
 def test_a_closed_pipe_is_no_error_of_ours(ocean: Path) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from oceanarrow import Catalog, Loader, Window, coverage, split_queries
+from oceanarrow import Catalog, Coverage, Loader, Window, coverage, split_queries
 from oceanarrow.dataset import Query, QueryGenerator
 from oceanarrow.exceptions import InvalidInputError
+from oceanarrow.inventory.coverage import DayCounts, Measured
 from oceanarrow.plot import (
     animate,
     plot_batch,
@@ -163,6 +164,29 @@ def test_a_film_has_a_frame_a_day(ocean: Path, tmp_path: Path) -> None:
         animate(batch, "ssh_days", tmp_path / "x.png")
     with pytest.raises(InvalidInputError, match="row must be from 0 to 1"):
         animate(batch, "ssh_days", tmp_path / "x.gif", row=7)
+
+
+BASELINE = Path(__file__).parent / "calendar.png"
+DRAWN_BY = "3.11"
+"""The matplotlib that drew the baseline: others draw text a little differently."""
+
+
+def test_the_calendar_looks_as_it_did(tmp_path: Path) -> None:
+    """After a change that is meant, look at the new picture and copy it over the old one."""
+    matplotlib = pytest.importorskip("matplotlib")
+    if not matplotlib.__version__.startswith(DRAWN_BY):
+        pytest.skip(f"drawn by matplotlib {DRAWN_BY}, not {matplotlib.__version__}")
+    compare = pytest.importorskip("matplotlib.testing.compare")
+    cells = np.full((4, 8), 100, np.uint8)
+    days = [
+        None if day % 7 == 3 else DayCounts(str(day), cells, (cells * (day / 30)).astype(np.uint8))
+        for day in range(30)
+    ]
+    seen = Coverage(45.0, np.arange(19448, 19478, dtype=np.int32), {"l3_swot": Measured.of(days)})
+    with plt.style.context("default"):
+        axes = plot_calendar(seen)
+        axes.figure.savefig(tmp_path / "drawn.png", dpi=60)
+    assert compare.compare_images(str(BASELINE), str(tmp_path / "drawn.png"), tol=3) is None
 
 
 def test_an_evaluation_grid_is_drawn_once() -> None:

@@ -33,7 +33,7 @@ def plot_calendar(there: Catalog | Coverage, *, ax: Axes | None = None) -> Axes:
     names, days, shares = calendar(there)
     if not days.size or not names:
         raise InvalidInputError("there is no day to draw")
-    axes = new_axes("plot_calendar", ax, (9.5, 1.2 + 0.28 * len(names)))
+    axes = new_axes("plot_calendar", ax, (9.5, 1.7 + 0.28 * len(names)))
     edges = np.arange(days[0], days[-1] + 2).astype("datetime64[D]")
     look: dict[str, Any] = {"cmap": "cividis", "vmin": 0.0, "vmax": 1.0}
     drawn = axes.pcolormesh(
