@@ -84,7 +84,9 @@ def test_help_ends_in_examples(words: Sequence[str]) -> None:
 
 
 def test_info(ocean: Path) -> None:
-    assert run("info", ocean).stdout == f"{Catalog(ocean)!r}\n"
+    catalog = Catalog(ocean)
+    assert run("info", ocean).stdout == f"{catalog.describe()}\n"
+    assert all(f"    {name} " in catalog.describe() for name in catalog.variables)
     told = json.loads(run("info", ocean, "--json").stdout)
     assert told["days"] == {"first": DAY, "last": "2023-04-04", "missing": []}
     assert told["granules"] == len(Catalog(ocean)) and "l4_ssh" in told["variables"]

@@ -9,12 +9,13 @@ import re
 import shutil
 import subprocess
 import sys
+import warnings
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
-from oceanarrow import Catalog, Coverage, coverage
+from oceanarrow import Catalog, Coverage, Files, coverage, write_catalog
 from oceanarrow.exceptions import InvalidInputError
 from oceanarrow.plot.coverage import calendar
 from oceanarrow.report import write_report
@@ -111,6 +112,31 @@ def test_in_a_browser(written: Path, tmp_path: Path) -> None:
     assert re.fullmatch(r"l4_ssh, 2023-04-02: \d+\.\d % of the cells valid", said["hovered"])
     assert said["moved"].startswith("l3_swot, 2023-04-02: ")
     assert len(said["pictures"]) > 10 and all(said["pictures"])
+
+
+def test_chunks_much_larger_than_a_patch_are_named(tmp_path: Path) -> None:
+    """A month in one chunk, of which a patch needs a day and a corner."""
+    import numpy as np
+    import xarray as xr
+
+    dims, axes = ("time", "lat", "lon"), (np.arange(31), np.arange(60.0), np.arange(80.0))
+    units = ("days since 2020-01-01", "degrees_north", "degrees_east")
+    coordinates = {d: (d, a, {"units": u}) for d, a, u in zip(dims, axes, units, strict=True)}
+    values = np.random.default_rng(0).normal(size=(31, 60, 80)).astype("f4")
+    field = xr.Dataset({"v": (dims, values, {"units": "m"})}, coordinates)
+    for name, chunks in (("month", (31, 60, 80)), ("day", (1, 30, 40))):
+        folder = tmp_path / name
+        folder.mkdir()
+        field.to_netcdf(
+            folder / "a.nc", engine="h5netcdf", encoding={"v": {"chunksizes": chunks, "zlib": True}}
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            write_catalog(folder / "c.parquet", Files(folder / "a.nc"), progress=False)
+        write_report(folder / "c.parquet", folder / "r.html", progress=False)
+    told = [(tmp_path / name / "r.html").read_text() for name in ("month", "day")]
+    assert "<li>v decodes " in told[0] and "nccopy -c time/1" in told[0]
+    assert "nccopy" not in told[1]
 
 
 def test_a_variable_that_cannot_be_read_is_a_warning(ocean: Path, tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> None:
     """Prints it."""
     catalog = Catalog(options.taco, storage_options=storage_options(options))
     if not options.json:
-        say(repr(catalog))
+        say(catalog.describe())
         return
     days = catalog.days
     variables = {}

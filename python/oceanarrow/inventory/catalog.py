@@ -164,6 +164,13 @@ class Catalog:
         return table
 
     def __repr__(self) -> str:
+        return self._told(2 * _SHOWN, _SHOWN)
+
+    def describe(self) -> str:
+        """What a `repr` says, with all variables and warnings."""
+        return self._told(len(self.variables), len(self.warnings))
+
+    def _told(self, most_variables: int, most_warnings: int) -> str:
         days = self.days
         if days is None:
             return f"Catalog of {', '.join(self._roots)}: no granule"
@@ -174,14 +181,14 @@ class Catalog:
             "  variables  (days that have a file)",
         ]
         named = list(self.variables.values())
-        shown = named if len(named) <= 2 * _SHOWN else named[: 2 * _SHOWN - 1]
+        shown = named if len(named) <= most_variables else named[: most_variables - 1]
         lines += [f"    {v.name:<18} {self.days_of(v).size:>6,}  {v.unit}" for v in shown]
         if len(shown) < len(named):
             lines.append(f"    and {len(named) - len(shown)} more")
         odd = self.warnings
-        lines += [f"  warning    {text}" for text in odd[:_SHOWN]]
-        if len(odd) > _SHOWN:
-            lines.append(f"  warnings   {len(odd) - _SHOWN} more: Catalog.warnings")
+        lines += [f"  warning    {text}" for text in odd[:most_warnings]]
+        if len(odd) > most_warnings:
+            lines.append(f"  warnings   {len(odd) - most_warnings} more: Catalog.warnings")
         return "\n".join(lines)
 
 
