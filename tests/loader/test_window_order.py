@@ -102,8 +102,7 @@ def test_a_list_by_days_reads_each_day_once(chunked: Path) -> None:
 
 def test_chunks_on_disk_are_inflated_once(chunked: Path, tmp_path: Path) -> None:
     made = loader(
-        chunked, queries(640), cache_bytes=400 * CHUNK_BYTES, cache_dir=tmp_path / "c",
-        patch_sizes={"v": (64, 64)},
+        chunked, queries(640), cache_bytes=20 * CHUNK_BYTES, cache_dir=tmp_path / "c",
     )  # fmt: skip
     explained = made.explain()
     assert explained.decodes > 2 * explained.distinct, "memory holds little of it"

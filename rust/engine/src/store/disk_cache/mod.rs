@@ -130,14 +130,21 @@ impl DiskCache {
 
     /// A block, if it is there and sound, that does not count among those read.
     pub fn read_apart(&self, file: &BlockFile, slot: u64) -> Option<Vec<u8>> {
+        if let Some(block) = self.writer.waiting(file, slot) {
+            return Some(block.to_vec());
+        }
         match file.read(slot) {
             SlotContent::Sound(block) => Some(block),
             SlotContent::Damaged | SlotContent::Empty => None,
         }
     }
 
-    /// A block, if it is there and sound.
+    /// A block, if it is there and sound, or waits to be written.
     pub fn read(&self, file: &BlockFile, slot: u64) -> Option<Vec<u8>> {
+        if let Some(block) = self.writer.waiting(file, slot) {
+            self.counters.read.fetch_add(1, Ordering::Relaxed);
+            return Some(block.to_vec());
+        }
         match file.read(slot) {
             SlotContent::Sound(block) => {
                 self.counters.read.fetch_add(1, Ordering::Relaxed);

@@ -96,6 +96,20 @@ fn what_one_opening_writes_the_next_reads() {
 }
 
 #[test]
+fn what_waits_is_found() {
+    let dir = TempDir::new().unwrap();
+    let cache = open(dir.path(), 1 << 30);
+    let shape = Shape { slots: 400, slot_bytes: 1 << 14 };
+    let file = cache.file(b"large", shape).unwrap();
+    for slot in 0..400 {
+        let block = Arc::new(vec![slot as u8; 1 << 14]);
+        cache.write_behind(&file, slot, &block);
+        assert_eq!(cache.read(&file, slot).as_deref(), Some(&**block), "{slot}");
+    }
+    assert_eq!(cache.stats().blocks_read, 400);
+}
+
+#[test]
 fn a_file_of_another_shape_is_another_file() {
     let dir = TempDir::new().unwrap();
     filled(dir.path(), "a");

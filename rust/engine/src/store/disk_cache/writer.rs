@@ -1,7 +1,8 @@
 //! Writes blocks behind the threads that make them.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -43,11 +44,15 @@ enum Thread {
     Failed,
 }
 
+/// What waits, by file (its address: what waits holds it) and slot.
+type Waiting = HashMap<(usize, u64), Arc<Vec<u8>>>;
+
 struct State {
     directory: Arc<Directory>,
     budget: u64,
     counters: Arc<Counters>,
     waiting: AtomicUsize,
+    blocks: Mutex<Waiting>,
     opened: Instant,
     /// Milliseconds after `opened` before which the cache is full.
     full_until: AtomicU64,
@@ -61,6 +66,7 @@ impl Writer {
             budget,
             counters,
             waiting: AtomicUsize::new(0),
+            blocks: Mutex::default(),
             opened: Instant::now(),
             full_until: AtomicU64::new(0),
         };
@@ -87,7 +93,14 @@ impl Writer {
             return;
         }
         self.start();
-        let _ = jobs.send(Job { file: file.clone(), slot, size, block: block() });
+        let block = block();
+        self.state.blocks().insert(place(file, slot), block.clone());
+        let _ = jobs.send(Job { file: file.clone(), slot, size, block });
+    }
+
+    /// A block that waits to be written.
+    pub(super) fn waiting(&self, file: &BlockFile, slot: u64) -> Option<Arc<Vec<u8>>> {
+        self.state.blocks().get(&place(file, slot)).cloned()
     }
 
     fn start(&self) {
@@ -116,7 +129,15 @@ impl Drop for Writer {
     }
 }
 
+fn place(file: &BlockFile, slot: u64) -> (usize, u64) {
+    (std::ptr::from_ref(file) as usize, slot)
+}
+
 impl State {
+    fn blocks(&self) -> MutexGuard<'_, Waiting> {
+        self.blocks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn milliseconds(&self) -> u64 {
         u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
@@ -137,8 +158,10 @@ impl State {
                 }
                 Ok(())
             });
+            self.blocks().remove(&place(&file, slot));
             if let Err(e) = written {
                 self.counters.fail(&e);
+                self.blocks().clear();
                 return;
             }
         }
