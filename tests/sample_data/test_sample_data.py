@@ -7,6 +7,7 @@ import sys
 import tarfile
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 import xarray as xr
 
 import oceanarrow
+from oceanarrow import Catalog
 from oceanarrow.cli import main
 from oceanarrow.dataset import Query
 from oceanarrow.dataset.retrieve import load_bbox_nc
@@ -255,6 +257,17 @@ def test_same_arguments_same_bytes(tmp_path: Path) -> None:
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes(), file
 
 
+def test_some_sources_alone(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"synthetic": True, "days": 1, "scale": 64, "start": "2024-02-29"}
+    some = write_sample_data(tmp_path / "some", sources=["l4_ssh", "argo"], **options)
+    every = write_sample_data(tmp_path / "every", **options)
+    assert sorted(path.name for path in some.iterdir()) == ["OceanTACO", "README.md"]
+    assert Catalog(some / "OceanTACO").sources == ["argo", "l4_ssh"]
+    for path in some.glob("OceanTACO/DATA/*/*/*.nc"):
+        assert path.read_bytes() == (every / path.relative_to(some)).read_bytes()
+    assert "l4_ssh, argo in eight regions" in (some / "README.md").read_text()
+
+
 def test_bad_arguments(tmp_path: Path) -> None:
     for options, text in (
         ({"days": 0}, "days must be 1 to 366"),
@@ -264,6 +277,9 @@ def test_bad_arguments(tmp_path: Path) -> None:
         ({"start": "2023-13-01"}, "cannot read"),
         ({"start": "2023-04-01"}, "real sea level is of 2018-12-31 to 2019-01-03 only"),
         ({"days": 5}, "synthetic=True"),
+        ({"sources": ["sea"]}, "sources must be some of l4_ssh, .*, not sea"),
+        ({"sources": []}, "sources must be some of"),
+        ({"sources": "l4_ssh"}, "sources must be a list"),
     ):
         with pytest.raises(InvalidInputError, match=text):
             write_sample_data(tmp_path / "ocean", **options)  # type: ignore[arg-type]

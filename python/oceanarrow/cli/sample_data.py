@@ -41,6 +41,12 @@ def add_parser(commands: Any) -> None:
         help="how many times grids are coarsened: 1 is the published size, about 3 GB; 4, the "
         "default, about 100 MB; 32 less than 15 MB",
     )
+    parser.add_argument(
+        "--sources",
+        nargs="+",
+        metavar="NAME",
+        help="only these, such as l4_ssh, and no plain files (default: all)",
+    )
     parser.set_defaults(run=run)
 
 
@@ -52,5 +58,6 @@ def run(options: argparse.Namespace) -> None:
         start=options.start,
         days=options.days,
         scale=options.scale,
+        sources=options.sources,
     )
     sys.stdout.write(f"{path}: see {path / 'README.md'}\n")

@@ -6,13 +6,20 @@ from datetime import date
 
 from oceanarrow.sample_data.download import ATTRIBUTION
 
-_TEXT = """\
+_HEAD = """\
 # A small ocean to try things with
 
 {days} day(s) from {start}, grids coarsened {scale:g} times. Written by `oceanarrow sample-data`.
 
 {origin}
+"""
 
+_PART = """
+`OceanTACO/`: a TACO folder of {sources} in eight regions, laid out, packed and chunked as OceanTACO
+is published.
+"""
+
+_ALL = """
 Everything else is synthetic: made so that it belongs together (eddies of sea level are warm or
 cold, currents flow around them, the mean of what sensors see is what the analyses show), with gaps
 as sensors have them. It is no measurement of any ocean.
@@ -50,7 +57,10 @@ _REAL = f"Real: {ATTRIBUTION}. Maps are averaged to the grids' cells, gaps on la
 _MADE_UP = "Nothing here is real: sea level is made of random waves, and orbits are circular."
 
 
-def readme(synthetic: bool, days: list[date], scale: float) -> str:
-    """The text of `README.md`."""
+def readme(synthetic: bool, days: list[date], scale: float, sources: list[str] | None) -> str:
+    """The text of `README.md`, of some sources or all that there is."""
     origin = _MADE_UP if synthetic else _REAL
-    return _TEXT.format(origin=origin, days=len(days), start=days[0], scale=scale)
+    head = _HEAD.format(origin=origin, days=len(days), start=days[0], scale=scale)
+    if sources is None:
+        return head + _ALL.format(start=days[0])
+    return head + _PART.format(sources=", ".join(sources))

@@ -6,7 +6,7 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -41,6 +41,7 @@ def write_sample_data(
     start: Time | None = None,
     days: int = 4,
     scale: float = 4.0,
+    sources: Iterable[str] | None = None,
     progress: bool = True,
 ) -> Path:
     """Writes a small ocean: a dataset as OceanTACO is published, and plain files of the same.
@@ -59,6 +60,7 @@ def write_sample_data(
         days: how many.
         scale: how many times grids are coarsened: 1 has the published size (about 3 GB), 4 takes
             about 100 MB, 32 less than 15 MB.
+        sources: those to write, such as `["l4_ssh"]`, and then no plain files; by default all.
         progress: show a bar on a terminal.
 
     Returns:
@@ -82,24 +84,29 @@ def write_sample_data(
         )
     if target.exists():
         raise InvalidInputError(f"{target} exists; remove it first or write elsewhere")
+    chosen = _chosen(sources)
     for module in ("h5py", "pyarrow"):
         require(module, "sample data", "sample")
     source, orbit = _sea_level(synthetic)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as scratch:
         draft = Path(scratch) / "draft"
-        total = len(wanted) * (len(SOURCES) * len(REGIONS) + 3) + 3
+        total = len(wanted) * len(chosen) * len(REGIONS)
+        if sources is None:
+            total += 3 * len(wanted) + 3
         with progress_bar(total, "file", progress) as bar:
             ocean = Ocean(source, scale)
             written = []
-            for made in _files(ocean, orbit, wanted, scale, draft):
+            for made in _files(ocean, orbit, wanted, chosen, sources is None, scale, draft):
                 if isinstance(made, GranuleFile):
                     written.append(made)
                 if bar is not None:
                     bar.update()
         write_taco(draft / "OceanTACO", written, id="oceanarrow_sample_data")
         shutil.rmtree(draft / "tiles")
-        (draft / "README.md").write_text(readme(synthetic, wanted, scale))
+        (draft / "README.md").write_text(
+            readme(synthetic, wanted, scale, None if sources is None else chosen)
+        )
         draft.rename(target)
     return target
 
@@ -113,6 +120,18 @@ def _days(first: date, count: int) -> list[date]:
         raise InvalidInputError(f"there are no {count} days from {first} on") from None
 
 
+def _chosen(sources: Iterable[str] | None) -> list[str]:
+    if isinstance(sources, str):
+        raise InvalidInputError(f"sources must be a list of names, not the text {sources!r}")
+    chosen = list(SOURCES) if sources is None else list(dict.fromkeys(sources))
+    unknown = [name for name in chosen if name not in SOURCES]
+    if unknown or not chosen:
+        raise InvalidInputError(
+            f"sources must be some of {', '.join(SOURCES)}, not {', '.join(unknown) or 'none'}"
+        )
+    return chosen
+
+
 def _sea_level(synthetic: bool) -> tuple[SeaLevel, Orbit]:
     if synthetic:
         return SyntheticSeaLevel(), swot(None)
@@ -121,17 +140,25 @@ def _sea_level(synthetic: bool) -> tuple[SeaLevel, Orbit]:
 
 
 def _files(
-    ocean: Ocean, orbit: Orbit, days: list[date], scale: float, draft: Path
+    ocean: Ocean,
+    orbit: Orbit,
+    days: list[date],
+    sources: list[str],
+    with_plain: bool,
+    scale: float,
+    draft: Path,
 ) -> Iterator[GranuleFile | Path]:
     """Writes all files, one after another."""
     for each in days:
         day = Day(each, ocean.at(each), scale, orbit)
         for region in REGIONS:
-            for source, build in SOURCES.items():
+            for source in sources:
                 path = draft / "tiles" / f"{each:%Y%m%d}_{region}_{source}.nc"
-                yield _tile(path, day, region, source, build(day, region))
-        yield from plain.day_files(day, draft / "files")
-    yield from plain.other_files(ocean, days[0], scale, draft / "files")
+                yield _tile(path, day, region, source, SOURCES[source](day, region))
+        if with_plain:
+            yield from plain.day_files(day, draft / "files")
+    if with_plain:
+        yield from plain.other_files(ocean, days[0], scale, draft / "files")
 
 
 def _tile(
