@@ -2,8 +2,8 @@
 
 Makes a year's coverage of eight sources in cells of 2 degrees (clouds, swaths and full fields, by
 random numbers), and says what it takes as a file and in memory; then draws a million training
-queries with `require=` and `min_valid=`. Last, it counts the coverage of a synthetic dataset,
-beside a loop of xarray that counts the same.
+queries with `require=` and `min_valid=`, and looks for leaks among as many. Last, it counts the
+coverage of a synthetic dataset, beside a loop of xarray that counts the same.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from stopwatch import Stopwatch
 from synthetic_ocean import ocean
 
 import oceanarrow
+from oceanarrow import _engine
 from oceanarrow.dataset import PatchSize, QueryGenerator
 from oceanarrow.dataset.days import utc_day
 from oceanarrow.inventory.coverage import Coverage, DayCounts, Measured
@@ -98,7 +99,26 @@ def main() -> None:
     )  # fmt: skip
     took = time.perf_counter() - start
     print(f"{len(drawn):,} queries with two of require in {took:.1f} s, peak {peak_mb():.0f} MB")
+    del drawn
+    leaks(chosen.queries)
     measure(dataset, ["l4_ssh", "l4_sst", "l3_swot"])
+
+
+def leaks(count: int) -> None:
+    """So many queries of a year against a tenth as many, with windows of a fortnight."""
+    rng = np.random.default_rng(0)
+
+    def extents(n: int) -> tuple[np.ndarray, np.ndarray]:
+        west, south = rng.uniform(-180, 170, n), rng.uniform(-60, 50, n)
+        day = rng.integers(0, DAYS, n)
+        boxes = np.column_stack([west, west + 10, south, south + 10])
+        return boxes, np.column_stack([day - 6, day + 7]).astype(np.int32)
+
+    a, b = extents(count), extents(count // 10)
+    start = time.perf_counter()
+    found, _ = _engine.find_leaks(*a, *b, gap_days=0, gap_degrees=0.0, most=1000)
+    took = time.perf_counter() - start
+    print(f"{count:,} queries against {count // 10:,}: {found:,} pairs that leak, in {took:.1f} s")
 
 
 def measure(dataset: Path, names: list[str]) -> None:

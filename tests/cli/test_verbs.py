@@ -205,6 +205,30 @@ def test_mistakes_are_said_in_a_line(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "coverage {ocean} --variables l4_ssh -o {tmp}/c.parquet",
+        "queries train {ocean} -n 300 --patch 9deg -o {tmp}/q",
+        "sample {ocean} --bbox -58 -40 18 33 --date 2023-04-01 --variables l4_ssh -o {tmp}/s.png",
+        "report {ocean} -o {tmp}/r.html",
+    ],
+    ids=lambda words: words.split()[0],
+)
+def test_a_file_that_cannot_be_written_whole_is_not_there(
+    ocean: Path, tmp_path: Path, words: str
+) -> None:
+    """The system ends files at a kilobyte, as a full disk would."""
+    text = words.format(ocean=ocean, tmp=tmp_path)
+    command = f"ulimit -f 1; exec {sys.executable} -m oceanarrow {text}"
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert done.stderr.startswith("oceanarrow: error: cannot write: "), done.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def test_ctrl_c_leaves_nothing(ocean: Path, tmp_path: Path) -> None:
     words = ["queries", "train", str(ocean), "-n", "5000000", "--patch", "9deg", "-o"]
     process = subprocess.Popen(
