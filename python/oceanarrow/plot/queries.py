@@ -79,10 +79,10 @@ def plot_split(split: Split, *, ax: Axes | None = None) -> Axes:
         bottom: dict[int, int] = {}
         for name, queries in named:
             there, counts = np.unique(query_arrays(queries)[1][:, 0], return_counts=True)
-            below = [bottom.get(day, 0) for day in there.tolist()]
+            bases = [bottom.get(day, 0) for day in there.tolist()]
             look: dict[str, Any] = {"color": colours[name], "label": f"{name} ({len(queries):,})"}
-            axes.bar(_dates(there), counts, 1.0, bottom=below, **look)
-            stacked = zip(there.tolist(), below, counts.tolist(), strict=True)
+            axes.bar(_dates(there), counts, 1.0, bottom=bases, **look)
+            stacked = zip(there.tolist(), bases, counts.tolist(), strict=True)
             bottom |= {day: low + count for day, low, count in stacked}
         axes.set(xlabel="first day of the window", ylabel="queries")
     else:
@@ -91,7 +91,8 @@ def plot_split(split: Split, *, ax: Axes | None = None) -> Axes:
             boxes = np.unique(query_arrays(queries)[0], axis=0)
             shown = boxes[:: -(-len(boxes) // _FEW_OF_A_PART)]
             _add_boxes(axes, frame, shown, colours[name], f"{name} ({len(queries):,})")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=len(named), frameon=False)
+    below = -0.3 if split.by == "time" else -0.12
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, below), ncols=len(named), frameon=False)
     axes.set_title(f"split by {split.by}")
     return axes
 
