@@ -113,6 +113,9 @@ def test_queries_are_those_of_the_generator(ocean: Path, drawn: Path, tmp_path: 
         40, 10, (DAY, "2023-04-04"), seed=3, verbose=False
     )
     assert found == due
+    secret = ("--storage-option", "secret_access_key=hush", "-o", tmp_path / "told")
+    run("queries", "train", ocean, "-n", "3", "--patch", "10deg", *secret)
+    assert "hush" not in (tmp_path / "told.json").read_text()
     grid = tmp_path / "grid"
     run("queries", "eval", ocean, "--bbox", -60, 0, 10, 40, "--patch", "10deg", "-o", grid)
     due = QueryGenerator("builtin").generate_eval_queries(

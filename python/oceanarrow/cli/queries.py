@@ -198,7 +198,9 @@ def _check(options: argparse.Namespace, name: str) -> None:
 
 
 def _save(found: list[Query], name: str, options: argparse.Namespace) -> None:
-    about = {key: value for key, value in vars(options).items() if key not in ("run", "output")}
+    # Storage options may hold secrets.
+    left_out = ("run", "output", "storage_options")
+    about = {key: value for key, value in vars(options).items() if key not in left_out}
     query_files.save(found, name, {"command": {k: str(v) for k, v in about.items()}})
     path: Path = query_files.paths(name)[0]
     say(f"{path}: {len(found):,} queries")

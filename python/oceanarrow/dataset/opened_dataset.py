@@ -7,11 +7,10 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
-from oceanarrow import _engine
 from oceanarrow.dataset.days import iso_day
 from oceanarrow.dataset.file_variables import gridded_variables
-from oceanarrow.events import hand_over
 from oceanarrow.exceptions import InvalidInputError, UnsupportedError
+from oceanarrow.inventory.catalog import Catalog
 from oceanarrow.roots import StorageOptions, TacoPath, dataset_roots
 from oceanarrow.variables import Variable, dataset_variables, variables
 
@@ -43,11 +42,7 @@ class OpenedDataset:
     def __init__(self, taco_path: TacoPath, storage_options: StorageOptions | None = None) -> None:
         self.roots = dataset_roots(taco_path)
         self.storage_options = storage_options
-        hand_over()
-        try:
-            self.catalog = _engine.Catalog(self.roots, storage_options=storage_options)
-        finally:
-            hand_over()
+        self.catalog = Catalog(self.roots, storage_options=storage_options)
 
     def __repr__(self) -> str:
         days = self.catalog.days

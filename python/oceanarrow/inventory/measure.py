@@ -41,8 +41,8 @@ def coverage(
 ) -> Coverage:
     """Counts, for each variable, day and coarse cell, the cells of the source and the valid ones.
 
-    Every file is read once, on all cores. A year of eight variables in cells of 2 degrees takes
-    about 100 MB of memory, and less than that as a file.
+    Every file is read once, on all cores. What a year takes as a file and in memory,
+    `benchmarks/coverage.py` says.
 
     Args:
         taco_path: a dataset, or a list of several.

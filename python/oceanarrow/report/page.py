@@ -30,7 +30,7 @@ from oceanarrow.plot.figure import PARTS
 from oceanarrow.plot.style import unit_text
 from oceanarrow.progress import progress_bar
 from oceanarrow.report.cost import Cost, cost_of
-from oceanarrow.roots import StorageOptions, TacoPath
+from oceanarrow.roots import StorageOptions, TacoPath, dataset_roots
 from oceanarrow.variables import Variable
 
 _SIDE = 20.0
@@ -96,16 +96,13 @@ def write_report(
     sections.append(_section("What a patch costs", _costs(costs)))
     said = "".join(f"<li>{html.escape(text)}</li>" for text in odd)
     sections.append(_section("Warnings", f"<ul>{said}</ul>" if odd else "<p>None.</p>"))
-    name = ", ".join([taco_path] if isinstance(taco_path, str) else map(str, _paths(taco_path)))
     template = Template((files("oceanarrow.report") / "page.html").read_text(encoding="utf-8"))
     page = template.substitute(
-        title=html.escape(name), version=html.escape(__version__), sections="\n".join(sections)
+        title=html.escape(", ".join(dataset_roots(taco_path))),
+        version=html.escape(__version__),
+        sections="\n".join(sections),
     )
     replace_file(Path(path), lambda file: file.write(page.encode()))
-
-
-def _paths(taco_path: TacoPath) -> Sequence[Any]:
-    return [taco_path] if isinstance(taco_path, os.PathLike) else list(taco_path)
 
 
 def _section(title: str, content: str) -> str:

@@ -16,7 +16,8 @@ const CELLS: u32 = 16;
 const CELL_DEGREES: f64 = 90.0 / CELLS as f64;
 
 /// A partition of the queries by region of 90 degrees and block of days that holds their first day, in
-/// runs of at most 64 a day along a Morton curve. A *row* is a query's place in this order, its *position* that in the user's list.
+/// runs of at most 64 a day along a Morton curve. A *row* is a query's place in this order, its
+/// *position* that in the user's list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Clusters {
     /// The position of each row; empty where they are equal.
