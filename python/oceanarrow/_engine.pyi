@@ -32,6 +32,7 @@ __all__ = [
     "prune_disk_cache",
     "read_points",
     "read_window",
+    "same_unit",
     "survey_files",
     "take_events",
     "write_index",
@@ -130,7 +131,9 @@ def find_leaks(
     """Pairs of queries of two lists, each boxes `(N, 4)` and days `(N, 2)`, that come closer than
     the gaps: how many there are, and the first `most` of them, `(K, 2)`."""
 
-def built_in_variables() -> list[tuple[str, str, str, str, str, Any]]: ...
+def built_in_variables() -> list[tuple[str, str, str, str, str, Any, Any]]: ...
+def same_unit(a: str, b: str) -> bool:
+    """Whether two units name the same measure: `degC` and `celsius`, not `m` and `cm`."""
 
 @final
 class Catalog:
@@ -204,6 +207,8 @@ class Request:
         valid: Sequence[tuple[str, str, Sequence[float | str]]],
         days: tuple[int, int],
         only_where: Request | None,
+        supply: str,
+        minus: Request | None,
     ) -> Request: ...
 
 @final
@@ -222,6 +227,7 @@ class Engine:
         memory_limit: int | None = None,
         index: str | None = None,
         storage_options: Mapping[str, Any] | None = None,
+        land: bytes | None = None,
     ) -> Engine: ...
     @staticmethod
     def _restore(plan: bytes) -> Engine: ...

@@ -163,13 +163,13 @@ def _variable(name: str, netcdf: str, spec: Files) -> Variable:
     unit = (spec.units or {}).get(name, "")
     return Variable(
         name, source=name, file="", netcdf=netcdf, unit=unit, valid=spec.rules(),
-        select=spec.levels(),
+        select=spec.levels(), supply=spec.supply(),
     )  # fmt: skip
 
 
 def _check_agree(a: Variable, b: Variable) -> None:
     """Two definitions of a name differ in nothing but that one of them leaves the unit open."""
-    for what in ("netcdf", "valid", "select", "unit"):
+    for what in ("netcdf", "valid", "select", "supply", "unit"):
         left, right = getattr(a, what), getattr(b, what)
         if left != right and not (what == "unit" and not (left and right)):
             raise InvalidInputError(
@@ -194,6 +194,7 @@ def _argument(spec: Files, paths: Sequence[str], target: Path) -> dict[str, Any]
         "span_month": span == 0,
         "day_offset": spec.day_offset,
         "priority": spec.priority,
+        "supply": spec.supply(),
     }
 
 

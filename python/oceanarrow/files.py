@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 from oceanarrow.exceptions import InvalidInputError
-from oceanarrow.variables import CellRule, ValidRules, check_name, valid_rules
+from oceanarrow.variables import CellRule, Supply, ValidRules, check_name, valid_rules
 
 Level = float | tuple[str, int] | Sequence[float] | tuple[str, Sequence[int]]
 """Places along a further dimension; see `Files`."""
@@ -51,6 +51,13 @@ class Files:
         span: what a step stands for where the file has no bounds of its time: `"8D"` for eight days
             from its stamp on, `"month"` for the month. It serves each of those days. By default a
             step stands for its day; steps of one day are averaged.
+        static: they hold on every day (bathymetry, mean dynamic topography): patches are always
+            (H, W). Of several time steps, `day` says which.
+        cycle: they hold every year: the twelve months (`"month"`) or the 365 or 366 days
+            (`"day_of_year"`) of a climatology, as time steps of a file, or in a file each, of which
+            the time or `day` tells the place. Without a 366th day the 365th serves.
+        cycle_interpolate: months stand in their middle, and the days between two lie on a line; or,
+            if False, each day takes its month's.
         day_offset: days added to the stamps, such as -1 for stamps at the end of their day.
         priority: of one variable and day, only files of the highest priority count, such as
             reprocessed ones before near-real-time ones.
@@ -66,6 +73,9 @@ class Files:
     valid: Mapping[str, CellRule] | None = field(default=None, kw_only=True)
     day: date | str | None = field(default=None, kw_only=True)
     span: str | None = field(default=None, kw_only=True)
+    static: bool = field(default=False, kw_only=True)
+    cycle: Literal["month", "day_of_year"] | None = field(default=None, kw_only=True)
+    cycle_interpolate: bool = field(default=True, kw_only=True)
     day_offset: int = field(default=0, kw_only=True)
     priority: int = field(default=0, kw_only=True)
 
@@ -86,6 +96,8 @@ class Files:
         self.rules()
         self.span_days()
         self.day_of(Path("x"), check_only=True)
+        if self.supply() != "daily" and (self.span is not None or self.day_offset):
+            raise InvalidInputError("span and day_offset are for files of days, not static or cycle")
 
     def levels(self) -> SelectedLevels:
         """What is selected of further dimensions."""
@@ -97,6 +109,20 @@ class Files:
     def rules(self) -> ValidRules:
         """The rules of quality variables."""
         return valid_rules(self.valid or {})
+
+    def supply(self) -> Supply:
+        """On which days the files hold."""
+        if self.cycle not in (None, "month", "day_of_year"):
+            raise InvalidInputError(
+                f'cycle must be "month" or "day_of_year", not {self.cycle!r}'
+            )
+        if self.static and self.cycle is not None:
+            raise InvalidInputError("files are static or of a cycle, not both")
+        if self.static:
+            return "static"
+        if self.cycle == "month":
+            return "month" if self.cycle_interpolate else "month_steps"
+        return self.cycle or "daily"
 
     def span_days(self) -> int | None:
         """The days that a step stands for; 0 is its month."""
@@ -172,6 +198,7 @@ class Files:
             "span": self.span_days(),
             "day_offset": self.day_offset,
             "priority": self.priority,
+            **({} if self.supply() == "daily" else {"supply": self.supply()}),
         }
 
 

@@ -69,6 +69,9 @@ class Loader:
             centres lie in the box.
         min_support: pixels with less valid weight than this share are invalid.
         fill_value: what invalid pixels hold; may be NaN.
+        anomaly: {variable: climatology}: on each day and pixel the variable less the climatology,
+            both rendered by the same method, valid where both are, before `temporal_agg` and
+            `normalize`; their units agree (`docs/channels.md`).
         normalize: {variable: (mean, std)} in the variable's unit: valid values are delivered as
             `(value - mean) / std` (`oceanarrow.normalization.denormalize` undoes it). Or a JSON
             file of such, which has each variable asked for (null: as it is) and may have others.
@@ -137,6 +140,7 @@ class Loader:
         min_support: float | Mapping[str, float] = 0.01,
         fill_value: float | Mapping[str, float] = 0.0,
         normalize: Statistics | str | os.PathLike[str] | None = None,
+        anomaly: Mapping[str, str] | None = None,
         shuffle: bool = True,
         seed: int = 0,
         tail: Tail | None = None,
@@ -154,7 +158,7 @@ class Loader:
         memory_limit_bytes: int | None = None,
     ) -> None:
         inputs, targets = choose_variables(
-            input_variables, target_variables, taco_path, storage_options
+            input_variables, target_variables, taco_path, storage_options, anomaly
         )
         columns = distinct(inputs, targets)
         self.place = find_place(rank, world_size)

@@ -39,6 +39,7 @@ def open_patch(
     grid: Grid | Mapping[str, Grid] = "exact",
     min_support: float | Mapping[str, float] = 0.01,
     normalize: Statistics | str | os.PathLike[str] | None = None,
+    anomaly: Mapping[str, str] | None = None,
     on_error: OnError = "raise",
     cache_bytes: int | None = None,
     cache_dir: CacheDirectory = "auto",
@@ -56,7 +57,7 @@ def open_patch(
         shape: pixels `(H, W)`, or by variable; None gives the files' own cells in the box.
         temporal_agg: `"stack"` gives every day of the query, NaN where there is no file; `"mean"`,
             `"first"` and `"last"` give one field.
-        resample, grid, min_support, normalize, on_error, cache_bytes, cache_dir, disk_cache_bytes,
+        resample, grid, min_support, normalize, anomaly, on_error, cache_bytes, cache_dir, disk_cache_bytes,
             index, storage_options, memory_limit_bytes: as in `oceanarrow.Loader`.
 
     Returns:
@@ -75,7 +76,7 @@ def open_patch(
     require("xarray", "open_patch", extra="xarray")
     from oceanarrow.xarray import Patch
 
-    chosen, _ = choose_variables(variables, (), taco_path, storage_options)
+    chosen, _ = choose_variables(variables, (), taco_path, storage_options, anomaly)
     sizes = shape if isinstance(shape, Mapping) else None
     shapes = patch_shapes(chosen, None if isinstance(shape, Mapping) else shape, sizes)
     rendering = Rendering(temporal_agg, resample, grid, min_support, float("nan"), normalize)

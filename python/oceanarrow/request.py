@@ -21,11 +21,12 @@ from oceanarrow.cache_directory import (
 from oceanarrow.dataset.query import QueryArrays
 from oceanarrow.events import hand_over
 from oceanarrow.exceptions import InvalidInputError
+from oceanarrow.land.bundled import bundled
 from oceanarrow.normalization import Statistics, read_statistics
 from oceanarrow.roots import StorageOptions, TacoPath, dataset_roots
 from oceanarrow.subset.covered import check_covered
 from oceanarrow.variables import dataset_variables
-from oceanarrow.window import Column, TemporalAgg, Window, columns_of
+from oceanarrow.window import Column, TemporalAgg, Window, columns_of, with_others
 
 T = TypeVar("T")
 PatchShape = tuple[int, int]
@@ -54,7 +55,8 @@ class Rendering:
     normalize: Statistics | str | os.PathLike[str] | None = None
 
     def of(self, columns: Sequence[Column]) -> list[dict[str, Any]]:
-        """The values for each column, then for each variable that masks one."""
+        """The values for each column, then for each variable that masks one, then for those that
+        columns are anomalies from: rendered by the same method, and not normalised."""
         every = [*columns, *(column.where for column in columns if column.where is not None)]
         values = {
             field.name: per_variable(
@@ -69,7 +71,9 @@ class Rendering:
         ]
         statistics = read_statistics(self.normalize, [(c.name, c.of) for c in columns])
         values["normalize"] = per_variable("normalize", statistics, every, default=None)
-        return [{name: each[i] for name, each in values.items()} for i in range(len(every))]
+        rules = [{name: each[i] for name, each in values.items()} for i in range(len(every))]
+        own = zip(columns, rules, strict=False)
+        return rules + [{**r, "normalize": None} for column, r in own if column.minus is not None]
 
 
 def open_engine(
@@ -101,7 +105,11 @@ def open_engine(
     rules = rendering.of(wanted)
 
     def request(
-        column: Column, rules: dict[str, Any], shape: PatchShape | None, mask: Any
+        column: Column,
+        rules: dict[str, Any],
+        shape: PatchShape | None,
+        mask: _engine.Request | None = None,
+        minus: _engine.Request | None = None,
     ) -> _engine.Request:
         return _engine.Request(
             name=column.name,
@@ -117,16 +125,22 @@ def open_engine(
             valid=column.valid,
             days=(column.first, column.last),
             only_where=mask,
+            supply=column.supply,
+            minus=minus,
             **rules,
         )
 
-    masking = iter(rules[len(wanted) :])
+    n_masks = sum(column.where is not None for column in wanted)
+    masking = iter(rules[len(wanted) : len(wanted) + n_masks])
+    of_climatologies = iter(rules[len(wanted) + n_masks :])
     requests = []
     for column, own in zip(wanted, rules, strict=False):
-        shape, mask = shapes[column.name], None
+        shape, mask, minus = shapes[column.name], None, None
         if column.where is not None:
-            mask = request(column.where, next(masking), shape, None)
-        requests.append(request(column, own, shape, mask))
+            mask = request(column.where, next(masking), shape)
+        if column.minus is not None:
+            minus = request(column.minus, next(of_climatologies), shape)
+        requests.append(request(column, own, shape, mask, minus))
     if cache_bytes is None:
         cache_bytes = DEFAULT_CACHE_BYTES
     check_positive("cache_bytes", cache_bytes, minimum=0)
@@ -151,12 +165,18 @@ def open_engine(
             memory_limit=memory_limit_bytes,
             index=None if index is None else str(_local_path("index", index)),
             storage_options=storage_options,
+            land=bundled("polygons.zlib") if _needs_land(wanted) else None,
         )
     finally:
         hand_over()
-    for window in dict.fromkeys((column.first, column.last) for column in wanted):
+    dated = [column for column in wanted if column.supply == "daily"]
+    for window in dict.fromkeys((column.first, column.last) for column in dated):
         _warn_of_days(engine.days(), queries[1], window)
     return engine
+
+
+def _needs_land(columns: Sequence[Column]) -> bool:
+    return any(column.of == "land_fraction" for column in with_others(columns))
 
 
 def _warn_of_days(
@@ -189,6 +209,7 @@ def choose_variables(
     target_variables: Iterable[str | Window],
     taco_path: TacoPath,
     storage_options: StorageOptions | None,
+    anomaly: Mapping[str, str] | None = None,
 ) -> tuple[list[Column], list[Column]]:
     """The columns of both roles, as the dataset's catalogues or the registry know the variables.
 
@@ -199,7 +220,7 @@ def choose_variables(
     """
     known = dataset_variables(dataset_roots(taco_path), storage_options)
     inputs, targets = columns_of(
-        {"input_variables": input_variables, "target_variables": target_variables}, known
+        {"input_variables": input_variables, "target_variables": target_variables}, known, anomaly
     )
     if not inputs and not targets:
         raise InvalidInputError("name at least one input or target variable")

@@ -8,7 +8,7 @@ import operator
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
 
 from oceanarrow import _engine
 from oceanarrow.exceptions import InvalidDatasetError, InvalidInputError
@@ -23,6 +23,9 @@ CellRule = (
     | tuple[str, int, int]
 )
 """What a quality variable must be where a cell counts; see `register_variable`."""
+
+Supply = Literal["daily", "static", "month", "month_steps", "day_of_year", "computed"]
+"""On which days a variable's fields hold, and where they come from; see `Variable`."""
 
 ValidRules = tuple[tuple[str, str, tuple[float | str, ...]], ...]
 """The name in the file of a quality variable, the kind of its rule, and its numbers or the names of
@@ -45,6 +48,9 @@ class Variable:
             names, each.
         select: what is read of dimensions besides latitude, longitude and time: the dimension,
             whether a list was asked for, whether by position, and the places, each.
+        supply: `"daily"` (files of days), `"static"` (files that hold on every day), `"month"` or
+            `"month_steps"` (the months of a climatology, with or without a line between their
+            middles), `"day_of_year"`, or `"computed"` (a formula at the pixels' coordinates).
     """
 
     name: str
@@ -55,6 +61,13 @@ class Variable:
     geometry: Literal["grid", "points"] = "grid"
     valid: ValidRules = ()
     select: tuple[tuple[str, bool, bool, tuple[float, ...]], ...] = ()
+    supply: Supply = "daily"
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether one field serves all days: a patch of it is (H, W) also where days are stacked."""
+        of_day = ("sin_day_of_year", "cos_day_of_year", "insolation")
+        return self.supply == "static" or (self.supply == "computed" and self.netcdf not in of_day)
 
     @property
     def levels(self) -> tuple[str, tuple[float, ...]] | None:
@@ -66,8 +79,9 @@ class Variable:
 _SUFFIXES = ("_mask", "_present", "_support", "_lat", "_lon", "_time", "_pressure")
 """Of the columns that a batch has beside a variable's own."""
 
-_RESERVED = frozenset(
-    # Columns of each row, then computed channels.
+_BUILT_IN = {v[0]: Variable(*v[:6], supply=v[6]) for v in _engine.built_in_variables()}
+_COMPUTED = frozenset(v.name for v in _BUILT_IN.values() if v.supply == "computed")
+_RESERVED = _COMPUTED | frozenset(
     [
         "query",
         "lon_min",
@@ -80,28 +94,16 @@ _RESERVED = frozenset(
         "status",
         "sample_weight",
         "augmentation",
-        "latitude",
-        "longitude",
-        "sin_latitude",
-        "cos_latitude",
-        "sin_longitude",
-        "cos_longitude",
-        "sin_day_of_year",
-        "cos_day_of_year",
-        "coriolis",
-        "cell_area",
-        "land_fraction",
-        "insolation",
     ]
 )
 """Names that mean something else in every batch."""
 
-_BUILT_IN = {v[0]: Variable(*v) for v in _engine.built_in_variables()}
 _registered: dict[str, Variable] = {}
 
 
 def variables() -> dict[str, Variable]:
-    """All known variables by name: the OceanTACO ones, then those registered."""
+    """All known variables by name: the OceanTACO ones, those that are computed at the pixels' own
+    coordinates (`docs/channels.md`), then those registered."""
     return {**_BUILT_IN, **_registered}
 
 
@@ -229,6 +231,7 @@ def listed_to_json(listed: Mapping[str, Variable]) -> str:
                 "unit": variable.unit,
                 "valid": [[flag, kind, numbers(rule)] for flag, kind, rule in variable.valid],
                 "select": variable.select,
+                **({} if variable.supply == "daily" else {"supply": variable.supply}),
             }
             for name, variable in listed.items()
         },
@@ -268,8 +271,15 @@ def parse_listed(text: str) -> dict[str, Variable]:
                 (str(dimension), bool(listed), bool(by_index), tuple(map(float, places)))
                 for dimension, listed, by_index, places in told["select"]
             ),
+            supply=_supply(told.get("supply", "daily")),
         )
     return listed
+
+
+def _supply(name: str) -> Supply:
+    if name not in get_args(Supply):
+        raise ValueError(f"an unknown supply, {name!r}")
+    return cast("Supply", name)
 
 
 def dataset_variables(

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Literal
 
+from oceanarrow import _engine
 from oceanarrow.exceptions import InvalidInputError
 from oceanarrow.variables import Variable, check_name, find_variables
 
@@ -78,6 +79,7 @@ class Column(Variable):
         first, last: days from the ends of the query's window to those of the column's.
         temporal_agg: how the days become a patch; None: as the loader says.
         where: the variable that masks it, if one does.
+        minus: what its days are anomalies from, if they are.
     """
 
     of: str = ""
@@ -85,39 +87,61 @@ class Column(Variable):
     last: int = 0
     temporal_agg: TemporalAgg | None = None
     where: Column | None = None
+    minus: Column | None = None
 
 
 def columns_of(
-    roles: Mapping[str, Iterable[str | Window]], known: Mapping[str, Variable]
+    roles: Mapping[str, Iterable[str | Window]],
+    known: Mapping[str, Variable],
+    anomaly: Mapping[str, str] | None = None,
 ) -> list[list[Column]]:
-    """The columns that each role, of the argument of this name, asks for.
+    """The columns that each role, of the argument of this name, asks for; `anomaly` has the
+    climatology of each variable or column that is an anomaly.
 
     Raises:
-        InvalidInputError: a variable is unknown, or a column is asked for twice in a role.
+        InvalidInputError: a variable is unknown, a column is asked for twice in a role, or
+            `anomaly` names a variable that is not asked for, or one of another unit.
     """
     windows = [_windows(argument, entries) for argument, entries in roles.items()]
     everywhere = [window for asked in windows for window in asked]
     masks = [window.where for window in everywhere if window.where is not None]
     find_variables([*(window.variable for window in everywhere), *masks], known)
-    return [[_column(window, known) for window in asked] for asked in windows]
+    climatologies = _climatologies(anomaly or {}, everywhere, known)
+    return [[_column(window, known, climatologies) for window in asked] for asked in windows]
+
+
+def _climatologies(
+    anomaly: Mapping[str, str], windows: Iterable[Window], known: Mapping[str, Variable]
+) -> dict[str, Variable]:
+    if not isinstance(anomaly, Mapping):
+        raise InvalidInputError(f"anomaly must be {{variable: climatology}}, not {anomaly!r}")
+    names = {name for window in windows for name in (window.column, window.variable)}
+    strange = [name for name in anomaly if name not in names]
+    if strange:
+        raise InvalidInputError(
+            f"anomaly names {', '.join(map(repr, strange))}, which is not among the variables "
+            f"asked for: {', '.join(sorted(names))}"
+        )
+    return dict(zip(anomaly, find_variables(anomaly.values(), known), strict=True))
 
 
 def extra_days(columns: Iterable[Column]) -> int:
     """The most days that a query reads of one thing beside its own: the order's blocks follow."""
     spans: dict[tuple[str, str], tuple[int, int]] = {}
-    for column in with_masks(columns):
+    for column in with_others(columns):
+        if column.supply != "daily":
+            continue
         thing = (column.source, column.netcdf)
         first, last = spans.get(thing, (column.first, column.last))
         spans[thing] = (min(first, column.first), max(last, column.last))
     return max([0, *(last - first for first, last in spans.values())])
 
 
-def with_masks(columns: Iterable[Column]) -> Iterable[Column]:
-    """The columns, and those that mask them."""
+def with_others(columns: Iterable[Column]) -> Iterable[Column]:
+    """The columns, those that mask them, and those that they are anomalies from."""
     for column in columns:
         yield column
-        if column.where is not None:
-            yield column.where
+        yield from (other for other in (column.where, column.minus) if other is not None)
 
 
 def _windows(argument: str, entries: Iterable[str | Window]) -> list[Window]:
@@ -141,7 +165,9 @@ def plain(variable: Variable) -> Column:
     return _under(variable, variable.name)
 
 
-def _column(window: Window, known: Mapping[str, Variable]) -> Column:
+def _column(
+    window: Window, known: Mapping[str, Variable], climatologies: Mapping[str, Variable]
+) -> Column:
     name = window.column
     last = window.first if window.last is None else window.last
     days = (operator.index(window.first), operator.index(last))
@@ -154,7 +180,23 @@ def _column(window: Window, known: Mapping[str, Variable]) -> Column:
                 f"where={window.where!r} of {name!r}: both must be gridded; profiles have no pixels"
             )
         where = _under(other, other.name, days)
-    return _under(variable, name, days, window.temporal_agg, where)
+    minus = None
+    climatology = climatologies.get(name, climatologies.get(window.variable))
+    if climatology is not None:
+        _check_anomaly(name, variable, climatology)
+        minus = _under(climatology, climatology.name, days, window.temporal_agg)
+    return _under(variable, name, days, window.temporal_agg, where, minus)
+
+
+def _check_anomaly(name: str, variable: Variable, climatology: Variable) -> None:
+    if "points" in (variable.geometry, climatology.geometry):
+        raise InvalidInputError(f"anomaly of {name!r}: both must be gridded; profiles have no pixels")
+    if not _engine.same_unit(variable.unit, climatology.unit):
+        raise InvalidInputError(
+            f"anomaly of {name!r}: it is delivered in {variable.unit!r}, and {climatology.name} in "
+            f"{climatology.unit!r}; list one of them in the other's unit: "
+            f"Files(..., units={{{climatology.name!r}: {variable.unit!r}}})"
+        )
 
 
 def _under(
@@ -163,7 +205,9 @@ def _under(
     days: tuple[int, int] = (0, 0),
     temporal_agg: TemporalAgg | None = None,
     where: Column | None = None,
+    minus: Column | None = None,
 ) -> Column:
     own = {field.name: getattr(variable, field.name) for field in fields(Variable)}
     own |= {"name": name, "of": variable.name, "first": days[0], "last": days[1]}
-    return Column(**own, temporal_agg=temporal_agg, where=where)
+    agg: TemporalAgg | None = "first" if variable.is_constant else temporal_agg
+    return Column(**own, temporal_agg=agg, where=where, minus=minus)

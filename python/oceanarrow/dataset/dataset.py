@@ -57,7 +57,8 @@ class OceanTACODataset(Dataset[dict[str, Any]]):
         default_patch_size: pixels `(H, W)` of gridded variables; None delivers the native cells
             inside the box, with their own axes.
         patch_sizes: {variable: (H, W)}, where it differs.
-        resample, grid, min_support, fill_value, normalize, on_error, cache_bytes, cache_dir,
+        resample, grid, min_support, fill_value, normalize, anomaly, on_error, cache_bytes,
+            cache_dir,
             disk_cache_bytes, index, storage_options: as in `oceanarrow.Loader`.
         memory_limit_bytes: memory that a sample may take; by default what the system leaves.
 
@@ -86,6 +87,7 @@ class OceanTACODataset(Dataset[dict[str, Any]]):
         min_support: float | Mapping[str, float] = 0.01,
         fill_value: float | Mapping[str, float] = 0.0,
         normalize: Statistics | str | os.PathLike[str] | None = None,
+        anomaly: Mapping[str, str] | None = None,
         on_error: OnError = "raise",
         cache_bytes: int | None = None,
         cache_dir: CacheDirectory = "auto",
@@ -95,7 +97,7 @@ class OceanTACODataset(Dataset[dict[str, Any]]):
         memory_limit_bytes: int | None = None,
     ) -> None:
         inputs, targets = choose_variables(
-            input_variables, target_variables, taco_path, storage_options
+            input_variables, target_variables, taco_path, storage_options, anomaly
         )
         self.taco_path = taco_path
         self.queries = list(queries)

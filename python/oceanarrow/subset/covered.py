@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from oceanarrow.atomic_file import replace_file
 from oceanarrow.exceptions import InvalidDatasetError
-from oceanarrow.window import Column, with_masks
+from oceanarrow.window import Column, with_others
 
 NAME = "covered.npz"
 """The file in a download's directory: the arrays of `Covered.rows`, by data source."""
@@ -43,8 +43,9 @@ class Covered:
     def of(cls, boxes: Rows, days: Days, columns: Iterable[Column]) -> Covered:
         """Those of columns: `lon_min`, `lon_max`, `lat_min`, `lat_max` and two days a query."""
         found: dict[str, list[Rows]] = {}
-        for column in with_masks(columns):
-            found.setdefault(column.source, []).append(_rows(boxes, days, column))
+        for column in with_others(columns):
+            if column.supply != "computed":
+                found.setdefault(column.source, []).append(_rows(boxes, days, column))
         return cls({source: _once(rows) for source, rows in found.items()})
 
     @classmethod
@@ -123,7 +124,9 @@ def check_covered(roots: Sequence[str], boxes: Rows, days: Days, columns: Sequen
     if len(told) < len(found):
         return
     covered = functools.reduce(Covered.joined, told)
-    for column in with_masks(columns):
+    for column in with_others(columns):
+        if column.supply == "computed":
+            continue
         lacking = covered.first_lacking(boxes, days, column)
         if lacking is None:
             continue
@@ -147,6 +150,9 @@ def _rows(boxes: Rows, days: Days, column: Column) -> Rows:
     width = np.where(width < 0, width + 360, width)
     west = (lon_min + 180) % 360 - 180
     first, last = days[:, 0] + column.first, days[:, 1] + column.last
+    if column.supply != "daily":
+        # They serve every day.
+        first, last = np.zeros_like(first), np.zeros_like(last)
     return np.column_stack([west, west + width, south, north, first, last])
 
 

@@ -72,7 +72,10 @@ def catalogue_of_copies(
         table = _with(table, "version", pa.nulls(len(table), pa.string()))
         is_kept = pc.and_(
             pc.is_valid(table.column("path")),
-            pc.is_in(table.column("day"), pa.array(sorted(days), pa.int64())),
+            pc.or_(
+                pc.is_null(table.column("day")),
+                pc.is_in(table.column("day"), pa.array(sorted(days), pa.int64())),
+            ),
         )
         tables.append(table.filter(is_kept))
         groups += json.loads(metadata[_GROUPS.encode()])

@@ -125,7 +125,7 @@ impl Kernel {
             resolution: f32::NAN,
             conditions: Vec::new(),
         };
-        let days = [Day { day: 0, tiles: vec![tile] }];
+        let days = [Day::whole(0, vec![tile])];
         let query = Query {
             lon_min: -60.0,
             lon_max: -50.0,

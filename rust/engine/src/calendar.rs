@@ -34,6 +34,31 @@ pub fn month_of(day: i32) -> (i32, i32) {
     within().unwrap_or((day, day))
 }
 
+/// The day of the year, from 1 on, and the days of that year; the first of 365 beyond all calendars.
+pub fn day_of_year(day: i32) -> (u32, u32) {
+    NaiveDate::from_epoch_days(day)
+        .map_or((1, 365), |date| (date.ordinal(), if date.leap_year() { 366 } else { 365 }))
+}
+
+/// The months between whose middles the middle of a day lies, from 0 on, and the share of each; one
+/// where it is all.
+pub fn months_around(day: i32) -> Vec<(u16, f64)> {
+    let middle = |(first, last): (i32, i32)| f64::midpoint(f64::from(first), f64::from(last) + 1.0);
+    let (own, at) = (month_of(day), f64::from(day) + 0.5);
+    let (before, after) = match at < middle(own) {
+        true => (month_of(own.0.saturating_sub(1)), own),
+        false => (own, month_of(own.1.saturating_add(1))),
+    };
+    let share = (at - middle(before)) / (middle(after) - middle(before));
+    let found = [(month(before.0), 1.0 - share), (month(after.0), share)];
+    found.into_iter().filter(|(_, share)| *share > 0.0).collect()
+}
+
+/// The month of a day, from 0 on; 0 beyond all calendars.
+pub fn month(day: i32) -> u16 {
+    NaiveDate::from_epoch_days(day).map_or(0, |date| date.month0() as u16)
+}
+
 /// The same in CF's `standard` calendar, which is Julian before 1582-10-15.
 pub fn standard_day(year: i32, month: u32, day: u32) -> Option<i32> {
     if (year, month, day) < GREGORIAN_START {
@@ -72,6 +97,22 @@ mod tests {
         }
         assert_eq!(civil_day(2023, 2, 29), None);
         assert_eq!(iso_date(i32::MAX), "2147483647 days since 1970-01-01");
+    }
+
+    #[test]
+    fn days_lie_between_the_middles_of_months() {
+        let day = |year, month, day| civil_day(year, month, day).unwrap_or_default();
+        assert_eq!(months_around(day(2023, 1, 16)), [(0, 1.0)]);
+        let [(january, a), (february, b)] = months_around(day(2023, 1, 17))[..] else { return };
+        assert_eq!((january, february), (0, 1));
+        // Middles: 15.5 and 31 + 14 days after the year's start.
+        assert!((b - 1.0 / 29.5).abs() < 1e-12 && (a + b - 1.0).abs() < 1e-12);
+        let around = months_around(day(2024, 12, 31));
+        assert_eq!((around[0].0, around[1].0), (11, 0));
+        assert_eq!(around[1].1, 0.5 - 0.5 / 31.0);
+        assert_eq!(day_of_year(day(2024, 12, 31)), (366, 366));
+        assert_eq!(day_of_year(day(2023, 3, 1)), (60, 365));
+        assert_eq!(months_around(i32::MAX).len(), months_around(i32::MIN).len());
     }
 
     #[test]

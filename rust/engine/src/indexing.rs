@@ -78,7 +78,9 @@ fn tasks<'a>(catalog: &'a Catalog, variables: &'a [Variable]) -> Vec<Task<'a>> {
             variable,
         })
     };
-    let mut tasks: Vec<Task<'a>> = catalog.granules().iter().flat_map(of_granule).collect();
+    let undated = catalog.undated().iter().map(|undated| &undated.granule);
+    let every = catalog.granules().iter().chain(undated);
+    let mut tasks: Vec<Task<'a>> = every.flat_map(of_granule).collect();
     tasks.sort_by(|a, b| (&a.path, a.variable).cmp(&(&b.path, b.variable)));
     tasks.dedup_by(|a, b| (&a.path, a.variable) == (&b.path, b.variable));
     tasks

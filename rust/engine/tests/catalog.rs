@@ -311,8 +311,7 @@ fn a_listing_that_breaks_its_format_is_refused() {
         (|l| l.granules[0].edges[2] = f64::NAN, "no box"),
         (|l| l.granules[0].group = 7, "group 7"),
         (|l| l.granules[0].steps.count = 0, "no time steps"),
-        (|l| l.granules[0].day = None, "static"),
-        (|l| l.granules[0].cycle = Some(3), "cyclic"),
+        (|l| l.granules[0].cycle = Some(3), "of a place in a cycle"),
     ] {
         let error = refused(change);
         assert!(error.contains(problem), "{error}");

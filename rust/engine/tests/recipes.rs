@@ -67,7 +67,7 @@ fn day(day: i32, object: usize) -> Day {
         resolution: f32::NAN,
         conditions: Vec::new(),
     };
-    Day { day, tiles: vec![tile] }
+    Day::whole(day, vec![tile])
 }
 
 fn query(days: (i32, i32)) -> Query {
@@ -160,7 +160,7 @@ fn cells_count_only_where_their_quality_obeys() {
     quality[9] = f32::NAN;
     let reader = GranuleReader::new(Arc::new(Memory(vec![ramp(1), quality])), 1 << 20);
     let mut flagged = day(0, 0);
-    flagged.tiles[0].conditions = vec![(grid(1), CellRule::Within(4.0, 5.0))];
+    flagged.parts[0].tiles[0].conditions = vec![(grid(1), CellRule::Within(4.0, 5.0))];
     let query = query((0, 0));
     let recipe = Recipe::new(&[flagged], &query, Some((N, N)), &rules(TemporalAgg::Mean)).unwrap();
     assert_eq!(recipe.readings().count(), 2);

@@ -128,7 +128,7 @@ impl Drawing {
             });
             self.objects.push(chunks_of(world, columns, storage));
         }
-        self.days.push(Day { day, tiles: drawn });
+        self.days.push(Day::whole(day, drawn));
         let stored = sums.into_iter().map(|(sum, n)| sum / n).collect();
         self.worlds.push(World { lat: world.lat.clone(), lon: world.lon.clone(), stored });
     }

@@ -11,7 +11,7 @@ use oceanarrow_engine::error::Error;
 use oceanarrow_engine::granule::Selection;
 use oceanarrow_engine::parallel;
 use oceanarrow_engine::plan::{Record, Value};
-use oceanarrow_engine::render::{NativePatch, PointRow, TemporalAgg};
+use oceanarrow_engine::render::{NativePatch, PointRow};
 use oceanarrow_engine::store::{DiskCacheOptions, Store};
 use oceanarrow_engine::stream::{self, StreamOptions};
 use oceanarrow_engine::subset;
@@ -75,7 +75,7 @@ impl Engine {
     #[staticmethod]
     #[pyo3(signature = (roots, boxes, days, requests, *, on_error, support, cache_bytes,
                         disk_cache = None, memory_limit = None, index = None,
-                        storage_options = None))]
+                        storage_options = None, land = None))]
     #[allow(clippy::too_many_arguments)]
     fn open(
         py: Python<'_>,
@@ -90,13 +90,15 @@ impl Engine {
         memory_limit: Option<u64>,
         index: Option<String>,
         storage_options: Option<Bound<'_, PyAny>>,
+        land: Option<Vec<u8>>,
     ) -> PyResult<Self> {
         let on_error =
             choice("on_error", on_error, &[("raise", OnError::Raise), ("mask", OnError::Mask)])?;
         let queries = queries(boxes.as_array(), days.as_array())?;
         let requests = requests.iter().map(|r| r.inner.clone()).collect();
         let disk_cache = disk_cache.map(|(path, budget)| DiskCacheOptions { path, budget });
-        let options = Options { on_error, support, cache_bytes, disk_cache, memory_limit, index };
+        let options =
+            Options { on_error, support, cache_bytes, disk_cache, memory_limit, index, land };
         let storage = options::storage_options(storage_options.as_ref())?;
         let opened = run(py, || {
             let storage = storage.resolve(&roots)?;
@@ -380,8 +382,7 @@ fn grid_arrays<'py>(
 ) -> PyResult<Bound<'py, PyTuple>> {
     let (planes, h, w) = patch.shape;
     let levels = Selection::levels(&request.selections);
-    let stacked = request.rules.temporal == TemporalAgg::Stack;
-    let days = stacked.then(|| planes / levels.unwrap_or(1).max(1));
+    let days = request.is_stacked().then(|| planes / levels.unwrap_or(1).max(1));
     let shape: Vec<usize> = days.into_iter().chain(levels).chain([h, w]).collect();
     let values = PyArray1::from_vec(py, patch.values).reshape(shape.clone())?;
     let mask = PyArray1::from_vec(py, patch.mask).reshape(shape)?;

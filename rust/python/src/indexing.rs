@@ -6,7 +6,7 @@ use std::sync::Arc;
 use oceanarrow_engine::catalog::Catalog;
 use oceanarrow_engine::indexing;
 use oceanarrow_engine::store::{Store, is_remote};
-use oceanarrow_engine::variable::{Geometry, Variable};
+use oceanarrow_engine::variable::{Geometry, Supply, Variable};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -34,6 +34,7 @@ pub fn write_index<'py>(
         netcdf,
         unit: String::new(),
         geometry: Geometry::Grid,
+        supply: Supply::default(),
     };
     let variables: Vec<Variable> = variables.into_iter().map(variable).collect();
     let storage = options::storage_options(storage_options.as_ref())?;
@@ -43,7 +44,8 @@ pub fn write_index<'py>(
         let store = Arc::new(Store::new(&storage));
         let mut catalog = Catalog::open(&*store, &roots)?;
         if let Some((first, last)) = days {
-            catalog = catalog.retain(|granule| (first..=last).contains(&granule.day));
+            catalog =
+                catalog.retain(|granule, dated| !dated || (first..=last).contains(&granule.day));
         }
         indexing::write_index(&store, &catalog, &variables, threads, &path, report)
     })?;

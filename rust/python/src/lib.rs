@@ -54,5 +54,6 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(order::order_key, module)?)?;
     module.add_function(wrap_pyfunction!(order::order_permute, module)?)?;
     module.add_function(wrap_pyfunction!(request::built_in_variables, module)?)?;
+    module.add_function(wrap_pyfunction!(request::same_unit, module)?)?;
     Ok(())
 }

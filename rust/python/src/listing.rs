@@ -9,6 +9,7 @@ use oceanarrow_engine::error::Error;
 use oceanarrow_engine::granule::Wanted;
 use oceanarrow_engine::listing::{self, DayRule, FilePath, Files, Known, Span, Surveyed};
 use oceanarrow_engine::store::{Store, is_remote, normalise};
+use oceanarrow_engine::variable::Supply;
 use pyo3::prelude::*;
 
 use crate::error::{raise, run};
@@ -49,6 +50,7 @@ pub struct FilesArgument {
     span_month: bool,
     day_offset: i32,
     priority: i32,
+    supply: String,
 }
 
 impl FilesArgument {
@@ -63,12 +65,14 @@ impl FilesArgument {
         let wanted = |(name, variable, conditions)| {
             (name, Wanted { variable, selections: selections.clone(), conditions })
         };
+        let supply = Supply::of(&files.supply, "")
+            .ok_or_else(|| raise(Error::internal("files of an unknown supply")))?;
         let span =
             if files.span_month { Some(Span::Month) } else { files.span_days.map(Span::Days) };
         Ok(Files {
             paths: files.paths.into_iter().map(path).collect::<PyResult<_>>()?,
             variables: files.variables.map(|all| all.into_iter().map(wanted).collect()),
-            days: DayRule { day: None, span, offset: files.day_offset },
+            days: DayRule { day: None, span, offset: files.day_offset, supply },
             priority: files.priority,
         })
     }

@@ -6,7 +6,8 @@ use oceanarrow_engine::granule::{Places, Selection};
 use oceanarrow_engine::plan::{Record, Value};
 use oceanarrow_engine::query::RelativeDays;
 use oceanarrow_engine::render::{CellRule, GridRule, Resampling, Rules, TemporalAgg};
-use oceanarrow_engine::variable::{Geometry, Role, Variable, built_in};
+use oceanarrow_engine::unit;
+use oceanarrow_engine::variable::{Geometry, Role, Supply, Variable, built_in, computed};
 use pyo3::prelude::*;
 
 use crate::error::raise;
@@ -22,7 +23,7 @@ impl Request {
     #[new]
     #[pyo3(signature = (*, name, source, file, netcdf, unit, geometry, is_input, is_target, resample,
                         grid, temporal_agg, min_support, fill_value, normalize, shape, select,
-                        valid, days, only_where))]
+                        valid, days, only_where, supply, minus))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         name: String,
@@ -44,6 +45,8 @@ impl Request {
         valid: Vec<(String, String, Vec<Mark>)>,
         days: (i32, i32),
         only_where: Option<PyRef<'_, Self>>,
+        supply: &str,
+        minus: Option<PyRef<'_, Self>>,
     ) -> PyResult<Self> {
         use {GridRule as G, Resampling as R, TemporalAgg as T};
         let rules = Rules {
@@ -72,7 +75,9 @@ impl Request {
             geometry,
             &[("grid", Geometry::Grid), ("points", Geometry::Points)],
         )?;
-        let variable = Variable { name, source, file, netcdf, unit, geometry };
+        let supply = Supply::of(supply, &netcdf)
+            .ok_or_else(|| raise(Error::internal(format!("no variable is {supply:?}"))))?;
+        let variable = Variable { name, source, file, netcdf, unit, geometry, supply };
         let role = Role { input: is_input, target: is_target };
         let valid = valid.into_iter().map(|(name, kind, marks)| {
             Ok((name, cell_rule(&kind, marks).ok_or_else(|| unknown_rule(&kind))?))
@@ -80,9 +85,19 @@ impl Request {
         let valid = valid.collect::<PyResult<_>>()?;
         let selections = select.into_iter().map(selection).collect();
         let days = RelativeDays { first: days.0, last: days.1 };
-        let only_where = only_where.map(|other| Box::new(other.inner.clone()));
-        let inner =
-            engine::Request { variable, role, selections, valid, days, only_where, rules, shape };
+        let other = |other: Option<PyRef<'_, Self>>| other.map(|o| Box::new(o.inner.clone()));
+        let (only_where, minus) = (other(only_where), other(minus));
+        let inner = engine::Request {
+            variable,
+            role,
+            selections,
+            valid,
+            days,
+            only_where,
+            minus,
+            rules,
+            shape,
+        };
         Ok(Self { inner })
     }
 }
@@ -171,7 +186,7 @@ fn validity(valid: &[(String, CellRule)]) -> Option<Value<'_>> {
 
 /// What is read, as a plan names it.
 pub fn variable_fields(request: &engine::Request) -> Record<'_> {
-    let Variable { name, source, file, netcdf, unit, geometry } = &request.variable;
+    let Variable { name, source, file, netcdf, unit, geometry, supply } = &request.variable;
     Record::default()
         .with("name", Value::Text(name))
         .with("source", Value::Text(source))
@@ -183,7 +198,9 @@ pub fn variable_fields(request: &engine::Request) -> Record<'_> {
         .with_some("select", selected(&request.selections))
         .with_some("valid", validity(&request.valid))
         .with_some("days", days(request.days))
-        .with_some("where", request.only_where.as_deref().map(masking))
+        .with_some("supply", (*supply != Supply::Daily).then(|| Value::Text(supply.name())))
+        .with_some("where", request.only_where.as_deref().map(other))
+        .with_some("minus", request.minus.as_deref().map(other))
 }
 
 /// The days of a variable, as a plan names them; those of the query go without saying.
@@ -192,8 +209,8 @@ fn days(RelativeDays { first, last }: RelativeDays) -> Option<Value<'static>> {
     (numbers != [0, 0]).then(|| Value::Wholes(Box::new(numbers.into_iter())))
 }
 
-/// What masks a variable, as a plan names it.
-fn masking(request: &engine::Request) -> Value<'_> {
+/// What masks a variable, or what it is an anomaly from, as a plan names it.
+fn other(request: &engine::Request) -> Value<'_> {
     let variable = Value::Record(variable_fields(request));
     let record = Record::default().with("variable", variable);
     Value::Record(record.with("rendering", Value::Record(rendering_fields(request))))
@@ -236,8 +253,19 @@ pub fn choice<T: Copy>(argument: &str, word: &str, choices: &[(&str, T)]) -> PyR
     })
 }
 
-/// The OceanTACO variables: (name, source, file, NetCDF variable, unit, geometry) each.
+/// Whether two units name the same measure: `degC` and `celsius`, not `m` and `cm`.
 #[pyfunction]
-pub fn built_in_variables() -> Vec<(String, String, String, String, String, &'static str)> {
-    built_in().map(|v| (v.name, v.source, v.file, v.netcdf, v.unit, v.geometry.name())).collect()
+pub fn same_unit(a: &str, b: &str) -> bool {
+    a == b || unit::conversion(a, b) == Some((1.0, 0.0))
+}
+
+/// The OceanTACO variables, then the computed ones: (name, source, file, NetCDF variable, unit,
+/// geometry, supply) each.
+#[pyfunction]
+pub fn built_in_variables()
+-> Vec<(String, String, String, String, String, &'static str, &'static str)> {
+    let row = |v: Variable| {
+        (v.name, v.source, v.file, v.netcdf, v.unit, v.geometry.name(), v.supply.name())
+    };
+    built_in().chain(computed()).map(row).collect()
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::granule::{FileObject, Object, Volume};
 use super::listing::{ListedGranule, Listing, folder};
-use super::{Catalog, Granule, Product, Region};
+use super::{Catalog, Granule, Product, Region, Undated};
 use crate::error::{Error, Result};
 use crate::geo::BBox;
 use crate::store::is_remote;
@@ -32,32 +32,38 @@ impl Catalog {
         let products: Vec<Product> = names.iter().map(|name| Product::listed(name)).collect();
         let (regions, of_granule) = regions(&listing.granules);
         let mut rows = Vec::with_capacity(listing.granules.len());
+        let mut undated = Vec::new();
         for (listed, &region) in listing.granules.iter().zip(&of_granule) {
-            let (Some(day), None) = (listed.day, listed.cycle) else {
+            if listed.day.is_some() && listed.cycle.is_some() {
                 return Err(Error::invalid_dataset(
-                    "the catalogue has static or cyclic files, which this version does not read",
+                    "a granule of the catalogue is of a day and of a place in a cycle",
                 )
                 .asset(root));
-            };
+            }
             let lost = || Error::internal("a granule is of a group that is not there");
             let group = listed.group as usize;
             let products = held.get(group).ok_or_else(lost)?;
             let priority = listing.groups.get(group).ok_or_else(lost)?.priority;
-            rows.extend(products.iter().map(|&product| {
+            let granules = products.iter().map(|&product| {
                 let granule = Granule {
-                    day,
+                    day: listed.day.unwrap_or_default(),
                     object: listed.file,
                     steps: Some(listed.steps),
                     region,
                     product,
                     res_deg_lat: listed.res_deg_lat as f32,
                 };
-                (granule, priority)
-            }));
+                match listed.day {
+                    Some(_) => (granule, priority),
+                    None => (Undated { place: listed.cycle, granule }.placed(), priority),
+                }
+            });
+            if listed.day.is_some() { &mut rows } else { &mut undated }.extend(granules);
         }
         // Catalogues may be large, and these are not needed any more.
         drop((listing.granules, of_granule));
         let granules = preferred(rows);
+        let undated = preferred(undated).into_iter().map(Undated::of_placed).collect();
         let remote_root = is_remote(root);
         let remote = remote_root || listing.files.iter().any(|file| is_remote(&file.path));
         let volumes = vec![Volume { path: folder(root).into(), archive: None }];
@@ -73,7 +79,8 @@ impl Catalog {
         };
         let objects = listing.files.into_iter().map(object).collect();
         let warnings = listing.warnings;
-        let mut catalog = Self { granules, objects, regions, products, volumes, remote, warnings };
+        let mut catalog =
+            Self { granules, undated, objects, regions, products, volumes, remote, warnings };
         let found = overlaps(&catalog);
         catalog.warnings.extend(found);
         Ok(catalog)

@@ -75,8 +75,16 @@ pub(super) fn finish(joined: Joined) -> Result<Catalog> {
         .zip(bounds)
         .map(|(name, bounds)| region(name.to_string(), bounds))
         .collect::<Result<Vec<_>>>()?;
-    let catalog =
-        Catalog { granules, objects, regions, products, volumes, remote: false, warnings };
+    let catalog = Catalog {
+        granules,
+        undated: Vec::new(),
+        objects,
+        regions,
+        products,
+        volumes,
+        remote: false,
+        warnings,
+    };
     check_duplicates(&catalog, &file_of)?;
     check_overlaps(&catalog, reserved)?;
     Ok(catalog)

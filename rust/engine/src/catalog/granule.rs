@@ -24,6 +24,27 @@ pub struct Granule {
     pub res_deg_lat: f32,
 }
 
+/// A granule that is of no day: it holds on all, or at a place of a cycle.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Undated {
+    /// Its place in a cycle of months or days of the year, from 0 on; `None`: it holds on all days.
+    pub place: Option<u16>,
+    /// The rest, on day 0.
+    pub granule: Granule,
+}
+
+impl Undated {
+    /// As a granule with its place for a day, -1 without one: so that it is put in order as others are.
+    pub(super) fn placed(&self) -> Granule {
+        Granule { day: self.place.map_or(-1, i32::from), ..self.granule }
+    }
+
+    /// The one that [`Undated::placed`] gave.
+    pub(super) fn of_placed(granule: Granule) -> Self {
+        Self { place: u16::try_from(granule.day).ok(), granule: Granule { day: 0, ..granule } }
+    }
+}
+
 /// Time steps of an object, one after another, whose mean is a granule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Steps {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::assemble::overlaps;
 use super::granule::{FileObject, Object, TileObject};
-use super::{Catalog, Granule, Product, Region};
+use super::{Catalog, Granule, Product, Region, Undated};
 use crate::error::{Error, Result};
 use crate::store::Location;
 
@@ -33,6 +33,7 @@ pub(super) fn merge(mut catalogs: Vec<Catalog>) -> Result<Catalog> {
     products.dedup();
     let mut merged = Catalog {
         granules: Vec::new(),
+        undated: Vec::new(),
         objects: Vec::new(),
         regions,
         products,
@@ -41,22 +42,15 @@ pub(super) fn merge(mut catalogs: Vec<Catalog>) -> Result<Catalog> {
         warnings: Vec::new(),
     };
     let mut files = HashMap::new();
-    let mut rows: Vec<(Granule, usize)> = Vec::new();
+    let mut rows: [Vec<(Granule, usize)>; 2] = Default::default();
     for (part, catalog) in catalogs.into_iter().enumerate() {
-        rows.extend(merged.add(catalog, &mut files).into_iter().map(|granule| (granule, part)));
-    }
-    let order = |g: &Granule| (g.day, g.region, g.product, g.object, g.steps);
-    rows.sort_unstable_by_key(|(granule, part)| (order(granule), *part));
-    rows.dedup_by_key(|(granule, _)| order(granule));
-    for pair in rows.windows(2) {
-        if let [(a, of_a), (b, of_b)] = pair
-            && of_a != of_b
-            && (a.day, a.region, a.product) == (b.day, b.region, b.product)
-        {
-            return Err(merged.twice(a, b));
+        for (rows, found) in rows.iter_mut().zip(merged.add(catalog, &mut files)) {
+            rows.extend(found.into_iter().map(|granule| (granule, part)));
         }
     }
-    merged.granules = rows.into_iter().map(|(granule, _)| granule).collect();
+    let [dated, undated] = rows;
+    merged.granules = merged.in_order(dated)?;
+    merged.undated = merged.in_order(undated)?.into_iter().map(Undated::of_placed).collect();
     let found = overlaps(&merged);
     let new = found.into_iter().filter(|warning| !merged.warnings.contains(warning));
     merged.warnings.extend(new.collect::<Vec<_>>());
@@ -64,9 +58,25 @@ pub(super) fn merge(mut catalogs: Vec<Catalog>) -> Result<Catalog> {
 }
 
 impl Catalog {
-    /// Takes over the tables of another one; returns its granules, with the numbers that they have
-    /// here.
-    fn add(&mut self, other: Self, files: &mut HashMap<Location, u32>) -> Vec<Granule> {
+    /// The granules of several parts, each with its part, in catalog order.
+    fn in_order(&self, mut rows: Vec<(Granule, usize)>) -> Result<Vec<Granule>> {
+        let order = |g: &Granule| (g.day, g.region, g.product, g.object, g.steps);
+        rows.sort_unstable_by_key(|(granule, part)| (order(granule), *part));
+        rows.dedup_by_key(|(granule, _)| order(granule));
+        for pair in rows.windows(2) {
+            if let [(a, of_a), (b, of_b)] = pair
+                && of_a != of_b
+                && (a.day, a.region, a.product) == (b.day, b.region, b.product)
+            {
+                return Err(self.twice(a, b));
+            }
+        }
+        Ok(rows.into_iter().map(|(granule, _)| granule).collect())
+    }
+
+    /// Takes over the tables of another one; returns its granules, those of days and then those of
+    /// none as [`Undated::placed`], with the numbers that they have here.
+    fn add(&mut self, other: Self, files: &mut HashMap<Location, u32>) -> [Vec<Granule>; 2] {
         let region = |known: &[Region], region: &Region| known.iter().position(|r| r == region);
         let places = |found: Option<usize>| found.unwrap_or_default() as u32;
         let regions: Vec<u32> =
@@ -110,7 +120,8 @@ impl Catalog {
             product: products[granule.product as usize],
             ..*granule
         };
-        other.granules.iter().map(moved).collect()
+        let undated: Vec<Granule> = other.undated.iter().map(Undated::placed).collect();
+        [&other.granules, &undated].map(|granules| granules.iter().map(moved).collect())
     }
 
     fn twice(&self, a: &Granule, b: &Granule) -> Error {

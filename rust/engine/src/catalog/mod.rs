@@ -38,7 +38,7 @@ use crate::store::{ByteSource, Location, is_remote, normalise};
 use crate::variable::Variable;
 use granule::{Object, TileObject, Volume};
 
-pub use granule::{Granule, Identity, Product, Region, Steps};
+pub use granule::{Granule, Identity, Product, Region, Steps, Undated};
 pub use listing::{
     Group, ListedFile, ListedGranule, ListedVariables, Listing, folder, index_beside, is_listing,
     listed_variables, locate,
@@ -57,6 +57,7 @@ pub struct MetadataFiles {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Catalog {
     granules: Vec<Granule>,
+    undated: Vec<Undated>,
     objects: Vec<Object>,
     regions: Vec<Region>,
     products: Vec<Product>,
@@ -125,6 +126,28 @@ impl Catalog {
     /// The granules, sorted by day, region name, source name and file name.
     pub fn granules(&self) -> &[Granule] {
         &self.granules
+    }
+
+    /// The granules that are of no day, sorted by their places.
+    pub fn undated(&self) -> &[Undated] {
+        &self.undated
+    }
+
+    /// A granule by its number: those of days come first.
+    pub fn granule(&self, number: u32) -> &Granule {
+        let number = number as usize;
+        match number.checked_sub(self.granules.len()) {
+            None => &self.granules[number],
+            Some(undated) => &self.undated[undated].granule,
+        }
+    }
+
+    /// The numbers of those of no day that are at this place.
+    pub fn at_place(&self, place: Option<u16>) -> Range<u32> {
+        let start = self.undated.partition_point(|other| other.place < place);
+        let end = self.undated.partition_point(|other| other.place <= place);
+        let first = self.granules.len();
+        (first + start) as u32..(first + end) as u32
     }
 
     /// Where in [`Catalog::granules`] those of a day lie.
@@ -236,21 +259,26 @@ impl Catalog {
         &self.warnings
     }
 
-    /// The same catalog with only the granules for which `keep` is true, and their objects, which are
-    /// numbered anew.
+    /// The same catalog with only the granules for which `keep` is true (told whether it is of a day),
+    /// and their objects, which are numbered anew.
     #[must_use]
-    pub fn retain(&self, mut keep: impl FnMut(&Granule) -> bool) -> Self {
+    pub fn retain(&self, mut keep: impl FnMut(&Granule, bool) -> bool) -> Self {
         let mut numbers = HashMap::new();
         let mut objects = Vec::new();
-        let kept = self.granules.iter().filter(|granule| keep(granule)).map(|granule| {
+        let mut take = |granule: &Granule| {
             let object = *numbers.entry(granule.object).or_insert_with(|| {
                 objects.push(self.objects[granule.object as usize].clone());
                 objects.len() as u32 - 1
             });
             Granule { object, ..*granule }
-        });
+        };
+        let granules =
+            self.granules.iter().filter(|granule| keep(granule, true)).map(&mut take).collect();
+        let undated = self.undated.iter().filter(|undated| keep(&undated.granule, false));
+        let undated = undated.map(|u| Undated { granule: take(&u.granule), ..*u }).collect();
         Self {
-            granules: kept.collect(),
+            granules,
+            undated,
             objects,
             regions: self.regions.clone(),
             products: self.products.clone(),

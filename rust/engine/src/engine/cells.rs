@@ -7,11 +7,14 @@ use super::{Engine, Request, Setup};
 use crate::catalog::Granule;
 use crate::collate::{CellMut, Outcome};
 use crate::error::Result;
+use crate::geo::BBox;
 use crate::granule::{Ahead, Granules, Index, StoredChunk, When};
-use crate::plan::{CacheItem, CacheItemGroups, Candidate, DayCandidates};
+use crate::plan::{CacheItem, CacheItemGroups, Candidate, DayCandidates, PartCandidates, Selector};
 use crate::query::Query;
-use crate::render::{CellRule, Day, GridRule, PatchMut, PointRow, Recipe, Tile, select_points};
-use crate::variable::Geometry;
+use crate::render::{
+    CellRule, Day, GridRule, Part, PatchMut, PointRow, Recipe, Tile, select_points,
+};
+use crate::variable::{Geometry, Supply};
 
 impl Engine {
     /// The recipe of a query's gridded variable, of `shape` pixels or its native cells; `None` where
@@ -33,21 +36,33 @@ impl Engine {
         shape: Option<(usize, usize)>,
     ) -> Result<Option<Arc<Recipe>>> {
         let wanted = &self.setup().requests[request];
-        let [days, masking] = self.candidates(query, request);
+        let [days, masking, minus] = self.candidates(query, request);
         if days.is_empty() {
             return Ok(None);
         }
         let made = self.telemetry().planned(|| {
             let recipe = |days: &[DayCandidates], wanted: &Request| {
+                if let Supply::Computed(channel) = wanted.variable.supply {
+                    let days = days.iter().map(|day| day.day);
+                    let land = |bbox: &BBox, shape| Ok(self.land()?.fraction(bbox, shape));
+                    return Recipe::computed(channel, days, query, shape, &wanted.rules, land);
+                }
                 let days = self.open_days(days, wanted, shape)?;
-                Recipe::new(&days, query, shape, &wanted.rules)
+                let made = Recipe::new(&days, query, shape, &wanted.rules)?;
+                Ok(if wanted.variable.supply.is_constant() { made.on_all_days() } else { made })
             };
-            let made = recipe(&days, wanted)?;
-            match &wanted.only_where {
-                None => Ok(made),
-                Some(_) if masking.is_empty() => made.only_where(None),
-                Some(other) => made.only_where(Some(&recipe(&masking, other)?)),
+            let other = |days: &[DayCandidates], wanted: &Request| match days {
+                [] => Ok(None),
+                days => recipe(days, wanted).map(Some),
+            };
+            let mut made = recipe(&days, wanted)?;
+            if let Some(wanted) = &wanted.minus {
+                made = made.minus(other(&minus, wanted)?.as_ref())?;
             }
+            if let Some(wanted) = &wanted.only_where {
+                made = made.only_where(other(&masking, wanted)?.as_ref())?;
+            }
+            Ok(made)
         });
         made.map(|recipe| Some(Arc::new(recipe)))
     }
@@ -88,8 +103,8 @@ impl Engine {
     pub(crate) fn bring_points(&self, query: usize, request: usize) {
         let (query, wanted) = self.asked(query, request);
         let unit = Some(&*wanted.variable.unit);
-        let [days, _] = self.candidates(&query, request);
-        let _: Result<()> = days.iter().flat_map(|day| &day.files).try_for_each(|file| {
+        let [days, ..] = self.candidates(&query, request);
+        let _: Result<()> = days.iter().flat_map(DayCandidates::files).try_for_each(|file| {
             let location = self.locate(self.granule(file).object)?;
             self.reader().points(&location, &wanted.variable.netcdf, unit).map(drop)
         });
@@ -170,13 +185,13 @@ impl Engine {
         row: &mut PointRow,
     ) -> Result<Outcome> {
         let Request { variable, rules, .. } = &self.setup().requests[request];
-        let [days, _] = self.candidates(query, request);
+        let [days, ..] = self.candidates(query, request);
         if days.is_empty() {
             return Ok(Outcome::default());
         }
         let mut read = || {
             let mut files = Vec::new();
-            for file in days.iter().flat_map(|day| &day.files) {
+            for file in days.iter().flat_map(DayCandidates::files) {
                 let object = self.granule(file).object;
                 let location = self.locate(object)?;
                 let points =
@@ -194,22 +209,26 @@ impl Engine {
         self.settle(filled, query, request, || *row = PointRow::default())
     }
 
-    /// The candidate files of the days that will be rendered, of the variable and of that which masks
-    /// it; `query` has the request's days.
-    pub(crate) fn candidates(&self, query: &Query, request: usize) -> [Vec<DayCandidates>; 2] {
+    /// The candidate files of the days that will be rendered: of the variable, of that which masks it,
+    /// and of that which it is an anomaly from; `query` has the request's days.
+    pub(crate) fn candidates(&self, query: &Query, request: usize) -> [Vec<DayCandidates>; 3] {
         let wanted = &self.setup().requests[request];
-        let [mut days, mut masking] = self.selectors(request).map(|selector| {
+        let [mut days, mut masking, mut minus] = self.selectors(request).map(|selector| {
             selector.map(|s| s.candidates(&self.setup().catalog, query)).unwrap_or_default()
         });
         if wanted.variable.geometry == Geometry::Grid {
             days = wanted.rules.temporal.select(&days).to_vec();
-            masking.retain(|other| days.iter().any(|day| day.day == other.day));
+            let selectors = self.selectors(request);
+            for (others, selector) in [(&mut masking, selectors[1]), (&mut minus, selectors[2])] {
+                let constant = selector.is_some_and(Selector::is_constant);
+                others.retain(|other| constant || days.iter().any(|day| day.day == other.day));
+            }
         }
-        [days, masking]
+        [days, masking, minus]
     }
 
     fn granule(&self, candidate: &Candidate) -> &Granule {
-        &self.setup().catalog.granules()[candidate.granule as usize]
+        self.setup().catalog.granule(candidate.granule)
     }
 
     /// Opens the candidates' grids. The cropping convention knows no neighbours.
@@ -222,8 +241,8 @@ impl Engine {
         let Request { variable, selections, valid, rules, .. } = request;
         let neighbours = rules.grid == GridRule::Exact && shape.is_some();
         self.read_index();
-        let open = |day: &DayCandidates| {
-            let files = day.files.iter().filter(|file| file.overlaps || neighbours);
+        let open = |(day, part): (i32, &PartCandidates)| {
+            let files = part.files.iter().filter(|file| file.overlaps || neighbours);
             let tiles = files.map(|file| {
                 let Granule { object, steps, res_deg_lat: resolution, .. } = *self.granule(file);
                 let location = self.locate(object)?;
@@ -232,13 +251,17 @@ impl Engine {
                 let opened = grid(&variable.netcdf, unit)?;
                 let condition =
                     |(name, rule): &(String, CellRule)| Ok((grid(name, None)?, rule.clone()));
-                let when = steps.map_or(When::Day(day.day), |s| When::Steps(s.first, s.count));
+                let when = steps.map_or(When::Day(day), |s| When::Steps(s.first, s.count));
                 let conditions = valid.iter().map(condition).collect::<Result<_>>()?;
                 Ok(Tile { object, grid: opened, when, resolution, conditions })
             });
-            Ok(Day { day: day.day, tiles: tiles.collect::<Result<_>>()? })
+            Ok(Part { share: part.share, tiles: tiles.collect::<Result<_>>()? })
         };
-        days.iter().map(open).collect()
+        let opened = |day: &DayCandidates| {
+            let parts = day.parts.iter().map(|part| open((day.day, part)));
+            Ok(Day { day: day.day, parts: parts.collect::<Result<_>>()? })
+        };
+        days.iter().map(opened).collect()
     }
 
     /// Reads the index, before the first grid is opened.

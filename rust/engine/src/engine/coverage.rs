@@ -3,6 +3,7 @@
 use super::Engine;
 use crate::error::{Error, Result};
 use crate::interrupt;
+use crate::plan::DayCandidates;
 use crate::query::Query;
 use crate::render::{NativePatch, PointRow};
 use crate::store::ByteSource;
@@ -73,10 +74,10 @@ impl Engine {
     /// `NotFound`, `Io`: a file cannot be reached.
     pub fn state_on(&self, request: usize, day: i32) -> Result<Option<String>> {
         let catalog = &self.setup().catalog;
-        let [days, _] = self.candidates(&block(day, -180.0, 180.0, -90.0, 90.0), request);
+        let [days, ..] = self.candidates(&block(day, -180.0, 180.0, -90.0, 90.0), request);
         let mut states = Vec::new();
-        for file in days.iter().flat_map(|day| &day.files) {
-            let granule = catalog.granules()[file.granule as usize];
+        for file in days.iter().flat_map(DayCandidates::files) {
+            let granule = *catalog.granule(file.granule);
             let (path, location) =
                 (catalog.relative_path(granule.object), catalog.location(granule.object));
             let (size, version) = match catalog.identity(granule.object) {

@@ -29,6 +29,7 @@ use crate::export::batch_schema;
 use crate::granule::GranuleReader;
 use crate::plan::Selector;
 use crate::query::Query;
+use crate::render::Land;
 use crate::store::{DiskCache, DiskCacheStats, Location, Store};
 use crate::variable::Variable;
 use telemetry::Telemetry;
@@ -44,8 +45,8 @@ pub(crate) use downloads::Downloads;
 /// A setup with its caches. `Send + Sync`; made anew in every process.
 pub struct Engine {
     setup: Setup,
-    /// Of each request's variable, and of that which masks it.
-    selectors: Vec<[Option<Selector>; 2]>,
+    /// Of each request's variable, of that which masks it, and of that which it is an anomaly from.
+    selectors: Vec<[Option<Selector>; 3]>,
     reader: GranuleReader,
     store: Arc<Store>,
     /// Objects of which it has been checked that they are what the catalog says.
@@ -58,6 +59,8 @@ pub struct Engine {
     ranks: Vec<usize>,
     /// Of remote datasets: the threads that wait for them, started by the first read.
     downloads: OnceLock<Result<Downloads>>,
+    /// Land, from when it is first asked for.
+    land: OnceLock<Result<Land>>,
 }
 
 /// Threads that wait for a remote store at most.
@@ -76,10 +79,11 @@ impl Engine {
     /// An engine with empty caches that reads through the store its setup was made with.
     pub fn with_store(setup: Setup, store: Arc<Store>) -> Self {
         let find = |variable: &Variable| Selector::new(&setup.catalog, variable);
-        let selectors: Vec<[Option<Selector>; 2]> = setup
+        let other = |other: &Option<Box<Request>>| find(&other.as_ref()?.variable);
+        let selectors: Vec<[Option<Selector>; 3]> = setup
             .requests
             .iter()
-            .map(|r| [find(&r.variable), r.only_where.as_ref().and_then(|r| find(&r.variable))])
+            .map(|r| [find(&r.variable), other(&r.only_where), other(&r.minus)])
             .collect();
         let reader = GranuleReader::new(store.clone(), setup.options.cache_bytes);
         let (reader, no_disk_cache) =
@@ -106,6 +110,7 @@ impl Engine {
             no_disk_cache,
             ranks,
             downloads: OnceLock::new(),
+            land: OnceLock::new(),
         }
     }
 
@@ -156,12 +161,18 @@ impl Engine {
     }
 
     /// Finds the files of a request; `None` if the dataset has none.
-    fn selectors(&self, request: usize) -> [Option<Selector>; 2] {
+    fn selectors(&self, request: usize) -> [Option<Selector>; 3] {
         self.selectors.get(request).copied().unwrap_or_default()
     }
 
     fn reader(&self) -> &GranuleReader {
         &self.reader
+    }
+
+    /// The outlines of land that the engine was set up with.
+    fn land(&self) -> Result<&Land> {
+        let open = || Land::of(self.setup.options.land.as_deref().unwrap_or_default());
+        self.land.get_or_init(open).as_ref().map_err(Clone::clone)
     }
 
     pub(crate) fn telemetry(&self) -> &Telemetry {
@@ -220,11 +231,13 @@ impl Engine {
 }
 
 /// The place of each selector by the size of its cells, the finest first; profiles have none.
-fn ranks(catalog: &Catalog, selectors: &[[Option<Selector>; 2]]) -> Vec<usize> {
-    let finest = |selectors: &[Option<Selector>; 2]| {
+fn ranks(catalog: &Catalog, selectors: &[[Option<Selector>; 3]]) -> Vec<usize> {
+    let finest = |selectors: &[Option<Selector>; 3]| {
+        let undated = catalog.undated().iter().map(|undated| &undated.granule);
         let matching = catalog
             .granules()
             .iter()
+            .chain(undated)
             .filter(|granule| selectors.iter().flatten().any(|s| s.matches(granule)));
         matching.map(|granule| granule.res_deg_lat).fold(f32::INFINITY, f32::min)
     };

@@ -41,6 +41,8 @@ pub struct Request {
     pub days: RelativeDays,
     /// A pixel of a day counts only where this one is valid on that day, too; it has no column.
     pub only_where: Option<Box<Request>>,
+    /// What each day's field is an anomaly from; it has no column.
+    pub minus: Option<Box<Request>>,
     /// How to render it.
     pub rules: Rules,
     /// Its pixels `(H, W)`; `None` where each sample decides.
@@ -53,10 +55,14 @@ impl Request {
         query.on(self.days)
     }
 
-    /// The variables that are read for it: its own, and those that mask it.
-    pub fn variables(&self) -> impl Iterator<Item = &Variable> {
-        std::iter::successors(Some(self), |request| request.only_where.as_deref())
-            .map(|request| &request.variable)
+    /// What is read for it: itself, what masks it, and what it is an anomaly from.
+    pub fn parts(&self) -> impl Iterator<Item = &Self> {
+        [Some(self), self.only_where.as_deref(), self.minus.as_deref()].into_iter().flatten()
+    }
+
+    /// Whether each day of its window is a layer.
+    pub fn is_stacked(&self) -> bool {
+        self.rules.temporal == TemporalAgg::Stack && !self.variable.supply.is_constant()
     }
 }
 
@@ -75,6 +81,8 @@ pub struct Options {
     pub memory_limit: Option<u64>,
     /// An index file of the dataset, which each process reads when it first needs a grid.
     pub index: Option<String>,
+    /// The outlines of land, where its share of pixels is asked for; see [`Land`](crate::render::Land).
+    pub land: Option<Vec<u8>>,
 }
 
 /// Everything an engine needs, as plain data: it travels to worker processes, which then never
@@ -128,7 +136,7 @@ impl Setup {
             }
             None => (Catalog::open(store, roots)?, Vec::new()),
         };
-        let wanted = requests.iter().flat_map(Request::variables);
+        let wanted = requests.iter().flat_map(Request::parts).map(|request| &request.variable);
         let selectors: Vec<Selector> =
             wanted.filter_map(|variable| Selector::new(&catalog, variable)).collect();
         let spans: HashSet<RelativeDays> = requests.iter().map(|request| request.days).collect();
@@ -148,8 +156,9 @@ impl Setup {
         };
         let mut days: Vec<i32> = catalog.granules().iter().map(|granule| granule.day).collect();
         days.dedup();
-        let catalog = catalog
-            .retain(|g| in_a_window(g.day) && selectors.iter().any(|selector| selector.matches(g)));
+        let catalog = catalog.retain(|g, dated| {
+            (!dated || in_a_window(g.day)) && selectors.iter().any(|selector| selector.matches(g))
+        });
         let listings = roots.iter().filter(|root| is_listing(root));
         let indexes = listings.map(|root| Ok(index_beside(&normalise(root)?)));
         let indexes = indexes.collect::<Result<_>>()?;
@@ -170,9 +179,12 @@ impl Setup {
                     Error::invalid_input("batches need a patch size for every gridded variable")
                         .variable(&variable.name)
                 })?;
-                let stacked = rules.temporal == TemporalAgg::Stack;
                 ColumnKind::Grid(GridShape {
-                    layers: if stacked { Some(self.window_days(request)?) } else { None },
+                    layers: if request.is_stacked() {
+                        Some(self.window_days(request)?)
+                    } else {
+                        None
+                    },
                     levels: Selection::levels(selections),
                     height,
                     width,

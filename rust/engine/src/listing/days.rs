@@ -1,9 +1,10 @@
-//! Which days the time steps of a file stand for.
+//! Which days, or places of a cycle, the time steps of a file stand for.
 
-use crate::calendar::{iso_date, month_of};
+use crate::calendar::{day_of_year, iso_date, month, month_of};
 use crate::catalog::Steps;
 use crate::error::{Error, Result};
 use crate::granule::TimeStep;
+use crate::variable::Supply;
 
 /// A step that stands for more days is a mistake.
 const MAX_DAYS: i32 = 3_660;
@@ -26,6 +27,90 @@ pub struct DayRule {
     pub span: Option<Span>,
     /// Days added to those that the file says.
     pub offset: i32,
+    /// Whether the file is of days, of a cycle or of none.
+    pub supply: Supply,
+}
+
+/// What a granule is of: a day, a place of a cycle from 0 on, or neither: it holds on all days.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Occasion {
+    /// Days since 1970-01-01.
+    pub day: Option<i32>,
+    /// The place.
+    pub cycle: Option<u16>,
+}
+
+/// What steps stand for.
+///
+/// # Errors
+/// As [`days`]. `InvalidInput`: a static file has several steps, and no day says which; a cycle has
+/// another number of steps than months or days of a year.
+pub fn occasions(steps: &[TimeStep], rule: &DayRule) -> Result<Vec<(Occasion, Steps)>> {
+    let one = |first: usize| Steps { first: first as u32, count: 1 };
+    let at = |place: u16| Occasion { day: None, cycle: Some(place) };
+    let whole = match rule.supply {
+        Supply::Daily | Supply::Computed(_) => {
+            let days = days(steps, rule)?.into_iter();
+            return Ok(days
+                .map(|(day, steps)| (Occasion { day: Some(day), cycle: None }, steps))
+                .collect());
+        }
+        Supply::Static => {
+            let first = match (steps, rule.day) {
+                ([] | [_], _) => 0,
+                (many, Some(wanted)) => static_step(many, wanted)?,
+                (many, None) => {
+                    return Err(Error::invalid_input(format!(
+                        "a static file has one field, and this one {} time steps; say which: \
+                         Files(..., static=True, day=\"2020-01-01\")",
+                        many.len()
+                    )));
+                }
+            };
+            return Ok(vec![(Occasion { day: None, cycle: None }, one(first))]);
+        }
+        Supply::Monthly { .. } => &[12][..],
+        Supply::DayOfYear => &[365, 366][..],
+    };
+    if whole.contains(&steps.len()) {
+        return Ok((0..steps.len()).map(|step| (at(step as u16), one(step))).collect());
+    }
+    // A place a file.
+    let day = match (steps, rule.day) {
+        ([] | [_], Some(day)) => Some(day),
+        ([step], None) => Some(step.time.floor() as i32),
+        _ => None,
+    };
+    let Some(day) = day else {
+        let (what, due) = match rule.supply {
+            Supply::DayOfYear => ("days of the year", "365 or 366"),
+            _ => ("months", "12"),
+        };
+        return Err(Error::invalid_input(format!(
+            "a cycle of {what} has {due} time steps, or one a file, which its time or day= tells; \
+             this file has {}",
+            steps.len()
+        )));
+    };
+    let place = match rule.supply {
+        Supply::DayOfYear => day_of_year(day).0 as u16 - 1,
+        _ => month(day),
+    };
+    Ok(vec![(at(place), one(0))])
+}
+
+/// The step of a day.
+fn static_step(steps: &[TimeStep], wanted: i32) -> Result<usize> {
+    let of_day = |step: &TimeStep| step.time.floor() as i32 == wanted;
+    steps.iter().position(of_day).ok_or_else(|| {
+        Error::invalid_input(format!(
+            "the file has no time step of {}; its {} steps are from {} to {}",
+            iso_date(wanted),
+            steps.len(),
+            iso_date(steps.first().map_or(0, |step| step.time.floor() as i32)),
+            iso_date(steps.last().map_or(0, |step| step.time.floor() as i32)),
+        ))
+    })
 }
 
 /// The days that steps stand for, ascending, each with its steps.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{FilePath, FileRows, Files, Part};
+use super::{FilePath, FileRows, Files, Occasion, Part};
 use crate::catalog::{Identity, Listing};
 use crate::error::Result;
 use crate::granule::{Index, IndexRow};
@@ -29,10 +29,9 @@ impl Known {
         let listing = Listing::open(source, path)?;
         let mut files: HashMap<Arc<str>, KnownFile> = HashMap::new();
         for granule in &listing.granules {
-            let (Some(file), Some(group), Some(day)) = (
+            let (Some(file), Some(group)) = (
                 listing.files.get(granule.file as usize),
                 listing.groups.get(granule.group as usize),
-                granule.day,
             ) else {
                 continue;
             };
@@ -44,7 +43,8 @@ impl Known {
                     && part.variables == group.variables
                     && part.edges == granule.edges
             };
-            let days = (day, granule.steps);
+            let occasion = Occasion { day: granule.day, cycle: granule.cycle };
+            let days = (occasion, granule.steps);
             match parts.iter_mut().find(same) {
                 Some((_, part)) => part.days.push(days),
                 None => parts.push((

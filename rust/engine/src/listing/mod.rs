@@ -10,7 +10,7 @@
 mod days;
 mod known;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ use crate::parallel::in_order;
 use crate::store::{Location, Store, is_remote};
 use crate::unit;
 
-pub use days::{DayRule, Span, days};
+pub use days::{DayRule, Occasion, Span, days, occasions};
 pub use known::Known;
 
 /// Chunks of more days, or more bytes, are warned about.
@@ -59,7 +59,7 @@ pub struct FilePath {
 #[derive(Clone, Debug, PartialEq)]
 struct Part {
     variables: Vec<String>,
-    days: Vec<(i32, Steps)>,
+    days: Vec<(Occasion, Steps)>,
     edges: [f64; 4],
     resolution: f64,
 }
@@ -186,7 +186,7 @@ fn parts(survey: &Survey, names: &[String], rule: &DayRule, all: bool) -> Result
     let mut problem = None;
     for (name, variable) in names.iter().zip(&survey.variables) {
         let SurveyedVariable { lat, lon, resolution, steps, .. } = variable;
-        let days = match days(steps, rule) {
+        let days = match occasions(steps, rule) {
             Ok(days) => days,
             Err(e) if all => {
                 problem = problem.or(Some(e.variable(name)));
@@ -233,6 +233,33 @@ impl Surveyed {
         names
     }
 
+    /// The places that a cycle of a variable lacks, from 1 on: one may be spread over files.
+    ///
+    /// # Errors
+    /// `InvalidInput`: naming the first of them.
+    fn check_cycles(&self) -> Result<()> {
+        let mut found: BTreeMap<&str, BTreeSet<u16>> = BTreeMap::new();
+        for part in self.files.iter().flat_map(|file| &file.parts) {
+            let places = || part.days.iter().filter_map(|(occasion, _)| occasion.cycle);
+            for name in part.variables.iter().filter(|_| places().next().is_some()) {
+                found.entry(name).or_default().extend(places());
+            }
+        }
+        for (name, places) in found {
+            // Files of single days of a year may be many, and 12 of them no months.
+            let due = if places.len() > 12 || places.last() > Some(&11) { 365 } else { 12 };
+            if let Some(lacking) = (0..due).find(|place| !places.contains(place)) {
+                return Err(Error::invalid_input(format!(
+                    "a cycle is whole, or it serves no year: there is no file or step of its place \
+                     {} of {due}",
+                    lacking + 1
+                ))
+                .variable(name));
+            }
+        }
+        Ok(())
+    }
+
     /// Counts the files as unreadable of which a unit does not convert to the one that the variable
     /// is delivered in.
     pub fn check_units(&mut self, delivered: &HashMap<String, String>) {
@@ -277,6 +304,7 @@ impl Surveyed {
         if self.files.is_empty() {
             return Err(Error::invalid_input("there is no file to list"));
         }
+        self.check_cycles()?;
         self.write_index(index).map_err(|e| NewFile::blame(index, e))?;
         let listing = self.listing(variables, request)?;
         let file = NewFile::create(path, "catalogue")?;
@@ -316,11 +344,11 @@ impl Surveyed {
                     listing.groups.push(group);
                     listing.groups.len() as u32 - 1
                 });
-                listing.granules.extend(part.days.iter().map(|&(day, steps)| ListedGranule {
+                listing.granules.extend(part.days.iter().map(|&(occasion, steps)| ListedGranule {
                     file,
                     group,
-                    day: Some(day),
-                    cycle: None,
+                    day: occasion.day,
+                    cycle: occasion.cycle,
                     steps,
                     edges: part.edges,
                     res_deg_lat: part.resolution,

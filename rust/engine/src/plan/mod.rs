@@ -12,7 +12,7 @@ mod reuse;
 mod spec;
 mod weights;
 
-pub use candidates::{Candidate, DayCandidates, Selector};
+pub use candidates::{Candidate, DayCandidates, PartCandidates, Selector};
 pub use cluster::Clusters;
 pub use cursor::Cursor;
 pub use identity::{PlanDigests, Record, Value};

@@ -5,6 +5,21 @@ use std::ops::Range;
 /// Two centres closer than this share of a cell are one; edges reach this much further.
 const TOLERANCE: f64 = 1e-3;
 
+/// The edges of cells around points: half-way between them and as far beyond the outer ones; of a lone
+/// point, `(lo, hi)`.
+pub fn cut(points: &[f64], (lo, hi): (f64, f64)) -> Vec<f64> {
+    let mut edges: Vec<f64> = points.windows(2).map(|p| f64::midpoint(p[0], p[1])).collect();
+    match (points, points.len()) {
+        ([first, second, ..], n) => {
+            let (a, b) = (points[n - 2], points[n - 1]);
+            edges.insert(0, first - (second - first) / 2.0);
+            edges.push(b + (b - a) / 2.0);
+            edges
+        }
+        _ => vec![lo, hi],
+    }
+}
+
 /// Strictly ascending cell centres of a mosaic. Where a spacing is more than twice each spacing
 /// beside it (a missing tile), the axis has a gap that nothing is interpolated across.
 #[derive(Clone, Debug)]

@@ -87,6 +87,21 @@ impl Delivery {
         }
     }
 
+    /// Adds the values times `part`; `shares` become the least share of valid weight, or 0 where a
+    /// pixel is not valid.
+    pub fn compose(&self, row: &PixelRow, part: f64, values: &mut [f64], shares: &mut [f64]) {
+        let pixels = row.sums.iter().zip(&row.weights).zip(&row.full);
+        for (((&sum, &weight), &full), (value, share)) in pixels.zip(values.iter_mut().zip(shares))
+        {
+            if self.is_valid(weight, full) {
+                *value += part * self.unpack.value(sum / weight);
+                *share = share.min(weight / full);
+            } else {
+                *share = 0.0;
+            }
+        }
+    }
+
     /// Marks the pixels that are not valid.
     pub fn hide_invalid(&self, row: &PixelRow, hidden: &mut [bool]) {
         for ((&weight, &full), hidden) in row.weights.iter().zip(&row.full).zip(hidden) {

@@ -12,9 +12,11 @@
 //! [`GridRule::Crop`] instead stretches the cells whose centres lie in the box.
 
 mod axis;
+mod computed;
 mod deliver;
 mod field;
 mod kernel;
+mod land;
 mod layout;
 mod mosaic;
 mod paint;
@@ -24,8 +26,9 @@ mod recipe;
 mod resample;
 mod rules;
 
+pub use land::Land;
 pub use mosaic::Tile;
 pub use patch::{NativePatch, PatchMut, PlaneMut};
 pub use points::{PointRow, select as select_points};
-pub use recipe::{Day, Recipe};
+pub use recipe::{Day, Part, Recipe};
 pub use rules::{CellRule, GridRule, RULES_VERSION, Resampling, Rules, TemporalAgg};

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use super::deliver::Delivery;
 use super::field::{Columns, Field, Placed};
 use super::patch::{PatchMut, PlaneMut};
-use super::recipe::{Layer, Recipe, Source, Step};
+use super::recipe::{Layer, Other, Recipe, Sheet, Source, Step, Sum};
 use super::resample::{MOST_KEPT, PixelRow, Scratch, resample};
 use super::rules::{CellRule, Rules};
 use crate::error::{Error, Result};
@@ -37,11 +37,11 @@ impl Recipe {
             let mut layers = self.layers.iter().filter(|layer| layer.plane == i);
             match (layers.next(), layers.next()) {
                 (None, _) => plane.invalidate(self.rules.fill_value),
-                (Some(layer), None) => place_day(layer, &self.rules, &mut read, plane)?,
+                (Some(layer), None) => place_day(layer, self.shape, &self.rules, &mut read, plane)?,
                 (Some(_), Some(_)) => {
                     let of_plane: Vec<&Layer> =
                         self.layers.iter().filter(|layer| layer.plane == i).collect();
-                    pool_days(&of_plane, &self.rules, &mut read, plane)?;
+                    pool_days(&of_plane, self.shape, &self.rules, &mut read, plane)?;
                 }
             }
         }
@@ -52,6 +52,7 @@ impl Recipe {
 /// Paints one day on a plane.
 fn place_day<'r>(
     layer: &'r Layer,
+    shape: (usize, usize),
     rules: &Rules,
     read: Read<'_, 'r>,
     plane: &mut PlaneMut<'_>,
@@ -60,8 +61,8 @@ fn place_day<'r>(
     if let Some(support) = support.as_deref_mut() {
         support.fill(0.0);
     }
-    let width = layer.columns.len();
-    layer.rows_of_pixels(read, &mut |i, row, unpack| {
+    let width = shape.1;
+    layer.rows_of_pixels(shape, rules, read, &mut |i, row, unpack| {
         let line = i * width..(i + 1) * width;
         let delivery = Delivery::new(unpack, rules);
         delivery.write(row, &mut values[line.clone()], &mut mask[line.clone()]);
@@ -74,6 +75,7 @@ fn place_day<'r>(
 /// Paints the mean of the days on which each pixel is valid.
 fn pool_days<'r>(
     layers: &[&'r Layer],
+    shape: (usize, usize),
     rules: &Rules,
     read: Read<'_, 'r>,
     plane: &mut PlaneMut<'_>,
@@ -85,8 +87,8 @@ fn pool_days<'r>(
     DAYS.with_borrow_mut(|days| {
         days.clear(plane.values.len(), 1.0);
         for layer in layers {
-            let width = layer.columns.len();
-            layer.rows_of_pixels(read, &mut |i, row, unpack| {
+            let width = shape.1;
+            layer.rows_of_pixels(shape, rules, read, &mut |i, row, unpack| {
                 let line = i * width..(i + 1) * width;
                 let (sums, counts) =
                     (&mut days.sums[line.clone()], &mut days.weights[line.clone()]);
@@ -105,46 +107,156 @@ fn pool_days<'r>(
 }
 
 impl Layer {
-    /// Reads and resamples the day, row by row.
+    /// Resamples the day, row by row, and takes away what the masks hide.
     fn rows_of_pixels<'r>(
         &'r self,
+        shape: (usize, usize),
+        rules: &Rules,
         read: Read<'_, 'r>,
         emit: &mut dyn FnMut(usize, &PixelRow, Unpack),
     ) -> Result<()> {
-        let hidden = self.hidden(read)?;
-        let placed = self.sources.iter().map(|source| source.placed(read));
-        let field = Field::new(placed.collect::<Result<_>>()?)?;
-        let width = self.columns.len();
-        SCRATCH.with_borrow_mut(|scratch| {
-            resample(&field, &self.rows, &self.columns, scratch, |i, row| {
-                if let Some(hidden) = hidden.as_ref().and_then(|h| h.get(i * width..)) {
-                    row.hide(hidden);
-                }
-                emit(i, row, field.unpack());
-            });
-        });
+        let hidden = self.hidden(shape, read)?;
+        let mut shown = |i: usize, row: &mut PixelRow, unpack: Unpack| {
+            if let Some(hidden) = hidden.as_ref().and_then(|h| h.get(i * shape.1..)) {
+                row.hide(hidden);
+            }
+            emit(i, row, unpack);
+        };
+        let Some(minus) = &self.minus else {
+            return self.sum.rows_of_pixels(shape, rules, read, &mut shown);
+        };
+        // As if both were rendered and one taken from the other: in float32.
+        let mut base = Composed::new(shape);
+        self.sum.add_to(&mut base, shape, rules, read)?;
+        let mut other = Composed::new(shape);
+        minus.sum.add_to(&mut other, shape, &minus.rules, read)?;
+        for (value, (less, share)) in
+            base.values.iter_mut().zip(other.values.iter().zip(&other.shares))
+        {
+            let difference = *value as f32 - *less as f32;
+            *value = if *share > 0.0 { difference.into() } else { f64::NAN };
+        }
+        base.emit(shape, &mut shown);
         Ok(())
     }
 
     /// Which pixels the masks hide; `None` without masks.
-    fn hidden<'r>(&'r self, read: Read<'_, 'r>) -> Result<Option<Vec<bool>>> {
+    fn hidden<'r>(
+        &'r self,
+        shape: (usize, usize),
+        read: Read<'_, 'r>,
+    ) -> Result<Option<Vec<bool>>> {
         if self.masks.is_empty() {
             return Ok(None);
         }
-        let width = self.columns.len();
-        let mut hidden = vec![false; self.rows.len() * width];
-        for mask in &self.masks {
-            let Some(layer) = &mask.layer else {
-                hidden.fill(true);
-                continue;
-            };
-            layer.rows_of_pixels(read, &mut |i, row, unpack| {
+        let width = shape.1;
+        let mut hidden = vec![false; shape.0 * width];
+        for Other { sum, rules } in &self.masks {
+            sum.rows_of_pixels(shape, rules, read, &mut |i, row, unpack| {
                 if let Some(line) = hidden.get_mut(i * width..(i + 1) * width) {
-                    Delivery::new(unpack, &mask.rules).hide_invalid(row, line);
+                    Delivery::new(unpack, rules).hide_invalid(row, line);
                 }
             })?;
         }
         Ok(Some(hidden))
+    }
+}
+
+impl Sum {
+    /// Resamples the sheets, row by row.
+    fn rows_of_pixels<'r>(
+        &'r self,
+        shape: (usize, usize),
+        rules: &Rules,
+        read: Read<'_, 'r>,
+        emit: &mut dyn FnMut(usize, &mut PixelRow, Unpack),
+    ) -> Result<()> {
+        if let [(_, sheet)] = self.0.as_slice() {
+            return sheet.rows_of_pixels(shape, read, emit);
+        }
+        let mut composed = Composed::new(shape);
+        self.add_to(&mut composed, shape, rules, read)?;
+        composed.emit(shape, emit);
+        Ok(())
+    }
+
+    /// Adds the sheets, valid where all are by `rules`, to pixels that hold nothing yet.
+    fn add_to<'r>(
+        &'r self,
+        composed: &mut Composed,
+        shape: (usize, usize),
+        rules: &Rules,
+        read: Read<'_, 'r>,
+    ) -> Result<()> {
+        if self.0.is_empty() {
+            composed.shares.fill(0.0);
+        }
+        for (part, sheet) in &self.0 {
+            sheet.rows_of_pixels(shape, read, &mut |i, row, unpack| {
+                let line = i * shape.1..(i + 1) * shape.1;
+                let (values, shares) =
+                    (&mut composed.values[line.clone()], &mut composed.shares[line]);
+                Delivery::new(unpack, rules).compose(row, *part, values, shares);
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Pixels in the making.
+struct Composed {
+    values: Vec<f64>,
+    /// The least share of valid weight behind them; 0 where one that they are made of is invalid.
+    shares: Vec<f64>,
+}
+
+impl Composed {
+    fn new((height, width): (usize, usize)) -> Self {
+        Self { values: vec![0.0; height * width], shares: vec![1.0; height * width] }
+    }
+
+    /// Hands the rows to `emit`, as weights of 1 out of as many as give the shares.
+    fn emit(
+        &self,
+        (height, width): (usize, usize),
+        emit: &mut dyn FnMut(usize, &mut PixelRow, Unpack),
+    ) {
+        let mut row = PixelRow::default();
+        for i in 0..height {
+            row.clear(width, 1.0);
+            let line = i * width..(i + 1) * width;
+            let pixels = self.values[line.clone()].iter().zip(&self.shares[line]);
+            for (j, (&value, &share)) in pixels.enumerate() {
+                if share > 0.0 && !value.is_nan() {
+                    (row.sums[j], row.weights[j], row.full[j]) = (value, 1.0, 1.0 / share);
+                }
+            }
+            emit(i, &mut row, Unpack::NONE);
+        }
+    }
+}
+
+impl Sheet {
+    fn rows_of_pixels<'r>(
+        &'r self,
+        shape: (usize, usize),
+        read: Read<'_, 'r>,
+        emit: &mut dyn FnMut(usize, &mut PixelRow, Unpack),
+    ) -> Result<()> {
+        match self {
+            Self::Computed(computed) => {
+                let mut row = PixelRow::default();
+                computed.rows_of_pixels(shape, &mut row, &mut |i, row| emit(i, row, Unpack::NONE));
+            }
+            Self::Cells { sources, rows, columns } => {
+                let placed = sources.iter().map(|source| source.placed(read));
+                let field = Field::new(placed.collect::<Result<_>>()?)?;
+                SCRATCH.with_borrow_mut(|scratch| {
+                    resample(&field, rows, columns, scratch, |i, row| emit(i, row, field.unpack()));
+                });
+            }
+        }
+        Ok(())
     }
 }
 

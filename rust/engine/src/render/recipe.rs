@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::axis::{Places, linspace};
+use super::computed::Computed;
 use super::kernel::Kernel;
 use super::layout::Layout;
 use super::mosaic::{PlacedCells, Tile};
@@ -11,13 +12,29 @@ use crate::error::{Error, Result};
 use crate::geo::BBox;
 use crate::granule::{Grid, Reading, When};
 use crate::query::Query;
+use crate::variable::Channel;
 
-/// The tiles of one source on one day, in catalog order.
+/// The field of one day.
 pub struct Day {
     /// Days since 1970-01-01.
     pub day: i32,
-    /// The tiles.
+    /// What it is a sum of.
+    pub parts: Vec<Part>,
+}
+
+/// All of a day's field, or a share of a place of a cycle.
+pub struct Part {
+    /// The share; those of a day sum to 1.
+    pub share: f64,
+    /// The tiles, in catalog order.
     pub tiles: Vec<Tile>,
+}
+
+impl Day {
+    /// A day that tiles of its own are of.
+    pub fn whole(day: i32, tiles: Vec<Tile>) -> Self {
+        Self { day, parts: vec![Part { share: 1.0, tiles }] }
+    }
 }
 
 /// What the patch of one variable and query is made of: a layer of readings a day, and the weights
@@ -31,6 +48,8 @@ pub struct Recipe {
     pub(super) rules: Rules,
     pub(super) axes: Axes,
     pub(super) layers: Vec<Layer>,
+    /// Whether its one layer serves all days.
+    constant: bool,
 }
 
 /// Where the pixels lie.
@@ -49,11 +68,24 @@ pub(super) struct Layer {
     level: usize,
     /// The plane that it is painted on.
     pub plane: usize,
-    pub sources: Vec<Source>,
-    pub rows: Kernel,
-    pub columns: Kernel,
+    pub sum: Sum,
+    /// What it is an anomaly from.
+    pub minus: Option<Other>,
     /// A pixel counts only where it is valid in each of these, too.
-    pub masks: Vec<Mask>,
+    pub masks: Vec<Other>,
+}
+
+/// Sheets times their shares; without any it is valid nowhere.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sum(pub Vec<(f64, Sheet)>);
+
+/// Pixels.
+#[derive(Clone, Debug)]
+pub(super) enum Sheet {
+    /// Resampled cells.
+    Cells { sources: Vec<Source>, rows: Kernel, columns: Kernel },
+    /// A formula's.
+    Computed(Computed),
 }
 
 /// A tile's cells that carry weight, and where they lie on the day's mosaic.
@@ -77,9 +109,8 @@ pub(super) struct Step {
 
 /// Another variable on the same day and pixels.
 #[derive(Clone, Debug)]
-pub(super) struct Mask {
-    /// `None`: it has nothing near the box on that day.
-    pub layer: Option<Layer>,
+pub(super) struct Other {
+    pub sum: Sum,
     pub rules: Rules,
 }
 
@@ -97,19 +128,20 @@ impl Recipe {
         rules: &Rules,
     ) -> Result<Self> {
         let bbox = query.bbox();
-        let layouts: Vec<(&Day, Layout)> = days
-            .iter()
-            .filter_map(|day| {
-                let layout = match shape {
-                    None => Some(Layout::native(&day.tiles, &bbox)),
-                    Some(shape) => Layout::new(&day.tiles, &bbox, shape, rules),
-                };
-                Some((day, layout?))
-            })
-            .collect();
+        let layout = |tiles: &[Tile]| match shape {
+            None => Some(Layout::native(tiles, &bbox)),
+            Some(shape) => Layout::new(tiles, &bbox, shape, rules),
+        };
+        let mut placed = Vec::with_capacity(days.len());
+        for day in days {
+            let parts = day.parts.iter().map(|part| Some((part, layout(&part.tiles)?)));
+            placed.extend(parts.collect::<Option<Vec<_>>>().map(|parts| (day.day, parts)));
+        }
+        let layouts: Vec<&Layout> =
+            placed.iter().flat_map(|(_, parts)| parts.iter().map(|(_, layout)| layout)).collect();
         let axes = match (layouts.first(), shape, rules.grid) {
             (_, None, _) => native_axes(&layouts)?,
-            (Some((_, Layout { mosaic, rows, columns })), _, GridRule::Crop) => {
+            (Some(Layout { mosaic, rows, columns }), _, GridRule::Crop) => {
                 let (lat, lon) = (mosaic.lat.centres(), mosaic.lon.centres());
                 Axes::At(rows.centres(lat), columns.centres(lon))
             }
@@ -123,15 +155,60 @@ impl Recipe {
             TemporalAgg::Stack => Some(query.day_start),
             _ => None,
         };
-        let tiles = days.iter().flat_map(|day| &day.tiles);
+        let tiles = days.iter().flat_map(|day| &day.parts).flat_map(|part| &part.tiles);
         let levels = tiles.map(|tile| tile.grid.n_levels()).max().unwrap_or(1);
-        let layers = layouts.iter().flat_map(|(day, layout)| {
-            let stacked = first_day.map_or(0, |first| (day.day - first) as usize);
-            (0..levels).map(move |level| Layer::new(day, layout, stacked * levels + level, level))
-        });
-        let layers = layers.collect::<Result<_>>()?;
+        let mut layers = Vec::with_capacity(placed.len() * levels);
+        for (day, parts) in &placed {
+            let stacked = first_day.map_or(0, |first| (day - first) as usize);
+            for level in 0..levels {
+                let sheet = |(part, layout): &(&Part, Layout)| {
+                    Ok((part.share, Sheet::of_cells(&part.tiles, layout, level)?))
+                };
+                let sum = Sum(parts.iter().map(sheet).collect::<Result<_>>()?);
+                layers.push(Layer::new(*day, level, stacked * levels + level, sum));
+            }
+        }
         let planes = rules.temporal.layers(query) * levels;
-        Ok(Self { shape, planes, rules: *rules, axes, layers })
+        Ok(Self { shape, planes, rules: *rules, axes, layers, constant: false })
+    }
+
+    /// The recipe of a formula, on each of these days. `land` gives the share of land of the pixels.
+    ///
+    /// # Errors
+    /// `InvalidInput`: there is no patch size. Those of `land`.
+    pub fn computed(
+        channel: Channel,
+        days: impl Iterator<Item = i32>,
+        query: &Query,
+        shape: Option<(usize, usize)>,
+        rules: &Rules,
+        land: impl Fn(&BBox, (usize, usize)) -> Result<Arc<[f32]>>,
+    ) -> Result<Self> {
+        let shape = shape.ok_or_else(|| {
+            Error::invalid_input("a computed channel has no cells of its own; give a patch size")
+        })?;
+        let bbox = query.bbox();
+        let layer = |day: i32| {
+            let plane = match (rules.temporal, channel.is_of_day()) {
+                (TemporalAgg::Stack, true) => (day - query.day_start) as usize,
+                _ => 0,
+            };
+            let computed = match channel {
+                Channel::LandFraction => Computed::Given(land(&bbox, shape)?),
+                _ => Computed::product(channel, &bbox, shape, day),
+            };
+            Ok(Layer::new(day, 0, plane, Sum(vec![(1.0, Sheet::Computed(computed))])))
+        };
+        let layers = days.map(layer).collect::<Result<_>>()?;
+        let planes = if channel.is_of_day() { rules.temporal.layers(query) } else { 1 };
+        let constant = !channel.is_of_day();
+        Ok(Self { shape, planes, rules: *rules, axes: Axes::Over(bbox), layers, constant })
+    }
+
+    /// The same of a field that serves all days.
+    #[must_use]
+    pub fn on_all_days(self) -> Self {
+        Self { constant: true, ..self }
     }
 
     /// Lets a pixel of a day count only where it is valid in `other`, too, which has as many pixels
@@ -140,26 +217,50 @@ impl Recipe {
     /// # Errors
     /// `InvalidInput`: it has other pixels.
     pub fn only_where(mut self, other: Option<&Self>) -> Result<Self> {
+        for (i, other) in self.others(other, "masks another")?.into_iter().enumerate() {
+            self.layers[i].masks.push(other);
+        }
+        Ok(self)
+    }
+
+    /// Makes each day an anomaly: its value less that of `other`, valid where both are; nowhere where
+    /// there is none.
+    ///
+    /// # Errors
+    /// `InvalidInput`: it has other pixels.
+    pub fn minus(mut self, other: Option<&Self>) -> Result<Self> {
+        for (i, other) in self.others(other, "is an anomaly from another")?.into_iter().enumerate()
+        {
+            self.layers[i].minus = Some(other);
+        }
+        Ok(self)
+    }
+
+    /// The layer of another variable on the same pixels, for each layer.
+    fn others(&self, other: Option<&Self>, what: &str) -> Result<Vec<Other>> {
         let rules = other.map_or(self.rules, |other| other.rules);
         if let Some(other) = other
+            && !other.layers.is_empty()
+            && !self.layers.is_empty()
             && (self.shape != other.shape || self.pixel_axes() != other.pixel_axes())
         {
             return Err(Error::invalid_input(format!(
-                "one variable masks another only on the same pixels, not {:?} on {:?}; give both one \
-                 patch size, and grid=\"exact\"",
+                "one variable {what} only on the same pixels, not {:?} on {:?}; give both one patch \
+                 size, and grid=\"exact\"",
                 other.shape, self.shape
             )));
         }
-        for layer in &mut self.layers {
+        let of_layer = |layer: &Layer| {
             let on_day = other.and_then(|other| {
-                let mut on_day = other.layers.iter().filter(|other| other.day == layer.day);
+                let same = |found: &&Layer| other.constant || found.day == layer.day;
+                let mut on_day = other.layers.iter().filter(same);
                 // One without levels is about all.
                 let level = if on_day.clone().count() == 1 { 0 } else { layer.level };
                 on_day.find(|other| other.level == level)
             });
-            layer.masks.push(Mask { layer: on_day.cloned(), rules });
-        }
-        Ok(self)
+            Other { sum: on_day.map(|found| found.sum.clone()).unwrap_or_default(), rules }
+        };
+        Ok(self.layers.iter().map(of_layer).collect())
     }
 
     /// Planes, rows and columns of the patch.
@@ -174,7 +275,8 @@ impl Recipe {
 
     /// The distinct files of which a cell carries weight, by their numbers.
     pub fn files(&self) -> Vec<u32> {
-        let sources = self.layers.iter().flat_map(|layer| &layer.sources);
+        let sheets = self.layers.iter().flat_map(|layer| layer.sum.sheets());
+        let sources = sheets.flat_map(Sheet::sources);
         let mut files: Vec<u32> = sources.map(|source| source.object).collect();
         files.sort_unstable();
         files.dedup();
@@ -206,10 +308,9 @@ pub(super) fn pixels_over(bbox: &BBox, (height, width): (usize, usize)) -> (Vec<
 }
 
 /// The axes of the native cells; an error where those of the days differ.
-fn native_axes(layouts: &[(&Day, Layout)]) -> Result<Axes> {
-    let mut axes = layouts
-        .iter()
-        .map(|(_, layout)| (layout.mosaic.lat.centres(), layout.mosaic.lon.centres()));
+fn native_axes(layouts: &[&Layout]) -> Result<Axes> {
+    let mut axes =
+        layouts.iter().map(|layout| (layout.mosaic.lat.centres(), layout.mosaic.lon.centres()));
     let (lat, lon) = axes.next().unwrap_or_default();
     if axes.any(|other| other != (lat, lon)) {
         return Err(Error::unsupported(
@@ -221,33 +322,60 @@ fn native_axes(layouts: &[(&Day, Layout)]) -> Result<Axes> {
 }
 
 impl Layer {
-    fn new(day: &Day, layout: &Layout, plane: usize, level: usize) -> Result<Self> {
+    fn new(day: i32, level: usize, plane: usize, sum: Sum) -> Self {
+        Self { day, level, plane, sum, minus: None, masks: Vec::new() }
+    }
+
+    /// What is read, in the order of the painting.
+    fn readings(&self) -> impl Iterator<Item = &Reading> {
+        let others = self.masks.iter().map(|mask| &mask.sum);
+        let minus = self.minus.iter().map(|minus| &minus.sum);
+        let sums = others.chain([&self.sum]).chain(minus);
+        sums.flat_map(Sum::sheets).flat_map(Sheet::sources).flat_map(Source::readings)
+    }
+
+    fn bytes(&self) -> usize {
+        let others = self.masks.iter().chain(&self.minus).map(|other| &other.sum);
+        let sheets = others.chain([&self.sum]).flat_map(Sum::sheets);
+        size_of::<Self>() + sheets.map(Sheet::bytes).sum::<usize>()
+    }
+}
+
+impl Sum {
+    fn sheets(&self) -> impl Iterator<Item = &Sheet> {
+        self.0.iter().map(|(_, sheet)| sheet)
+    }
+}
+
+impl Sheet {
+    fn of_cells(tiles: &[Tile], layout: &Layout, level: usize) -> Result<Self> {
         let placed = layout.mosaic.placed(&layout.footprint());
         let sources = placed.into_iter().map(|placed| {
-            let tile = day.tiles.get(placed.tile);
+            let tile = tiles.get(placed.tile);
             let tile = tile.ok_or_else(|| Error::internal("a mosaic has lost a tile"))?;
             Source::new(tile, placed, level)
         });
         let sources = sources.collect::<Result<_>>()?;
-        let (rows, columns) = (layout.rows.clone(), layout.columns.clone());
-        Ok(Self { day: day.day, level, plane, sources, rows, columns, masks: Vec::new() })
+        Ok(Self::Cells { sources, rows: layout.rows.clone(), columns: layout.columns.clone() })
     }
 
-    fn readings(&self) -> Box<dyn Iterator<Item = &Reading> + '_> {
-        let masks = self.masks.iter().filter_map(|mask| mask.layer.as_ref());
-        Box::new(
-            masks.flat_map(Self::readings).chain(self.sources.iter().flat_map(Source::readings)),
-        )
+    fn sources(&self) -> &[Source] {
+        match self {
+            Self::Cells { sources, .. } => sources,
+            Self::Computed(_) => &[],
+        }
     }
 
     fn bytes(&self) -> usize {
-        let sources = self.sources.iter().map(|source| {
+        let own = match self {
+            Self::Cells { rows, columns, .. } => rows.bytes() + columns.bytes(),
+            Self::Computed(computed) => computed.bytes(),
+        };
+        let sources = self.sources().iter().map(|source| {
             let places = source.rows.bytes() + source.columns.bytes();
             size_of::<Source>() + places + source.readings().count() * size_of::<Reading>()
         });
-        let masks = self.masks.iter().filter_map(|mask| mask.layer.as_ref()).map(Self::bytes);
-        let kernels = self.rows.bytes() + self.columns.bytes();
-        size_of::<Self>() + kernels + sources.chain(masks).sum::<usize>()
+        size_of::<Self>() + own + sources.sum::<usize>()
     }
 }
 
