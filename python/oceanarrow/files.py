@@ -97,7 +97,9 @@ class Files:
         self.span_days()
         self.day_of(Path("x"), check_only=True)
         if self.supply() != "daily" and (self.span is not None or self.day_offset):
-            raise InvalidInputError("span and day_offset are for files of days, not static or cycle")
+            raise InvalidInputError(
+                "span and day_offset are for files of days, not static or cycle"
+            )
 
     def levels(self) -> SelectedLevels:
         """What is selected of further dimensions."""
@@ -113,9 +115,7 @@ class Files:
     def supply(self) -> Supply:
         """On which days the files hold."""
         if self.cycle not in (None, "month", "day_of_year"):
-            raise InvalidInputError(
-                f'cycle must be "month" or "day_of_year", not {self.cycle!r}'
-            )
+            raise InvalidInputError(f'cycle must be "month" or "day_of_year", not {self.cycle!r}')
         if self.static and self.cycle is not None:
             raise InvalidInputError("files are static or of a cycle, not both")
         if self.static:

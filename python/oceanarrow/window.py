@@ -190,7 +190,9 @@ def _column(
 
 def _check_anomaly(name: str, variable: Variable, climatology: Variable) -> None:
     if "points" in (variable.geometry, climatology.geometry):
-        raise InvalidInputError(f"anomaly of {name!r}: both must be gridded; profiles have no pixels")
+        raise InvalidInputError(
+            f"anomaly of {name!r}: both must be gridded; profiles have no pixels"
+        )
     if not _engine.same_unit(variable.unit, climatology.unit):
         raise InvalidInputError(
             f"anomaly of {name!r}: it is delivered in {variable.unit!r}, and {climatology.name} in "

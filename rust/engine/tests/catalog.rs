@@ -11,10 +11,10 @@ use oceanarrow_engine::catalog::{
     Catalog, Granule, Group, Identity, ListedFile, ListedGranule, Listing, Steps, listed_variables,
 };
 use oceanarrow_engine::error::{Error, Kind, Result};
-use oceanarrow_engine::plan::Selector;
+use oceanarrow_engine::plan::{DayCandidates, Selector};
 use oceanarrow_engine::query::Query;
 use oceanarrow_engine::store::{ByteSource, Location};
-use oceanarrow_engine::variable::{Geometry, Variable};
+use oceanarrow_engine::variable::{Geometry, Supply, Variable};
 use parquet::arrow::ArrowWriter;
 use proptest::prelude::*;
 
@@ -141,7 +141,7 @@ fn a_day_is_found_by_bisection() {
 #[test]
 fn a_retained_catalog_keeps_its_objects_alone_and_survives_the_wire() {
     let catalog = open(&dataset()).unwrap();
-    let south = catalog.retain(|g| g.region == 1);
+    let south = catalog.retain(|g, _| g.region == 1);
     let of_south = catalog.granules().iter().filter(|g| g.region == 1);
     let expected: Vec<_> = of_south.map(|granule| path(&catalog, granule)).collect();
     assert!(expected.iter().all(|path| path.contains("/SOUTH_INDIAN/")));
@@ -243,6 +243,7 @@ fn a_variable_selects_the_granules_of_its_product() {
         netcdf: "analysed_sst".to_owned(),
         unit: "K".to_owned(),
         geometry: Geometry::Grid,
+        supply: Supply::Daily,
     };
     let catalog = listed(&listing()).unwrap();
     assert!(Selector::new(&catalog, &variable("other")).is_none());
@@ -258,7 +259,7 @@ fn a_variable_selects_the_granules_of_its_product() {
     let days = selector.candidates(&catalog, &query);
     let found: Vec<_> = days
         .iter()
-        .flat_map(|day| &day.files)
+        .flat_map(DayCandidates::files)
         .map(|file| catalog.granules()[file.granule as usize])
         .map(|granule| (granule.object, granule.steps))
         .collect();
