@@ -81,7 +81,9 @@ def write_listed(folder: Path, path: Path) -> Path:
     files: dict[str, dict[str, str]] = {}
     units: dict[str, str] = {}
     for variable in oceanarrow.variables().values():
-        if variable.geometry == "grid" and variable.source != "l3_sst":
+        if variable.supply == "computed" or variable.source == "l3_sst":
+            continue
+        if variable.geometry == "grid":
             files.setdefault(variable.file, {})[variable.name] = variable.netcdf
             units[variable.name] = variable.unit
     oceanarrow.write_catalog(

@@ -65,7 +65,7 @@ class Variable:
 
     @property
     def is_constant(self) -> bool:
-        """Whether one field serves all days: a patch of it is (H, W) also where days are stacked."""
+        """Whether one field serves all days: (H, W) also where days are stacked."""
         of_day = ("sin_day_of_year", "cos_day_of_year", "insolation")
         return self.supply == "static" or (self.supply == "computed" and self.netcdf not in of_day)
 

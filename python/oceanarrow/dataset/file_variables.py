@@ -43,6 +43,7 @@ def _survey(
         "span_month": False,
         "day_offset": 0,
         "priority": 0,
+        "supply": "daily",
     }
     hand_over()
     try:

@@ -60,7 +60,8 @@ class OpenedDataset:
     def _files(self) -> dict[str, set[tuple[str, str]]]:
         """(source, file) of all granules, by each of their names: source, file, and its stem."""
         pairs = {(g["source"], g["file"]) for rows in self._by_day.values() for g in rows}
-        pairs |= {(variable.source, variable.file) for variable in variables().values()}
+        in_files = [v for v in variables().values() if v.supply != "computed"]
+        pairs |= {(variable.source, variable.file) for variable in in_files}
         found: dict[str, set[tuple[str, str]]] = {}
         for source, file in pairs:
             names = {source, f"{source}.nc"} | ({file, file.removesuffix(".nc")} if file else set())

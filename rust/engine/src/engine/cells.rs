@@ -227,6 +227,13 @@ impl Engine {
         [days, masking, minus]
     }
 
+    /// The granules that a query's patch would open; `query` has the request's days.
+    pub(crate) fn granules(&self, query: &Query, request: usize) -> Vec<&Granule> {
+        let days = self.candidates(query, request);
+        let files = days.iter().flatten().flat_map(DayCandidates::files);
+        files.map(|file| self.granule(file)).collect()
+    }
+
     fn granule(&self, candidate: &Candidate) -> &Granule {
         self.setup().catalog.granule(candidate.granule)
     }

@@ -43,7 +43,7 @@ pub struct Occasion {
 /// What steps stand for.
 ///
 /// # Errors
-/// As [`days`]. `InvalidInput`: a static file has several steps, and no day says which; a cycle has
+/// Those of the days of steps. `InvalidInput`: a static file has several steps, and no day says which; a cycle has
 /// another number of steps than months or days of a year.
 pub fn occasions(steps: &[TimeStep], rule: &DayRule) -> Result<Vec<(Occasion, Steps)>> {
     let one = |first: usize| Steps { first: first as u32, count: 1 };
@@ -119,7 +119,7 @@ fn static_step(steps: &[TimeStep], wanted: i32) -> Result<usize> {
 /// `InvalidInput`: a file without time needs a day, one of several steps must not be given one.
 /// `Unsupported`: the times do not ascend, a step stands for too many days, or the steps of a day do
 /// not follow one another.
-pub fn days(steps: &[TimeStep], rule: &DayRule) -> Result<Vec<(i32, Steps)>> {
+fn days(steps: &[TimeStep], rule: &DayRule) -> Result<Vec<(i32, Steps)>> {
     match (steps, rule.day) {
         ([] | [_], Some(day)) => {
             let first = day.saturating_add(rule.offset);

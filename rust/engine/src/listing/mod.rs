@@ -24,7 +24,7 @@ use crate::parallel::in_order;
 use crate::store::{Location, Store, is_remote};
 use crate::unit;
 
-pub use days::{DayRule, Occasion, Span, days, occasions};
+pub use days::{DayRule, Occasion, Span, occasions};
 pub use known::Known;
 
 /// Chunks of more days, or more bytes, are warned about.

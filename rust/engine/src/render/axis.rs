@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::geo::BBox;
+
 /// Two centres closer than this share of a cell are one; edges reach this much further.
 const TOLERANCE: f64 = 1e-3;
 
@@ -300,6 +302,12 @@ pub fn linspace(start: f64, stop: f64, n: usize) -> Vec<f64> {
     }
     let step = (stop - start) / (n - 1) as f64;
     (0..n).map(|i| if i + 1 == n { stop } else { start + i as f64 * step }).collect()
+}
+
+/// Latitudes and longitudes of pixels that lie on `linspace` over a box.
+pub(super) fn pixels_over(bbox: &BBox, (height, width): (usize, usize)) -> (Vec<f64>, Vec<f64>) {
+    let lat = linspace(bbox.lat_min, bbox.lat_max, height);
+    (lat, linspace(bbox.lon, bbox.lon + bbox.width, width))
 }
 
 #[cfg(test)]

@@ -3,8 +3,7 @@
 use std::f64::consts::{PI, TAU};
 use std::sync::Arc;
 
-use super::axis::cut;
-use super::recipe::pixels_over;
+use super::axis::{cut, pixels_over};
 use super::resample::PixelRow;
 use crate::calendar::day_of_year;
 use crate::geo::BBox;

@@ -1,6 +1,6 @@
 //! Patches: where rendered values go.
 
-use super::recipe::pixels_over;
+use super::axis::pixels_over;
 use crate::error::{Error, Result};
 use crate::query::Query;
 

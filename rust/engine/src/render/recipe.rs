@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::axis::{Places, linspace};
+use super::axis::{Places, pixels_over};
 use super::computed::Computed;
 use super::kernel::Kernel;
 use super::layout::Layout;
@@ -299,12 +299,6 @@ impl Recipe {
             Axes::At(lat, lon) => (lat.clone(), lon.clone()),
         }
     }
-}
-
-/// Latitudes and longitudes of pixels that lie on `linspace` over a box.
-pub(super) fn pixels_over(bbox: &BBox, (height, width): (usize, usize)) -> (Vec<f64>, Vec<f64>) {
-    let lat = linspace(bbox.lat_min, bbox.lat_max, height);
-    (lat, linspace(bbox.lon, bbox.lon + bbox.width, width))
 }
 
 /// The axes of the native cells; an error where those of the days differ.

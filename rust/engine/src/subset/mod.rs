@@ -8,7 +8,6 @@ use std::sync::Arc;
 use crate::catalog::{Catalog, MetadataFiles, Region, folder};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::plan::DayCandidates;
 use crate::store::{ByteSource, Extent, Location, Want, normalise};
 use transfer::Copy;
 
@@ -51,9 +50,7 @@ impl Subset {
         for query in &setup.queries {
             for request in 0..setup.requests.len() {
                 let asked = setup.requests[request].asked(query);
-                let days = engine.candidates(&asked, request);
-                for candidate in days.iter().flatten().flat_map(DayCandidates::files) {
-                    let granule = catalog.granule(candidate.granule);
+                for granule in engine.granules(&asked, request) {
                     if !std::mem::replace(&mut needed[granule.object as usize], true) {
                         objects.push((granule.object, granule.product));
                     }
