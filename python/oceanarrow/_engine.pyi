@@ -206,9 +206,10 @@ class Request:
         select: Sequence[tuple[str, bool, bool, Sequence[float]]],
         valid: Sequence[tuple[str, str, Sequence[float | str]]],
         days: tuple[int, int],
-        only_where: Request | None,
+        masks: list[tuple[Request, bool]],
         supply: str,
         minus: Request | None,
+        tensor: str | None,
     ) -> Request: ...
 
 @final
@@ -228,6 +229,7 @@ class Engine:
         index: str | None = None,
         storage_options: Mapping[str, Any] | None = None,
         land: bytes | None = None,
+        augment: dict[str, Any] | None = None,
     ) -> Engine: ...
     @staticmethod
     def _restore(plan: bytes) -> Engine: ...
@@ -281,6 +283,9 @@ class Engine:
         self, order: Order, world_size: int, cache_bytes: int | None, most_steps: int
     ) -> dict[str, Any]:
         """The predicted cost of an epoch: the numbers of `oceanarrow.explanation.Explanation`."""
+    def axes(
+        self, request: int
+    ) -> list[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]: ...
     def states(self, days: Sequence[int]) -> list[list[str | None]]:
         """For each request and each of `days` (since 1970-01-01), what tells its files and their
         state from others, or None where there is no file: `[request][day]`."""

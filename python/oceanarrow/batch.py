@@ -91,7 +91,8 @@ class Batch:
             1970-01-01), `pressure` and `mask`, each (B, Nmax), padded with zeros. `masks`:
             {gridded variable: bool, shaped like the data}. `present`: {variable: (B,) bool}.
             `metadata`: `query` (B,) int64, `bbox` (B, 4) float64, `time_start` and `time_end`
-            (B,) int64 days since 1970-01-01, `n_files`, `status` and `sample_weight` (B,).
+            (B,) int64 days since 1970-01-01, `n_files`, `status` and `sample_weight` (B,); of tensors
+            of channels `channels`, {tensor: the names of its channels}.
             Where the columns exist, also `coords`: {variable: {"lat": (B, H), "lon": (B, W)}}
             and `support`: {variable: (B, H, W)}. A variable that is input and target is copied
             for the target.
@@ -118,6 +119,8 @@ class Batch:
             "time_start": self._array("time_start").astype(np.int64),
             "time_end": self._array("time_end").astype(np.int64),
         }
+        if channels := {f.name: list(f.channels) for f in self.schema if f.channels}:
+            result["metadata"]["channels"] = channels
         return result
 
     def to_torch(self) -> dict[str, Any]:
@@ -154,7 +157,8 @@ class Batch:
     def to_xarray(self) -> xarray.Dataset:
         """The batch as an `xarray.Dataset`, to look at and to compute with; copied.
 
-        Each gridded variable has dimensions `sample, y, x` (`sample, day, y, x` for stacked days),
+        Each gridded variable has dimensions `sample, y, x` (`sample, day, y, x` for stacked days,
+        `sample, channel, y, x` for a tensor of several),
         NaN where it is invalid, coordinates `lat (sample, y)` and `lon (sample, x)`, and CF
         attributes. A variable whose pixels are not those of the first has `y_<name>`, `x_<name>`,
         `lat_<name>` and `lon_<name>`, and of other days `day_<name>`. Point variables have
@@ -207,6 +211,10 @@ def _copy(data: Any) -> Any:
 
 def _convert(tree: dict[str, Any], convert: Any) -> dict[str, Any]:
     return {
-        key: _convert(value, convert) if isinstance(value, dict) else convert(value)
+        key: _convert(value, convert)
+        if isinstance(value, dict)
+        else convert(value)
+        if isinstance(value, np.ndarray)
+        else value
         for key, value in tree.items()
     }

@@ -34,7 +34,7 @@ from oceanarrow.request import (
 )
 from oceanarrow.roots import StorageOptions, TacoPath
 from oceanarrow.schema import Schema, element_spec
-from oceanarrow.window import TemporalAgg, Window, extra_days
+from oceanarrow.window import Asked, Channels, Joint, TemporalAgg, extra_days
 
 _PREFETCH_BYTES = 256 * 2**20
 
@@ -51,7 +51,9 @@ class Loader:
             path, or an address that begins with `https://`, `hf://datasets/`, `s3://`, `gs://` or
             `az://` (`docs/remote.md`).
         queries: where and when, N of them.
-        input_variables: names of variables; see `oceanarrow.variables()`.
+        input_variables: names of variables, or `Window`s; see `oceanarrow.variables()`. Or a mapping
+            `{"x": ["l4_sst", "l4_ssh"]}` of tensors (B, C, H, W) whose channels they are, a stack
+            giving one a day and a list of levels one each (`docs/channels.md`).
         target_variables: likewise; a variable may be both.
         batch_size: B, rows a batch on this rank; 16 by default. The global batch has B times
             `world_size` rows.
@@ -72,6 +74,8 @@ class Loader:
         anomaly: {variable: climatology}: on each day and pixel the variable less the climatology,
             both rendered by the same method, valid where both are, before `temporal_agg` and
             `normalize`; their units agree (`docs/channels.md`).
+        joint: pairs of variables that are components of one field, `[("glorys_uo", "glorys_vo")]`:
+            a pixel of either is valid only where both are.
         normalize: {variable: (mean, std)} in the variable's unit: valid values are delivered as
             `(value - mean) / std` (`oceanarrow.normalization.denormalize` undoes it). Or a JSON
             file of such, which has each variable asked for (null: as it is) and may have others.
@@ -124,8 +128,8 @@ class Loader:
         self,
         taco_path: TacoPath,
         queries: Iterable[Query],
-        input_variables: Iterable[str | Window],
-        target_variables: Iterable[str | Window] = (),
+        input_variables: Iterable[Asked] | Channels,
+        target_variables: Iterable[Asked] | Channels = (),
         *,
         batch_size: int | None = None,
         global_batch_size: int | None = None,
@@ -141,6 +145,7 @@ class Loader:
         fill_value: float | Mapping[str, float] = 0.0,
         normalize: Statistics | str | os.PathLike[str] | None = None,
         anomaly: Mapping[str, str] | None = None,
+        joint: Joint = (),
         shuffle: bool = True,
         seed: int = 0,
         tail: Tail | None = None,
@@ -158,7 +163,13 @@ class Loader:
         memory_limit_bytes: int | None = None,
     ) -> None:
         inputs, targets = choose_variables(
-            input_variables, target_variables, taco_path, storage_options, anomaly
+            input_variables,
+            target_variables,
+            taco_path,
+            storage_options,
+            anomaly,
+            joint,
+            channels=True,
         )
         columns = distinct(inputs, targets)
         self.place = find_place(rank, world_size)

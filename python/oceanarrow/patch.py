@@ -96,14 +96,14 @@ def open_patch(
         memory_limit_bytes=memory_limit_bytes,
     )
     try:
-        columns, _ = engine.sample(0, [shapes[variable.name] for variable in chosen])
+        columns, _ = engine.sample(0, shapes)
     finally:
         hand_over()
     patch = Patch(query)
-    for variable, column, rules in zip(chosen, columns, rendering.of(chosen), strict=False):
+    every = zip(chosen, columns, shapes, rendering.of(chosen), strict=True)
+    for variable, column, size, (rules, _) in every:
         stacked = rules["temporal_agg"] == "stack"
         told: dict[str, Any] = {"source": variable.source, "normalize": rules["normalize"]}
-        size = shapes[variable.name]
         if variable.geometry == "points":
             patch.add_points(variable.name, variable.unit, column, told)
         elif column is not None:

@@ -26,13 +26,23 @@ from oceanarrow.normalization import Statistics, read_statistics
 from oceanarrow.roots import StorageOptions, TacoPath, dataset_roots
 from oceanarrow.subset.covered import check_covered
 from oceanarrow.variables import dataset_variables
-from oceanarrow.window import Column, TemporalAgg, Window, columns_of, with_others
+from oceanarrow.window import (
+    Asked,
+    Channels,
+    Column,
+    Joint,
+    TemporalAgg,
+    columns_of,
+    with_others,
+)
 
 T = TypeVar("T")
 PatchShape = tuple[int, int]
 Resample = Literal["bilinear", "area", "nearest", "auto"]
 Grid = Literal["exact", "crop"]
 OnError = Literal["raise", "mask"]
+Rules = dict[str, Any]
+"""How one variable is rendered, by the name of the argument."""
 
 DEFAULT_CACHE_BYTES = 512 * 2**20
 """Budget of the cache of decoded chunks, unless the caller names one."""
@@ -54,10 +64,10 @@ class Rendering:
     fill_value: float | Mapping[str, float] = 0.0
     normalize: Statistics | str | os.PathLike[str] | None = None
 
-    def of(self, columns: Sequence[Column]) -> list[dict[str, Any]]:
-        """The values for each column, then for each variable that masks one, then for those that
-        columns are anomalies from: rendered by the same method, and not normalised."""
-        every = [*columns, *(column.where for column in columns if column.where is not None)]
+    def of(self, columns: Sequence[Column]) -> list[tuple[Rules, list[Rules]]]:
+        """The values for each column, and for each of its `others`: what it is an anomaly from is
+        rendered by the same method, and none is normalised."""
+        every = list(with_others(columns))
         values = {
             field.name: per_variable(
                 field.name, getattr(self, field.name), every, default=field.default
@@ -71,9 +81,15 @@ class Rendering:
         ]
         statistics = read_statistics(self.normalize, [(c.name, c.of) for c in columns])
         values["normalize"] = per_variable("normalize", statistics, every, default=None)
-        rules = [{name: each[i] for name, each in values.items()} for i in range(len(every))]
-        own = zip(columns, rules, strict=False)
-        return rules + [{**r, "normalize": None} for column, r in own if column.minus is not None]
+        each = iter([{name: v[i] for name, v in values.items()} for i in range(len(every))])
+        rules = []
+        for column in columns:
+            own = next(each)
+            others = [{**next(each), "normalize": None} for _ in column.others]
+            if column.minus is not None:
+                others[-1] = {**own, "normalize": None}
+            rules.append((own, others))
+        return rules
 
 
 def open_engine(
@@ -81,7 +97,7 @@ def open_engine(
     queries: QueryArrays,
     inputs: Sequence[Column],
     targets: Sequence[Column],
-    shapes: Mapping[str, PatchShape | None],
+    shapes: Sequence[PatchShape | None],
     rendering: Rendering,
     *,
     on_error: OnError,
@@ -102,13 +118,12 @@ def open_engine(
         AccessDeniedError, TransientIoError: its server refuses, or cannot be reached.
     """
     wanted = distinct(inputs, targets)
-    rules = rendering.of(wanted)
 
     def request(
         column: Column,
-        rules: dict[str, Any],
+        rules: Rules,
         shape: PatchShape | None,
-        mask: _engine.Request | None = None,
+        masks: Sequence[tuple[_engine.Request, bool]] = (),
         minus: _engine.Request | None = None,
     ) -> _engine.Request:
         return _engine.Request(
@@ -124,23 +139,21 @@ def open_engine(
             select=column.select,
             valid=column.valid,
             days=(column.first, column.last),
-            only_where=mask,
+            masks=list(masks),
             supply=column.supply,
             minus=minus,
+            tensor=column.tensor,
             **rules,
         )
 
-    n_masks = sum(column.where is not None for column in wanted)
-    masking = iter(rules[len(wanted) : len(wanted) + n_masks])
-    of_climatologies = iter(rules[len(wanted) + n_masks :])
     requests = []
-    for column, own in zip(wanted, rules, strict=False):
-        shape, mask, minus = shapes[column.name], None, None
-        if column.where is not None:
-            mask = request(column.where, next(masking), shape)
-        if column.minus is not None:
-            minus = request(column.minus, next(of_climatologies), shape)
-        requests.append(request(column, own, shape, mask, minus))
+    for column, shape, (own, rules) in zip(wanted, shapes, rendering.of(wanted), strict=True):
+        others = [request(*other, shape) for other in zip(column.others, rules, strict=True)]
+        minus = others.pop() if column.minus is not None else None
+        # The first of `joint` is the other component, which lies on the same cells.
+        partner = int(column.where is not None) if column.joint else None
+        masks = [(other, i == partner) for i, other in enumerate(others)]
+        requests.append(request(column, own, shape, masks, minus))
     if cache_bytes is None:
         cache_bytes = DEFAULT_CACHE_BYTES
     check_positive("cache_bytes", cache_bytes, minimum=0)
@@ -205,13 +218,17 @@ def _day(day: np.int32) -> str:
 
 
 def choose_variables(
-    input_variables: Iterable[str | Window],
-    target_variables: Iterable[str | Window],
+    input_variables: Iterable[Asked] | Channels,
+    target_variables: Iterable[Asked] | Channels,
     taco_path: TacoPath,
     storage_options: StorageOptions | None,
     anomaly: Mapping[str, str] | None = None,
+    joint: Joint = (),
+    *,
+    channels: bool = False,
 ) -> tuple[list[Column], list[Column]]:
-    """The columns of both roles, as the dataset's catalogues or the registry know the variables.
+    """The columns of both roles, as the dataset's catalogues or the registry know the variables;
+    `channels` allows them to be those of one tensor.
 
     Raises:
         InvalidInputError: a variable is unknown, a column is asked for twice in a role or differs
@@ -220,18 +237,34 @@ def choose_variables(
     """
     known = dataset_variables(dataset_roots(taco_path), storage_options)
     inputs, targets = columns_of(
-        {"input_variables": input_variables, "target_variables": target_variables}, known, anomaly
+        {"input_variables": input_variables, "target_variables": target_variables},
+        known,
+        anomaly,
+        joint,
     )
     if not inputs and not targets:
         raise InvalidInputError("name at least one input or target variable")
-    as_input = {column.name: column for column in inputs}
-    for column in targets:
-        if as_input.get(column.name, column) != column:
+    if not channels and any(isinstance(v, Mapping) for v in (input_variables, target_variables)):
+        raise InvalidInputError(
+            "tensors of channels are made by oceanarrow.Loader and what is built upon it; name the "
+            "variables in a list here"
+        )
+    as_input = _by_tensor(inputs)
+    for name, columns in _by_tensor(targets).items():
+        if as_input.get(name, columns) != columns:
             raise InvalidInputError(
-                f"{column.name!r} is an input and a target on other days or under another mask; "
-                "give one of them a name of its own: Window(..., name=)"
+                f"{name!r} is an input and a target on other days, under another mask or of other "
+                "channels; give one of them a name of its own: Window(..., name=)"
             )
     return inputs, targets
+
+
+def _by_tensor(columns: Iterable[Column]) -> dict[str, list[Column]]:
+    """What each tensor of a batch, by name, is made of."""
+    tensors: dict[str, list[Column]] = {}
+    for column in columns:
+        tensors.setdefault(column.tensor or column.name, []).append(column)
+    return tensors
 
 
 def distinct(inputs: Sequence[Column], targets: Sequence[Column]) -> list[Column]:
@@ -243,7 +276,7 @@ def patch_shapes(
     columns: Sequence[Column],
     default_patch_size: PatchShape | None,
     patch_sizes: Mapping[str, PatchShape] | None,
-) -> dict[str, PatchShape | None]:
+) -> list[PatchShape | None]:
     """The pixels `(H, W)` of each column.
 
     Raises:
@@ -257,7 +290,7 @@ def patch_shapes(
         for name, size in (patch_sizes or {}).items()
     }
     _check_names("patch_sizes", given, columns)
-    return {column.name: _of(given, column, default) for column in columns}
+    return [_of(given, column, default) for column in columns]
 
 
 def per_variable(
@@ -271,8 +304,9 @@ def per_variable(
 
 
 def _of(values: Mapping[str, T], column: Column, default: T) -> T:
-    """A column's value: under its own name, else its variable's, else the default."""
-    return values[column.name] if column.name in values else values.get(column.of, default)
+    """A column's value: under its own name, else its variable's or tensor's, else the default."""
+    names = [column.name, column.of, *([] if column.tensor is None else [column.tensor])]
+    return next((values[name] for name in names if name in values), default)
 
 
 def check_positive(argument: str, value: object, minimum: int = 1) -> None:
@@ -285,7 +319,8 @@ def check_positive(argument: str, value: object, minimum: int = 1) -> None:
 
 
 def _check_names(argument: str, given: Mapping[str, object], columns: Sequence[Column]) -> None:
-    names = list(dict.fromkeys(name for column in columns for name in (column.name, column.of)))
+    asked = ((column.name, column.of, column.tensor) for column in columns)
+    names = [name for name in dict.fromkeys(n for names in asked for n in names) if name]
     unknown = [name for name in given if name not in names]
     if unknown:
         raise InvalidInputError(

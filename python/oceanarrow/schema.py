@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -47,6 +48,11 @@ class Field:
     def roles(self) -> tuple[str, ...]:
         """`"input"`, `"target"` or both of a variable's own column, else none."""
         return tuple(filter(None, self.metadata.get("role", "").split(",")))
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The names of the channels of a tensor of several variables, else none."""
+        return tuple(json.loads(self.metadata.get("channels", "[]")))
 
 
 class Schema:

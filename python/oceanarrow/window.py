@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
-from typing import Literal
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Literal, TypeAlias
 
 from oceanarrow import _engine
 from oceanarrow.exceptions import InvalidInputError
@@ -70,6 +70,16 @@ class Window:
         return self.name or self.variable
 
 
+Asked: TypeAlias = str | Window
+"""A variable that is asked for: its name, or a window of it."""
+
+Channels: TypeAlias = Mapping[str, Asked | Iterable[Asked]]
+"""Tensors by name: of one variable, or of several as its channels."""
+
+Joint: TypeAlias = Iterable[tuple[str, str]]
+"""Pairs of variables that are components of one field."""
+
+
 @dataclass(frozen=True)
 class Column(Variable):
     """A variable as batches have it: under the column's name, on the window's days.
@@ -79,7 +89,9 @@ class Column(Variable):
         first, last: days from the ends of the query's window to those of the column's.
         temporal_agg: how the days become a patch; None: as the loader says.
         where: the variable that masks it, if one does.
+        joint: the other component of the field that it is one of, and what masks that one.
         minus: what its days are anomalies from, if they are.
+        tensor: the column whose channels it is, with others; None: it has one of its own.
     """
 
     of: str = ""
@@ -87,27 +99,84 @@ class Column(Variable):
     last: int = 0
     temporal_agg: TemporalAgg | None = None
     where: Column | None = None
+    joint: tuple[Column, ...] = ()
     minus: Column | None = None
+    tensor: str | None = None
+
+    @property
+    def others(self) -> list[Column]:
+        """What is read for it besides itself."""
+        return [other for other in (self.where, *self.joint, self.minus) if other is not None]
 
 
 def columns_of(
-    roles: Mapping[str, Iterable[str | Window]],
+    roles: Mapping[str, Iterable[Asked] | Channels],
     known: Mapping[str, Variable],
     anomaly: Mapping[str, str] | None = None,
+    joint: Joint = (),
 ) -> list[list[Column]]:
     """The columns that each role, of the argument of this name, asks for; `anomaly` has the
     climatology of each variable or column that is an anomaly.
 
     Raises:
         InvalidInputError: a variable is unknown, a column is asked for twice in a role, or
-            `anomaly` names a variable that is not asked for, or one of another unit.
+            `anomaly` or `joint` names a variable that is not asked for, or one of another unit.
     """
-    windows = [_windows(argument, entries) for argument, entries in roles.items()]
-    everywhere = [window for asked in windows for window in asked]
-    masks = [window.where for window in everywhere if window.where is not None]
-    find_variables([*(window.variable for window in everywhere), *masks], known)
-    climatologies = _climatologies(anomaly or {}, everywhere, known)
-    return [[_column(window, known, climatologies) for window in asked] for asked in windows]
+    asked = [_tensors(argument, entries) for argument, entries in roles.items()]
+    windows = [window for role in asked for _, windows in role for window in windows]
+    masks = [window.where for window in windows if window.where is not None]
+    find_variables([*(window.variable for window in windows), *masks], known)
+    climatologies = _climatologies(anomaly or {}, windows, known)
+    columns = [
+        [
+            _column(window, known, climatologies, tensor)
+            for tensor, windows in role
+            for window in windows
+        ]
+        for role in asked
+    ]
+    return _join(columns, joint)
+
+
+def _join(roles: list[list[Column]], joint: Joint) -> list[list[Column]]:
+    """The columns of which a pixel counts only where the other component of their field does."""
+    if isinstance(joint, str) or not isinstance(joint, Iterable):
+        raise InvalidInputError(f"joint must be pairs of variables, not {joint!r}")
+    every = [column for role in roles for column in role]
+    partners: dict[str, tuple[Column, ...]] = {}
+    for pair in joint:
+        if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
+            raise InvalidInputError(f"joint must be pairs of variables, not {pair!r} among them")
+        found = [_named(name, every) for name in pair]
+        for own, other in (found, found[::-1]):
+            if own == other or own.name in partners:
+                raise InvalidInputError(
+                    f"joint: {own.name!r} is the component of one field only, beside another"
+                )
+            if "points" in (own.geometry, other.geometry):
+                raise InvalidInputError(
+                    f"joint of {own.name!r} and {other.name!r}: both must be gridded; profiles "
+                    "have no pixels"
+                )
+            if (own.first, own.last) != (other.first, other.last):
+                raise InvalidInputError(
+                    f"joint of {own.name!r} and {other.name!r}: they are read on other days; give "
+                    "both the same Window"
+                )
+            partners[own.name] = (other, *other.others)
+    return [
+        [replace(column, joint=partners.get(column.name, ())) for column in role] for role in roles
+    ]
+
+
+def _named(name: str, columns: Sequence[Column]) -> Column:
+    for column in columns:
+        if name == column.name:
+            return column
+    raise InvalidInputError(
+        f"joint names {name!r}, which is not among the columns asked for: "
+        f"{', '.join(sorted({column.name for column in columns}))}"
+    )
 
 
 def _climatologies(
@@ -141,10 +210,31 @@ def with_others(columns: Iterable[Column]) -> Iterable[Column]:
     """The columns, those that mask them, and those that they are anomalies from."""
     for column in columns:
         yield column
-        yield from (other for other in (column.where, column.minus) if other is not None)
+        yield from column.others
 
 
-def _windows(argument: str, entries: Iterable[str | Window]) -> list[Window]:
+def _tensors(
+    argument: str, entries: Iterable[Asked] | Channels
+) -> list[tuple[str | None, list[Window]]]:
+    """The windows of each tensor of channels, by its name; of None those with columns of their
+    own."""
+    if not isinstance(entries, Mapping):
+        return [(None, _windows(argument, entries))]
+    tensors: list[tuple[str | None, list[Window]]] = []
+    for name, members in entries.items():
+        check_name(name)
+        if isinstance(members, str | Window):
+            window = members if isinstance(members, Window) else Window(members)
+            tensors.append((None, [replace(window, name=name)]))
+            continue
+        windows = _windows(f"{argument}[{name!r}]", members)
+        if not windows:
+            raise InvalidInputError(f"{argument}[{name!r}] has no channel")
+        tensors.append((name, windows))
+    return tensors
+
+
+def _windows(argument: str, entries: Iterable[Asked]) -> list[Window]:
     if isinstance(entries, str):
         raise InvalidInputError(f"{argument} must be a list of names, not the text {entries!r}")
     if isinstance(entries, Window):
@@ -166,7 +256,10 @@ def plain(variable: Variable) -> Column:
 
 
 def _column(
-    window: Window, known: Mapping[str, Variable], climatologies: Mapping[str, Variable]
+    window: Window,
+    known: Mapping[str, Variable],
+    climatologies: Mapping[str, Variable],
+    tensor: str | None = None,
 ) -> Column:
     name = window.column
     last = window.first if window.last is None else window.last
@@ -185,7 +278,8 @@ def _column(
     if climatology is not None:
         _check_anomaly(name, variable, climatology)
         minus = _under(climatology, climatology.name, days, window.temporal_agg)
-    return _under(variable, name, days, window.temporal_agg, where, minus)
+    own = _under(variable, name, days, window.temporal_agg)
+    return replace(own, where=where, minus=minus, tensor=tensor)
 
 
 def _check_anomaly(name: str, variable: Variable, climatology: Variable) -> None:
@@ -206,10 +300,8 @@ def _under(
     name: str,
     days: tuple[int, int] = (0, 0),
     temporal_agg: TemporalAgg | None = None,
-    where: Column | None = None,
-    minus: Column | None = None,
 ) -> Column:
     own = {field.name: getattr(variable, field.name) for field in fields(Variable)}
     own |= {"name": name, "of": variable.name, "first": days[0], "last": days[1]}
     agg: TemporalAgg | None = "first" if variable.is_constant else temporal_agg
-    return Column(**own, temporal_agg=agg, where=where, minus=minus)
+    return Column(**own, temporal_agg=agg)

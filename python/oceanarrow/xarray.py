@@ -126,11 +126,19 @@ class _Rows(_Made):
         self.coordinates[f"lon{end}"] = (("sample", f"x{end}"), lon, _LON)
         before = []
         levels = _levels(field)
+        if field.channels:
+            return "sample", self._channels(field), *dims[1:]
         if len(shape) == (3 if levels is None else 4):
             before.append(self._day(field, shape[0]))
         if levels is not None:
             before.append(self.level(name, *levels))
         return "sample", *before, *dims[1:]
+
+    def _channels(self, field: Field) -> str:
+        names = np.array(field.channels)
+        dim = f"channel{self.ending('channels', field.name, names)}"
+        self.coordinates[dim] = (dim, names)
+        return dim
 
     def _day(self, field: Field, count: int) -> str:
         first = int(field.metadata.get("days", "0,0").split(",")[0])

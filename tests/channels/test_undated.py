@@ -19,8 +19,6 @@ from oceanarrow.cli import main
 from oceanarrow.dataset import Query
 from oceanarrow.exceptions import InvalidInputError
 
-pytestmark = pytest.mark.filterwarnings("error")
-
 MONTHS = [float(m * m) for m in range(1, 13)]
 
 
@@ -60,9 +58,9 @@ def test_a_static_file_of_several_times_needs_a_day(folder: Path, tmp_path: Path
         return catalogue(tmp_path / f"{name}.parquet", files)
 
     assert means(listed("of_a_day", "1993-01-02"), "depth", ["2020-01-01"]) == [6.0]
-    with pytest.raises(InvalidInputError, match=r"depths\.nc.*|.*3 .*day="):
+    with pytest.raises(oceanarrow.OceanArrowError, match=r"3 time steps.*day="):
         listed("without", None)
-    with pytest.raises(InvalidInputError, match="no time step of 1993-01-09"):
+    with pytest.raises(oceanarrow.OceanArrowError, match="1993-01-09"):
         listed("of_no_day", "1993-01-09")
 
 
@@ -137,7 +135,7 @@ def test_what_cannot_be_both() -> None:
     for options, what in [
         ({"static": True, "cycle": "month"}, "not both"),
         ({"cycle": "week"}, "day_of_year"),
-        ({"static": True, "span": 3}, "files of days"),
+        ({"static": True, "span": "3D"}, "files of days"),
         ({"cycle": "month", "day_offset": 1}, "files of days"),
     ]:
         with pytest.raises(InvalidInputError, match=what):
@@ -156,7 +154,7 @@ def everything(folder: Path) -> Path:
         ],
     )
     # That files are opened is what some tests look at.
-    (path.parent / f"{path.name}.index").unlink()
+    (path.parent / f"{path.stem}.index.parquet").unlink()
     return path
 
 
@@ -287,14 +285,16 @@ def test_a_catalogue_is_updated(folder: Path, tmp_path: Path) -> None:
     before = path.read_bytes()
     oceanarrow.write_catalog(path, [static, monthly], progress=False, update=True)
     assert path.read_bytes() == before
-    assert means(path, "clim", ["2020-06-16"]) == pytest.approx([36.0], abs=0.2)
+    assert means(path, "clim", ["2020-06-16"]) == pytest.approx(
+        [_expected_month(date(2020, 6, 16))], abs=2e-3
+    )
 
 
 def test_a_download_takes_them_along(everything: Path, tmp_path: Path) -> None:
     queries = [Query(*BOX, "2020-01-01", "2020-01-01")]
     names = ["sla", "depth", "clim"]
-    oceanarrow.download(everything, tmp_path / "copy", queries, names, progress=False)
-    (copied,) = (tmp_path / "copy").glob("*.parquet")
+    oceanarrow.download(everything, queries, names, tmp_path / "copy", progress=False)
+    (copied,) = [p for p in (tmp_path / "copy").glob("*.parquet") if ".index" not in p.name]
 
     def batch(path: Path) -> dict[str, np.ndarray]:
         (made,) = Loader(path, queries, names, default_patch_size=(6, 6), batch_size=1)

@@ -107,18 +107,19 @@ class OceanTACODataset(Dataset[dict[str, Any]]):
         self.default_patch_size = default_patch_size
         self.patch_sizes = dict(patch_sizes or {})
         self._variables = distinct(inputs, targets)
-        self._shapes = patch_shapes(self._variables, default_patch_size, patch_sizes)
+        shapes = patch_shapes(self._variables, default_patch_size, patch_sizes)
+        self._shapes = {v.name: shape for v, shape in zip(self._variables, shapes, strict=True)}
         rendering = Rendering(temporal_agg, resample, grid, min_support, fill_value, normalize)
         self._stacked = {
             column.name: rules["temporal_agg"] == "stack"
-            for column, rules in zip(self._variables, rendering.of(self._variables), strict=False)
+            for column, (rules, _) in zip(self._variables, rendering.of(self._variables))
         }
         self._engine = open_engine(
             taco_path,
             query_arrays(self.queries),
             inputs,
             targets,
-            self._shapes,
+            shapes,
             rendering,
             on_error=on_error,
             cache_bytes=cache_bytes,

@@ -96,7 +96,7 @@ def _samples(
         query_arrays(queries),
         list(map(plain, variables)),
         [],
-        {variable.name: None for variable in variables},
+        [None] * len(variables),
         Rendering("first", fill_value=float("nan")),
         on_error="raise",
         cache_bytes=None,

@@ -81,7 +81,7 @@ def coverage(
         query_arrays([box]),
         columns,
         [],
-        dict.fromkeys(names),
+        [None] * len(columns),
         Rendering(),
         on_error="raise",
         cache_bytes=None,

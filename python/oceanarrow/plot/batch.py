@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -22,8 +23,8 @@ _DARK, _LIGHT = "#14171f", "#eef1f4"
 
 
 def plot_batch(batch: Batch, *, rows: int = 6, support: bool = False) -> Figure:
-    """A mosaic: a row a query, a column a gridded variable; invalid pixels show the background, and
-    of stacked days the last one is shown.
+    """A mosaic: a row a query, a column a gridded variable, or a channel of several in one tensor;
+    invalid pixels show the background, and of stacked days the last one is shown.
 
     Args:
         batch: what a loader gives.
@@ -40,16 +41,17 @@ def plot_batch(batch: Batch, *, rows: int = 6, support: bool = False) -> Figure:
     if support and "support" not in tree:
         raise InvalidInputError("the batch has no support: Loader(..., support=True)")
     shown = min(rows, len(batch))
-    panels = [(name, part) for name in names for part in (["values", "support"][: 1 + support])]
+    fields = [field for name in names for field in _fields(batch, tree, name)]
+    panels = [(field, part) for field in fields for part in ["values", "support"][: 1 + support]]
     size = (_INCHES * len(panels) + 1.2, _INCHES * shown + 1.0)
     figure: Figure = pyplot("plot_batch").figure(figsize=size, layout="constrained")
     grid = figure.subplots(shown, len(panels), squeeze=False)
-    for column, (name, part) in enumerate(panels):
-        values, valid = _fields(tree, name)
-        style = style_of(name, batch.schema.field(name).metadata.get("unit", ""))
+    for column, (shown_field, part) in enumerate(panels):
+        name, values, valid = shown_field.name, shown_field.values, shown_field.valid
+        style = style_of(shown_field.variable, shown_field.unit)
         look = _look(style, values[valid])
         if part == "support":
-            values, valid = _last_day(tree["support"][name]), np.ones_like(valid)
+            values, valid = shown_field.support, np.ones_like(valid)
             look = {"cmap": "cividis", "vmin": 0.0, "vmax": 1.0}
         for i in range(shown):
             axes = grid[i, column]
@@ -102,7 +104,7 @@ def animate(
         np.asarray(batch[variable].numpy()),
         np.asarray(batch[f"{variable}_mask"].numpy()).astype(bool),
     )
-    if values.ndim != 4:
+    if values.ndim != 4 or field.channels:
         raise InvalidInputError(f"{variable!r} has no days: ask for temporal_agg='stack'")
     if not 0 <= row < len(values):
         raise InvalidInputError(f"row must be from 0 to {len(values) - 1}, not {row}")
@@ -141,10 +143,31 @@ def _gridded(batch: Batch) -> list[str]:
     return [name for name in batch.variables if f"{name}_mask" in batch]
 
 
-def _fields(tree: dict[str, Any], name: str) -> tuple[Any, Any]:
-    """Values and validity `(B, H, W)`."""
+class _Field(NamedTuple):
+    """Values, validity and support `(B, H, W)` of what one column of the mosaic shows."""
+
+    name: str
+    variable: str
+    unit: str
+    values: Any
+    valid: Any
+    support: Any
+
+
+def _fields(batch: Batch, tree: dict[str, Any], name: str) -> list[_Field]:
+    """A variable as one, or the channels of a tensor."""
+    told = batch.schema.field(name)
     values = tree["inputs"][name] if name in tree["inputs"] else tree["targets"][name]
-    return _last_day(values), _last_day(tree["masks"][name])
+    arrays = [values, tree["masks"][name], tree.get("support", {}).get(name)]
+    if not told.channels:
+        days = [None if array is None else _last_day(array) for array in arrays]
+        return [_Field(name, name, told.unit or "", *days)]
+    members = json.loads(told.metadata["members"])
+    of = [member for member in members for _ in range(int(member["channels"]))]
+    return [
+        _Field(channel, member["name"], member["unit"], *(a if a is None else a[:, i] for a in arrays))
+        for i, (channel, member) in enumerate(zip(told.channels, of, strict=True))
+    ]
 
 
 def _last_day(values: Any) -> Any:

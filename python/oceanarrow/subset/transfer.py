@@ -80,7 +80,7 @@ class Download:
             arrays,
             chosen,
             [],
-            dict.fromkeys((variable.name for variable in chosen), (1, 1)),
+            [(1, 1)] * len(chosen),
             Rendering(),
             on_error="raise",
             cache_bytes=None,

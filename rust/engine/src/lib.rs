@@ -20,7 +20,7 @@
 //! `engine` makes, brings and paints them; `stream` does so batch by batch, ahead of its consumer;
 //! `subset` copies and `indexing` describes the files of a dataset, `listing` makes one of files.
 //!
-//! The words (`calendar`, `error`, `events`, `geo`, `interrupt`, `memory`, `new_file`, `parallel`, `query`, `unit`, `variable`) may be used by every
+//! The words (`calendar`, `error`, `events`, `geo`, `interrupt`, `memory`, `new_file`, `orientation`, `parallel`, `query`, `unit`, `variable`) may be used by every
 //! stage. A stage imports only words and the stages it consumes.
 
 pub mod error;
@@ -29,6 +29,7 @@ pub mod geo;
 pub mod interrupt;
 pub mod memory;
 pub mod new_file;
+pub mod orientation;
 pub mod parallel;
 pub mod query;
 pub mod unit;

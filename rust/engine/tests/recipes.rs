@@ -9,9 +9,11 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, UInt8Type};
 use bytes::Bytes;
-use oceanarrow_engine::collate::{CellMut, Collated, ColumnKind, GridShape, Row, SlabPool};
+use oceanarrow_engine::collate::{
+    CellMut, Collated, ColumnKind, Columns, GridShape, Member, Row, SlabPool,
+};
 use oceanarrow_engine::error::{Error, Result};
-use oceanarrow_engine::export::{ColumnField, batch_schema, record_batch};
+use oceanarrow_engine::export::{ColumnField, MemberField, batch_schema, record_batch};
 use oceanarrow_engine::granule::{
     Ahead, Dtype, GranuleReader, Grid, RawGrid, Reading, When, Window,
 };
@@ -203,39 +205,48 @@ fn members_are_painted_into_one_tensor() {
     let second =
         Recipe::new(&days, &query, shape, &stack).unwrap().only_where(Some(&sensor)).unwrap();
     let members = [first, second];
-    let channels: usize = members.iter().map(|member| member.shape().0).sum();
+    let planes: Vec<usize> = members.iter().map(|member| member.shape().0).collect();
 
     let kind = ColumnKind::Grid(GridShape {
-        layers: Some(channels),
+        channels: Some(planes.iter().sum()),
+        layers: None,
         levels: None,
         height: N,
         width: N,
         support: false,
         axes: false,
     });
-    let rows = vec![Row { index: 0, query, padded: false }; 2];
-    let mut batch = Collated::new(&[kind], rows, &SlabPool::new(0)).unwrap();
-    for (_, _, cell, outcome) in batch.cells() {
-        let CellMut::Grid(mut tensor) = cell else { unreachable!("a grid") };
-        for member in &members {
-            let mut channels = tensor.take(member.shape().0);
-            member.paint(|reading| reader.window(reading), &mut channels).unwrap();
-            outcome.files.extend(member.files());
-        }
-        assert!(tensor.planes.is_empty(), "every plane has been painted");
+    let rows = vec![Row { index: 0, query, padded: false, orientation: Default::default() }; 2];
+    let places = planes.iter().map(|&planes| Member { column: 0, planes }).collect();
+    let columns = Columns { kinds: vec![kind], members: places };
+    let mut batch = Collated::new(&columns, rows, &SlabPool::new(0)).unwrap();
+    assert_eq!(batch.cells().len(), 4);
+    for (_, variable, cell, outcome) in batch.cells() {
+        let CellMut::Grid(mut channels) = cell else { unreachable!("a grid") };
+        let member = &members[variable];
+        assert_eq!(channels.planes.len(), member.shape().0);
+        member.paint(|reading| reader.window(reading), &mut channels).unwrap();
+        outcome.files.extend(member.files());
         outcome.present = true;
     }
-    let field = ColumnField {
-        name: "x".to_owned(),
-        kind,
-        role: Role { input: true, target: false },
+    let member = |name: &str, channels: &[&str]| MemberField {
+        name: name.to_owned(),
         unit: "m".to_owned(),
         resample: "bilinear",
         normalize: None,
         days: RelativeDays::default(),
         levels: None,
+        anomaly: None,
+        channels: channels.iter().map(|&name| name.to_owned()).collect(),
     };
-    let schema = batch_schema(&[field], Default::default()).unwrap();
+    let field = ColumnField {
+        name: "x".to_owned(),
+        kind,
+        role: Role { input: true, target: false },
+        members: vec![member("a", &["a"]), member("b", &["b[0]", "b[1]"])],
+    };
+    let schema = batch_schema(&[field], false, Default::default()).unwrap();
+    assert_eq!(schema.field(0).metadata()["channels"], r#"["a","b[0]","b[1]"]"#);
     let arrow = record_batch(batch, &schema, []).unwrap();
     let elements = |name: &str| arrow.column_by_name(name).unwrap().as_fixed_size_list().values();
     let (values, mask) = (elements("x").clone(), elements("x_mask").clone());

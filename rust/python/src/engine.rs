@@ -10,7 +10,7 @@ use oceanarrow_engine::engine::{
 use oceanarrow_engine::error::Error;
 use oceanarrow_engine::granule::Selection;
 use oceanarrow_engine::parallel;
-use oceanarrow_engine::plan::{Record, Value};
+use oceanarrow_engine::plan::{Augment, Record, Value};
 use oceanarrow_engine::render::{NativePatch, PointRow};
 use oceanarrow_engine::store::{DiskCacheOptions, Store};
 use oceanarrow_engine::stream::{self, StreamOptions};
@@ -21,6 +21,7 @@ use pyo3::types::{PyBytes, PyCapsule, PyDict, PyTuple};
 use pyo3_arrow::error::PyArrowResult;
 use pyo3_arrow::ffi::to_schema_pycapsule;
 
+use crate::augment::{Augmentation, augment_fields};
 use crate::error::{raise, run};
 use crate::options;
 use crate::order::Order;
@@ -29,6 +30,8 @@ use crate::request::{Request, choice, rendering_fields, variable_fields};
 use crate::schema::{FieldRow, fields};
 use crate::stream::Stream;
 use crate::subset::Subset;
+
+type Axes<'py> = (Bound<'py, PyArray1<f64>>, Bound<'py, PyArray1<f64>>);
 
 /// A setup and its caches. Pickles as the setup; a forked child gets caches of its own.
 #[pyclass(frozen, module = "oceanarrow._engine")]
@@ -75,7 +78,7 @@ impl Engine {
     #[staticmethod]
     #[pyo3(signature = (roots, boxes, days, requests, *, on_error, support, cache_bytes,
                         disk_cache = None, memory_limit = None, index = None,
-                        storage_options = None, land = None))]
+                        storage_options = None, land = None, augment = None))]
     #[allow(clippy::too_many_arguments)]
     fn open(
         py: Python<'_>,
@@ -91,14 +94,24 @@ impl Engine {
         index: Option<String>,
         storage_options: Option<Bound<'_, PyAny>>,
         land: Option<Vec<u8>>,
+        augment: Option<Augmentation>,
     ) -> PyResult<Self> {
         let on_error =
             choice("on_error", on_error, &[("raise", OnError::Raise), ("mask", OnError::Mask)])?;
         let queries = queries(boxes.as_array(), days.as_array())?;
         let requests = requests.iter().map(|r| r.inner.clone()).collect();
         let disk_cache = disk_cache.map(|(path, budget)| DiskCacheOptions { path, budget });
-        let options =
-            Options { on_error, support, cache_bytes, disk_cache, memory_limit, index, land };
+        let augment = augment.map(Augment::from);
+        let options = Options {
+            on_error,
+            support,
+            cache_bytes,
+            disk_cache,
+            memory_limit,
+            index,
+            augment,
+            land,
+        };
         let storage = options::storage_options(storage_options.as_ref())?;
         let opened = run(py, || {
             let storage = storage.resolve(&roots)?;
@@ -168,10 +181,23 @@ impl Engine {
         let list = |record: fn(&engine::Request) -> Record<'_>| {
             Value::List(requests.iter().map(|r| Value::Record(record(r))).collect()).bytes()
         };
-        BTreeMap::from([
+        let mut fields = BTreeMap::from([
             ("variables", list(variable_fields)),
             ("rendering", list(rendering_fields)),
-        ])
+        ]);
+        if let Some(augment) = &engine.setup().options.augment {
+            fields.insert("augment", Value::Record(augment_fields(augment)).bytes());
+        }
+        fields
+    }
+
+    /// The axes of each file of a request on the first day that has one: latitudes and longitudes in
+    /// degrees, strictly ascending. Only metadata are read.
+    fn axes<'py>(&self, py: Python<'py>, request: usize) -> PyResult<Vec<Axes<'py>>> {
+        let engine = self.engine();
+        let axes = run(py, || engine.axes(request))?;
+        let arrays = |(lat, lon)| (PyArray1::from_vec(py, lat), PyArray1::from_vec(py, lon));
+        Ok(axes.into_iter().map(arrays).collect())
     }
 
     /// Starts a stream: steps `first_step`, `first_step + stride`, ... counted from `lane_offset`.

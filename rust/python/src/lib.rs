@@ -1,5 +1,6 @@
 //! Python bindings of the oceanarrow engine: conversions only, one file a Python-visible concept.
 
+mod augment;
 mod batch;
 mod catalog;
 mod disk_cache;

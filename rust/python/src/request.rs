@@ -23,7 +23,7 @@ impl Request {
     #[new]
     #[pyo3(signature = (*, name, source, file, netcdf, unit, geometry, is_input, is_target, resample,
                         grid, temporal_agg, min_support, fill_value, normalize, shape, select,
-                        valid, days, only_where, supply, minus))]
+                        valid, days, masks, supply, minus, tensor))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         name: String,
@@ -44,9 +44,10 @@ impl Request {
         select: Vec<Selected>,
         valid: Vec<(String, String, Vec<Mark>)>,
         days: (i32, i32),
-        only_where: Option<PyRef<'_, Self>>,
+        masks: Vec<(PyRef<'_, Self>, bool)>,
         supply: &str,
         minus: Option<PyRef<'_, Self>>,
+        tensor: Option<String>,
     ) -> PyResult<Self> {
         use {GridRule as G, Resampling as R, TemporalAgg as T};
         let rules = Rules {
@@ -85,18 +86,23 @@ impl Request {
         let valid = valid.collect::<PyResult<_>>()?;
         let selections = select.into_iter().map(selection).collect();
         let days = RelativeDays { first: days.0, last: days.1 };
-        let other = |other: Option<PyRef<'_, Self>>| other.map(|o| Box::new(o.inner.clone()));
-        let (only_where, minus) = (other(only_where), other(minus));
+        let mask = |(mask, joint): (PyRef<'_, Self>, bool)| engine::Mask {
+            request: mask.inner.clone(),
+            joint,
+        };
+        let masks = masks.into_iter().map(mask).collect();
+        let minus = minus.map(|minus| Box::new(minus.inner.clone()));
         let inner = engine::Request {
             variable,
             role,
             selections,
             valid,
             days,
-            only_where,
+            masks,
             minus,
             rules,
             shape,
+            tensor,
         };
         Ok(Self { inner })
     }
@@ -199,8 +205,20 @@ pub fn variable_fields(request: &engine::Request) -> Record<'_> {
         .with_some("valid", validity(&request.valid))
         .with_some("days", days(request.days))
         .with_some("supply", (*supply != Supply::Daily).then(|| Value::Text(supply.name())))
-        .with_some("where", request.only_where.as_deref().map(other))
+        .with_some("where", masks(&request.masks, false))
+        .with_some("joint", masks(&request.masks, true))
         .with_some("minus", request.minus.as_deref().map(other))
+        .with_some("tensor", request.tensor.as_deref().map(Value::Text))
+}
+
+/// What masks a variable, as a plan names it: one by itself, several as a list.
+fn masks(masks: &[engine::Mask], joint: bool) -> Option<Value<'_>> {
+    let found = masks.iter().filter(|mask| mask.joint == joint);
+    let mut found: Vec<Value<'_>> = found.map(|mask| other(&mask.request)).collect();
+    match found.len() {
+        0 | 1 => found.pop(),
+        _ => Some(Value::List(found)),
+    }
 }
 
 /// The days of a variable, as a plan names them; those of the query go without saying.

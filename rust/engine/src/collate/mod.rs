@@ -8,6 +8,7 @@ use std::sync::Arc;
 use arrow_buffer::Buffer;
 
 use crate::error::{Error, Result};
+use crate::orientation::Orientation;
 use crate::query::Query;
 use crate::render::PatchMut;
 
@@ -20,6 +21,8 @@ const POINT_BYTES: u64 = 4096;
 /// The shape of a gridded column's cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GridShape {
+    /// Channels of a tensor of several variables, which has neither days nor levels of its own.
+    pub channels: Option<usize>,
     /// Days of a stack; `None` for a single layer.
     pub layers: Option<usize>,
     /// Levels; `None` without a dimension of them.
@@ -35,9 +38,11 @@ pub struct GridShape {
 }
 
 impl GridShape {
-    /// The tensor's dimensions: `[H, W]`, with T days, Z levels, or both (`[T, Z, H, W]`) before.
+    /// The tensor's dimensions: `[H, W]`, with C channels, T days, Z levels, or both (`[T, Z, H, W]`)
+    /// before.
     pub fn dims(&self) -> Vec<usize> {
-        self.layers.into_iter().chain(self.levels).chain([self.height, self.width]).collect()
+        let planes = self.channels.into_iter().chain(self.layers).chain(self.levels);
+        planes.chain([self.height, self.width]).collect()
     }
 
     /// Values a cell.
@@ -76,6 +81,37 @@ pub enum ColumnKind {
     Points,
 }
 
+impl ColumnKind {
+    /// Planes of pixels a row; points have none.
+    pub fn planes(&self) -> usize {
+        match self {
+            Self::Points => 0,
+            Self::Grid(GridShape { channels, layers, levels, .. }) => [channels, layers, levels]
+                .into_iter()
+                .flatten()
+                .fold(1, |n, m| n.saturating_mul(*m)),
+        }
+    }
+}
+
+/// One variable of the samples, as far as a batch goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// The column that it is in.
+    pub column: usize,
+    /// How many of its planes it fills, after those of the members before it.
+    pub planes: usize,
+}
+
+/// The columns of a batch, and what fills them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Columns {
+    /// What each holds.
+    pub kinds: Vec<ColumnKind>,
+    /// The variables, column by column.
+    pub members: Vec<Member>,
+}
+
 /// Memory of a batch: that of its tensors, and about that of its points.
 pub fn batch_bytes(kinds: &[ColumnKind], rows: u64) -> u64 {
     let bytes = |kind: &ColumnKind| match kind {
@@ -86,8 +122,8 @@ pub fn batch_bytes(kinds: &[ColumnKind], rows: u64) -> u64 {
 }
 
 /// Memory of what describes the rows of a batch.
-pub fn description_bytes(kinds: &[ColumnKind], rows: u64) -> u64 {
-    rows.saturating_mul((size_of::<Row>() + kinds.len() * size_of::<Outcome>()) as u64)
+pub fn description_bytes(members: usize, rows: u64) -> u64 {
+    rows.saturating_mul((size_of::<Row>() + members * size_of::<Outcome>()) as u64)
 }
 
 /// The data of one variable's column.
@@ -147,22 +183,28 @@ pub struct Row {
     pub query: Query,
     /// Whether the row only fills up the batch.
     pub padded: bool,
+    /// How its patches were flipped and turned.
+    pub orientation: Orientation,
 }
 
 /// A batch being put together.
 pub struct Collated {
     /// The rows, in order.
     pub rows: Vec<Row>,
-    /// A column a variable.
+    /// The columns.
     pub columns: Vec<ColumnData>,
+    /// The variables, column by column.
+    pub members: Vec<Member>,
     /// What was found, row by row, a variable each.
     pub outcomes: Vec<Outcome>,
 }
 
 impl Collated {
     /// Buffers for a batch of `rows`.
-    pub fn new(kinds: &[ColumnKind], rows: Vec<Row>, pool: &Arc<SlabPool>) -> Result<Self> {
-        let columns = kinds
+    pub fn new(columns: &Columns, rows: Vec<Row>, pool: &Arc<SlabPool>) -> Result<Self> {
+        let members = columns.members.clone();
+        let columns = columns
+            .kinds
             .iter()
             .map(|kind| match kind {
                 ColumnKind::Grid(shape) => GridData::new(*shape, rows.len(), pool)
@@ -170,35 +212,41 @@ impl Collated {
                 ColumnKind::Points => defaults(rows.len()).map(ColumnData::Points),
             })
             .collect::<Result<_>>()?;
-        let outcomes = defaults(rows.len().saturating_mul(kinds.len()))?;
-        Ok(Self { rows, columns, outcomes })
+        let outcomes = defaults(rows.len().saturating_mul(members.len()))?;
+        Ok(Self { rows, columns, members, outcomes })
     }
 
-    /// Every (row, column) with the place to write it: disjoint, so that tasks can run side by side.
+    /// Every (row, variable) with the place to write it: disjoint, so that tasks can run side by side.
     pub fn cells(&mut self) -> Vec<(usize, usize, CellMut<'_>, &mut Outcome)> {
-        let n = self.columns.len();
-        let mut places: Vec<Vec<CellMut<'_>>> = self
-            .columns
-            .iter_mut()
-            .map(|column| match column {
-                ColumnData::Grid(grid) => grid.patches().map(CellMut::Grid).collect(),
-                ColumnData::Points(rows) => rows.iter_mut().map(CellMut::Points).collect(),
-            })
-            .collect();
-        let mut columns: Vec<_> = places.iter_mut().map(|cells| cells.drain(..)).collect();
-        self.outcomes
-            .iter_mut()
-            .enumerate()
-            .filter_map(|(i, outcome)| {
-                let cell = columns[i % n].next()?;
-                Some((i / n, i % n, cell, outcome))
-            })
-            .collect()
+        let Self { columns, members, outcomes, .. } = self;
+        let mut places: Vec<Box<dyn Iterator<Item = CellMut<'_>>>> = Vec::new();
+        for column in columns {
+            places.push(match column {
+                ColumnData::Grid(grid) => Box::new(grid.patches().map(CellMut::Grid)),
+                ColumnData::Points(rows) => Box::new(rows.iter_mut().map(CellMut::Points)),
+            });
+        }
+        let mut cells = Vec::with_capacity(outcomes.len());
+        for (row, outcomes) in outcomes.chunks_mut(members.len().max(1)).enumerate() {
+            let mut left: Vec<Option<CellMut<'_>>> =
+                places.iter_mut().map(Iterator::next).collect();
+            for (variable, (member, outcome)) in members.iter().zip(outcomes).enumerate() {
+                let cell = match left.get_mut(member.column) {
+                    Some(Some(CellMut::Grid(patch))) => {
+                        Some(CellMut::Grid(patch.take(member.planes)))
+                    }
+                    Some(points) => points.take(),
+                    None => None,
+                };
+                cells.extend(cell.map(|cell| (row, variable, cell, outcome)));
+            }
+        }
+        cells
     }
 
     /// The outcomes of a row, a variable each.
     pub fn row_outcomes(&self, row: usize) -> &[Outcome] {
-        let n = self.columns.len();
+        let n = self.members.len();
         &self.outcomes[row * n..(row + 1) * n]
     }
 }

@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Engine, Request, Setup};
+use super::{Engine, Mask, Request, Selectors, Setup};
 use crate::catalog::Granule;
 use crate::collate::{CellMut, Outcome};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::geo::BBox;
 use crate::granule::{Ahead, Granules, Index, StoredChunk, When};
+use crate::orientation::Orientation;
 use crate::plan::{CacheItem, CacheItemGroups, Candidate, DayCandidates, PartCandidates, Selector};
 use crate::query::Query;
 use crate::render::{
@@ -16,12 +17,31 @@ use crate::render::{
 };
 use crate::variable::{Geometry, Supply};
 
+/// How a patch lies in its batch.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Lie {
+    /// How its pixels move.
+    pub orientation: Orientation,
+    /// Whether its values change their sign.
+    pub negated: bool,
+}
+
+/// The candidate files of a request on the days that will be rendered.
+pub(super) struct Files {
+    /// Its own.
+    pub days: Vec<DayCandidates>,
+    /// Those of each variable that masks it.
+    masks: Vec<Vec<DayCandidates>>,
+    /// Those of what it is an anomaly from.
+    minus: Vec<DayCandidates>,
+}
+
 impl Engine {
     /// The recipe of a query's gridded variable, of `shape` pixels or its native cells; `None` where
     /// no file covers the query. Opens the files, or finds them in an index, and reads no data.
     pub(crate) fn recipe(
         &self,
-        query: usize,
+        query: &Query,
         request: usize,
         shape: Option<(usize, usize)>,
     ) -> Result<Option<Arc<Recipe>>> {
@@ -36,7 +56,7 @@ impl Engine {
         shape: Option<(usize, usize)>,
     ) -> Result<Option<Arc<Recipe>>> {
         let wanted = &self.setup().requests[request];
-        let [days, masking, minus] = self.candidates(query, request);
+        let Files { days, masks, minus } = self.candidates(query, request);
         if days.is_empty() {
             return Ok(None);
         }
@@ -59,8 +79,15 @@ impl Engine {
             if let Some(wanted) = &wanted.minus {
                 made = made.minus(other(&minus, wanted)?.as_ref())?;
             }
-            if let Some(wanted) = &wanted.only_where {
-                made = made.only_where(other(&masking, wanted)?.as_ref())?;
+            for (Mask { request: wanted, joint }, days) in wanted.masks.iter().zip(&masks) {
+                let mask = other(days, wanted)?;
+                if *joint && let Some(mask) = &mask {
+                    made.check_same_cells(mask).map_err(|e| Error {
+                        message: format!("{}: {}", wanted.variable.name, e.message).into(),
+                        ..e
+                    })?;
+                }
+                made = made.only_where(mask.as_ref())?;
             }
             Ok(made)
         });
@@ -68,9 +95,9 @@ impl Engine {
     }
 
     /// Where and when a request is read for a query.
-    pub(super) fn asked(&self, query: usize, request: usize) -> (Query, &Request) {
+    pub(super) fn asked(&self, query: &Query, request: usize) -> (Query, &Request) {
         let wanted = &self.setup().requests[request];
-        (wanted.asked(&self.setup().queries[query]), wanted)
+        (wanted.asked(query), wanted)
     }
 
     /// The stored chunks that painting fetches, those fetched at once together.
@@ -100,10 +127,10 @@ impl Engine {
     }
 
     /// Gets a query's point data. Errors are left to the filling.
-    pub(crate) fn bring_points(&self, query: usize, request: usize) {
+    pub(crate) fn bring_points(&self, query: &Query, request: usize) {
         let (query, wanted) = self.asked(query, request);
         let unit = Some(&*wanted.variable.unit);
-        let [days, ..] = self.candidates(&query, request);
+        let days = self.candidates(&query, request).days;
         let _: Result<()> = days.iter().flat_map(DayCandidates::files).try_for_each(|file| {
             let location = self.locate(self.granule(file).object)?;
             self.reader().points(&location, &wanted.variable.netcdf, unit).map(drop)
@@ -113,25 +140,31 @@ impl Engine {
     /// Fills one (query, variable) of a batch, by the recipe that was made for it, if one was.
     pub(crate) fn fill(
         &self,
-        query: usize,
+        query: &Query,
         request: usize,
         made: Option<Arc<Recipe>>,
         cell: CellMut<'_>,
+        lie: Lie,
     ) -> Result<Outcome> {
         self.telemetry().timed(request, || match cell {
             CellMut::Points(row) => self.fill_points(&self.asked(query, request).0, request, row),
-            CellMut::Grid(mut patch) => self.fill_patch(query, request, made, &mut patch),
+            CellMut::Grid(mut patch) => {
+                let outcome = self.fill_patch(query, request, made, &mut patch)?;
+                let (_, width) = self.setup().requests[request].shape.unwrap_or_default();
+                patch.lay(lie.orientation, lie.negated, width);
+                Ok(outcome)
+            }
         })
     }
 
     fn fill_patch(
         &self,
-        index: usize,
+        query: &Query,
         request: usize,
         made: Option<Arc<Recipe>>,
         patch: &mut PatchMut<'_>,
     ) -> Result<Outcome> {
-        let (query, wanted) = self.asked(index, request);
+        let (query, wanted) = self.asked(query, request);
         let query = &query;
         let fill_value = wanted.rules.fill_value;
         let painted = self.painted(query, request, wanted.shape, made, |recipe| {
@@ -185,7 +218,7 @@ impl Engine {
         row: &mut PointRow,
     ) -> Result<Outcome> {
         let Request { variable, rules, .. } = &self.setup().requests[request];
-        let [days, ..] = self.candidates(query, request);
+        let days = self.candidates(query, request).days;
         if days.is_empty() {
             return Ok(Outcome::default());
         }
@@ -209,33 +242,62 @@ impl Engine {
         self.settle(filled, query, request, || *row = PointRow::default())
     }
 
-    /// The candidate files of the days that will be rendered: of the variable, of that which masks it,
-    /// and of that which it is an anomaly from; `query` has the request's days.
-    pub(crate) fn candidates(&self, query: &Query, request: usize) -> [Vec<DayCandidates>; 3] {
+    /// The candidate files of the days that will be rendered; `query` has the request's days.
+    pub(super) fn candidates(&self, query: &Query, request: usize) -> Files {
         let wanted = &self.setup().requests[request];
-        let [mut days, mut masking, mut minus] = self.selectors(request).map(|selector| {
+        let Selectors { own, masks, minus } = &self.selectors[request];
+        let find = |selector: &Option<Selector>| {
             selector.map(|s| s.candidates(&self.setup().catalog, query)).unwrap_or_default()
-        });
+        };
+        let mut days = find(own);
         if wanted.variable.geometry == Geometry::Grid {
             days = wanted.rules.temporal.select(&days).to_vec();
-            let selectors = self.selectors(request);
-            for (others, selector) in [(&mut masking, selectors[1]), (&mut minus, selectors[2])] {
-                let constant = selector.is_some_and(Selector::is_constant);
-                others.retain(|other| constant || days.iter().any(|day| day.day == other.day));
-            }
         }
-        [days, masking, minus]
+        let beside = |selector: &Option<Selector>| {
+            let constant = selector.is_some_and(|selector| selector.is_constant());
+            let mut others = find(selector);
+            others.retain(|other| constant || days.iter().any(|day| day.day == other.day));
+            others
+        };
+        let (masks, minus) = (masks.iter().map(beside).collect(), beside(minus));
+        Files { days, masks, minus }
     }
 
     /// The granules that a query's patch would open; `query` has the request's days.
     pub(crate) fn granules(&self, query: &Query, request: usize) -> Vec<&Granule> {
-        let days = self.candidates(query, request);
-        let files = days.iter().flatten().flat_map(DayCandidates::files);
-        files.map(|file| self.granule(file)).collect()
+        let Files { days, masks, minus } = self.candidates(query, request);
+        let days = days.iter().chain(masks.iter().flatten()).chain(&minus);
+        days.flat_map(DayCandidates::files).map(|file| self.granule(file)).collect()
     }
 
     fn granule(&self, candidate: &Candidate) -> &Granule {
         self.setup().catalog.granule(candidate.granule)
+    }
+
+    /// The latitudes and longitudes of each file of a request on the first day that has one.
+    ///
+    /// # Errors
+    /// As opening them.
+    pub fn axes(&self, request: usize) -> Result<Vec<(Vec<f64>, Vec<f64>)>> {
+        let wanted = self.setup().requests.get(request);
+        let wanted = wanted.ok_or_else(|| Error::internal("there is no such request"))?;
+        let catalog = &self.setup().catalog;
+        let own = self.selectors[request].own;
+        let first = catalog.granules().iter().find(|g| own.is_some_and(|own| own.matches(g)));
+        let day = first.map_or(0, |granule| granule.day);
+        let globe = Query {
+            lon_min: -180.0,
+            lon_max: 180.0,
+            lat_min: -90.0,
+            lat_max: 90.0,
+            day_start: day,
+            day_end: day,
+        };
+        let Files { days, .. } = self.candidates(&globe, request);
+        let opened = self.open_days(&days, wanted, Some((1, 1)));
+        let opened = opened.map_err(|e| e.variable(&wanted.variable.name))?;
+        let tiles = opened.iter().flat_map(|day| &day.parts).flat_map(|part| &part.tiles);
+        Ok(tiles.map(|tile| (tile.grid.lat.clone(), tile.grid.lon.clone())).collect())
     }
 
     /// Opens the candidates' grids. The cropping convention knows no neighbours.

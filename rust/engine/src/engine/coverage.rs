@@ -74,7 +74,7 @@ impl Engine {
     /// `NotFound`, `Io`: a file cannot be reached.
     pub fn state_on(&self, request: usize, day: i32) -> Result<Option<String>> {
         let catalog = &self.setup().catalog;
-        let [days, ..] = self.candidates(&block(day, -180.0, 180.0, -90.0, 90.0), request);
+        let days = self.candidates(&block(day, -180.0, 180.0, -90.0, 90.0), request).days;
         let mut states = Vec::new();
         for file in days.iter().flat_map(DayCandidates::files) {
             let granule = *catalog.granule(file.granule);

@@ -6,10 +6,11 @@ use rayon::ThreadPoolBuilder;
 
 use super::Engine;
 use super::waiting::wait_for;
-use crate::collate::{ColumnKind, batch_bytes};
+use crate::collate::batch_bytes;
 use crate::error::{Error, Result};
 use crate::interrupt;
-use crate::plan::{CacheItemGroups, Locality, Order};
+use crate::plan::{CacheItemGroups, Locality, Order, Slot};
+use crate::query::Query;
 use crate::variable::Geometry;
 
 /// Queries looked at between two looks at whether to stop.
@@ -52,7 +53,7 @@ impl Engine {
                 let made: Vec<OnceLock<Result<CacheItemGroups>>> =
                     vec![OnceLock::new(); some.len()];
                 wait_for(&pool, some.iter().zip(&made), |(slot, made)| {
-                    made.get_or_init(|| self.pieces(slot.query));
+                    made.get_or_init(|| self.pieces(&self.where_read(slot)));
                 })?;
                 for made in made {
                     let lost = || Err(Error::internal("a query could not be looked at"));
@@ -61,14 +62,20 @@ impl Engine {
             }
             Ok(found)
         })?;
-        let kinds: Vec<ColumnKind> =
-            self.setup().columns()?.into_iter().map(|column| column.kind).collect();
+        let kinds = self.setup().columns()?.kinds;
         let rows = order.spec().rank_rows(0, world_size)?.end;
         Ok(Cost { locality, batch_bytes: batch_bytes(&kinds, rows) })
     }
 
+    /// Where the query of a slot is read.
+    fn where_read(&self, slot: &Slot) -> Query {
+        let query = self.setup().queries[slot.query];
+        let augment = self.setup().options.augment.as_ref();
+        augment.map_or(query, |augment| augment.moved(&query, slot.draw))
+    }
+
     /// The chunks that rendering a query fetches.
-    fn pieces(&self, query: usize) -> Result<CacheItemGroups> {
+    fn pieces(&self, query: &Query) -> Result<CacheItemGroups> {
         let mut groups = Vec::new();
         let mut requests: Vec<usize> = (0..self.ranks().len()).collect();
         requests.sort_by_key(|&request| self.ranks()[request]);
@@ -82,7 +89,6 @@ impl Engine {
                 Ok(found) => groups.extend(found.into_iter().flatten()),
                 Err(error) if self.masks(&error) => {}
                 Err(error) => {
-                    let query = &self.setup().queries[query];
                     return Err(error.variable(&wanted.variable.name).query(query));
                 }
             }

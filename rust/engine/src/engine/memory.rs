@@ -30,7 +30,9 @@ impl Engine {
             let stacked = request.rules.temporal == TemporalAgg::Stack;
             let layers = stacked.then(|| request.asked(query).n_days());
             let levels = Selection::levels(&request.selections);
-            let shape = GridShape { layers, levels, height, width, support: false, axes: true };
+            let channels = None;
+            let shape =
+                GridShape { channels, layers, levels, height, width, support: false, axes: true };
             shape.list_size().map_err(|e| e.variable(&request.variable.name).query(query))?;
             let one = batch_bytes(&[ColumnKind::Grid(shape)], 1);
             // A variable of both roles is copied for the second.

@@ -8,6 +8,7 @@
 //! ```
 
 mod cells;
+mod columns;
 mod coverage;
 mod downloads;
 mod explain;
@@ -31,22 +32,22 @@ use crate::plan::Selector;
 use crate::query::Query;
 use crate::render::Land;
 use crate::store::{DiskCache, DiskCacheStats, Location, Store};
-use crate::variable::Variable;
 use telemetry::Telemetry;
 
 pub use coverage::{CellCounts, CoarseCells};
 pub use explain::Cost;
 pub use sample::{Sample, SampleColumn};
-pub use setup::{OnError, Options, Request, Setup};
+pub use setup::{Mask, OnError, Options, Request, Setup};
 pub use telemetry::Stats;
 
+pub(crate) use cells::Lie;
 pub(crate) use downloads::Downloads;
 
 /// A setup with its caches. `Send + Sync`; made anew in every process.
 pub struct Engine {
     setup: Setup,
-    /// Of each request's variable, of that which masks it, and of that which it is an anomaly from.
-    selectors: Vec<[Option<Selector>; 3]>,
+    /// What finds the files of each request.
+    selectors: Vec<Selectors>,
     reader: GranuleReader,
     store: Arc<Store>,
     /// Objects of which it has been checked that they are what the catalog says.
@@ -61,6 +62,29 @@ pub struct Engine {
     downloads: OnceLock<Result<Downloads>>,
     /// Land, from when it is first asked for.
     land: OnceLock<Result<Land>>,
+}
+
+/// What finds the files of a request, of those that mask it, and of that which it is an anomaly from;
+/// `None` where the dataset has none.
+struct Selectors {
+    own: Option<Selector>,
+    masks: Vec<Option<Selector>>,
+    minus: Option<Selector>,
+}
+
+impl Selectors {
+    fn new(catalog: &Catalog, request: &Request) -> Self {
+        let find = |request: &Request| Selector::new(catalog, &request.variable);
+        Self {
+            own: find(request),
+            masks: request.masks.iter().map(|mask| find(&mask.request)).collect(),
+            minus: request.minus.as_deref().and_then(find),
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Selector> {
+        [&self.own].into_iter().chain(&self.masks).chain([&self.minus]).flatten()
+    }
 }
 
 /// Threads that wait for a remote store at most.
@@ -78,13 +102,8 @@ impl Engine {
 
     /// An engine with empty caches that reads through the store its setup was made with.
     pub fn with_store(setup: Setup, store: Arc<Store>) -> Self {
-        let find = |variable: &Variable| Selector::new(&setup.catalog, variable);
-        let other = |other: &Option<Box<Request>>| find(&other.as_ref()?.variable);
-        let selectors: Vec<[Option<Selector>; 3]> = setup
-            .requests
-            .iter()
-            .map(|r| [find(&r.variable), other(&r.only_where), other(&r.minus)])
-            .collect();
+        let of = |request| Selectors::new(&setup.catalog, request);
+        let selectors: Vec<Selectors> = setup.requests.iter().map(of).collect();
         let reader = GranuleReader::new(store.clone(), setup.options.cache_bytes);
         let (reader, no_disk_cache) =
             match setup.options.disk_cache.as_ref().map(DiskCache::open).transpose() {
@@ -128,7 +147,8 @@ impl Engine {
     pub fn schema(&self, metadata: impl IntoIterator<Item = (String, String)>) -> Result<Schema> {
         let version = ("oceanarrow.version".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
         let metadata = metadata.into_iter().chain([version]).collect();
-        batch_schema(&self.setup().columns()?, metadata)
+        let setup = self.setup();
+        batch_schema(&setup.fields()?, setup.options.augment.is_some(), metadata)
     }
 
     /// What the engine has done.
@@ -158,11 +178,6 @@ impl Engine {
     /// Memory for batches.
     pub(crate) fn slabs(&self) -> &Arc<SlabPool> {
         &self.slabs
-    }
-
-    /// Finds the files of a request; `None` if the dataset has none.
-    fn selectors(&self, request: usize) -> [Option<Selector>; 3] {
-        self.selectors.get(request).copied().unwrap_or_default()
     }
 
     fn reader(&self) -> &GranuleReader {
@@ -231,14 +246,14 @@ impl Engine {
 }
 
 /// The place of each selector by the size of its cells, the finest first; profiles have none.
-fn ranks(catalog: &Catalog, selectors: &[[Option<Selector>; 3]]) -> Vec<usize> {
-    let finest = |selectors: &[Option<Selector>; 3]| {
+fn ranks(catalog: &Catalog, selectors: &[Selectors]) -> Vec<usize> {
+    let finest = |selectors: &Selectors| {
         let undated = catalog.undated().iter().map(|undated| &undated.granule);
         let matching = catalog
             .granules()
             .iter()
             .chain(undated)
-            .filter(|granule| selectors.iter().flatten().any(|s| s.matches(granule)));
+            .filter(|granule| selectors.all().any(|s| s.matches(granule)));
         matching.map(|granule| granule.res_deg_lat).fold(f32::INFINITY, f32::min)
     };
     let cells: Vec<f32> = selectors.iter().map(finest).collect();

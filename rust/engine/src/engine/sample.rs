@@ -6,6 +6,7 @@ use super::Engine;
 use crate::collate::Outcome;
 use crate::error::{Error, Result};
 use crate::granule::{Ahead, Selection};
+use crate::query::Query;
 use crate::render::{NativePatch, PointRow, Recipe};
 use crate::variable::Geometry;
 
@@ -34,7 +35,7 @@ impl Engine {
             Error::invalid_input(format!("there is no query {index}; the list has {n}"))
         })?;
         self.check_sample(query, shapes)?;
-        let made = self.download(index, shapes)?;
+        let made = self.download(query, shapes)?;
         let mut files = Vec::new();
         let mut columns = Vec::with_capacity(setup.requests.len());
         for (request, (wanted, made)) in setup.requests.iter().zip(made).enumerate() {
@@ -46,7 +47,7 @@ impl Engine {
                 }
                 Geometry::Grid => {
                     let shape = shapes.get(request).copied().flatten();
-                    let (outcome, patch) = self.patch(index, request, shape, made)?;
+                    let (outcome, patch) = self.patch(query, request, shape, made)?;
                     (outcome, SampleColumn::Grid(patch))
                 }
             };
@@ -62,12 +63,12 @@ impl Engine {
     /// One gridded variable of one query.
     fn patch(
         &self,
-        index: usize,
+        query: &Query,
         request: usize,
         shape: Option<(usize, usize)>,
         made: Option<Arc<Recipe>>,
     ) -> Result<(Outcome, NativePatch)> {
-        let (query, wanted) = self.asked(index, request);
+        let (query, wanted) = self.asked(query, request);
         let query = &query;
         let rules = &wanted.rules;
         // A file that cannot be opened leaves this patch: masked, in the shape asked for.
@@ -100,7 +101,7 @@ impl Engine {
     /// `Cancelled`: the caller was interrupted.
     fn download(
         &self,
-        query: usize,
+        query: &Query,
         shapes: &[Option<(usize, usize)>],
     ) -> Result<Vec<Option<Arc<Recipe>>>> {
         let requests = &self.setup().requests;

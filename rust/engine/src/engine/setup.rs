@@ -7,15 +7,13 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Catalog, index_beside, is_listing};
-use crate::collate::{ColumnKind, GridShape};
 use crate::error::{Error, Result};
-use crate::export::ColumnField;
-use crate::granule::{Index, Places, Selection};
-use crate::plan::Selector;
+use crate::granule::{Index, Selection};
+use crate::plan::{Augment, Selector};
 use crate::query::{Query, RelativeDays};
-use crate::render::{CellRule, GridRule, Rules, TemporalAgg};
+use crate::render::{CellRule, Rules, TemporalAgg};
 use crate::store::{DiskCache, DiskCacheOptions, Revalidated, StorageOptions, Store, normalise};
-use crate::variable::{Geometry, Role, Variable};
+use crate::variable::{Role, Variable};
 
 /// What to do about a granule that cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,14 +37,26 @@ pub struct Request {
     pub valid: Vec<(String, CellRule)>,
     /// The days that it is read on.
     pub days: RelativeDays,
-    /// A pixel of a day counts only where this one is valid on that day, too; it has no column.
-    pub only_where: Option<Box<Request>>,
+    /// A pixel of a day counts only where these are valid on that day, too; they have no column.
+    pub masks: Vec<Mask>,
     /// What each day's field is an anomaly from; it has no column.
     pub minus: Option<Box<Request>>,
     /// How to render it.
     pub rules: Rules,
     /// Its pixels `(H, W)`; `None` where each sample decides.
     pub shape: Option<(usize, usize)>,
+    /// The column whose channels it is, with those requests beside it that name the same; by default
+    /// it has a column of its own.
+    pub tensor: Option<String>,
+}
+
+/// Another variable that decides where one is valid.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Mask {
+    /// The variable.
+    pub request: Request,
+    /// Whether it must have the same cells: the two are components of one field.
+    pub joint: bool,
 }
 
 impl Request {
@@ -57,7 +67,8 @@ impl Request {
 
     /// What is read for it: itself, what masks it, and what it is an anomaly from.
     pub fn parts(&self) -> impl Iterator<Item = &Self> {
-        [Some(self), self.only_where.as_deref(), self.minus.as_deref()].into_iter().flatten()
+        let masks = self.masks.iter().map(|mask| &mask.request);
+        [self].into_iter().chain(masks).chain(self.minus.as_deref())
     }
 
     /// Whether each day of its window is a layer.
@@ -81,6 +92,8 @@ pub struct Options {
     pub memory_limit: Option<u64>,
     /// An index file of the dataset, which each process reads when it first needs a grid.
     pub index: Option<String>,
+    /// What is done to the queries that batches are made of.
+    pub augment: Option<Augment>,
     /// The outlines of land, where its share of pixels is asked for; see [`Land`](crate::render::Land).
     pub land: Option<Vec<u8>>,
 }
@@ -164,79 +177,6 @@ impl Setup {
         let indexes = indexes.collect::<Result<_>>()?;
         Ok(Self { catalog, days, queries, requests, options, state, indexes, storage })
     }
-
-    /// The columns of a batch.
-    pub fn columns(&self) -> Result<Vec<ColumnField>> {
-        self.requests.iter().map(|request| self.column(request)).collect()
-    }
-
-    fn column(&self, request: &Request) -> Result<ColumnField> {
-        let Request { variable, role, selections, rules, shape, .. } = request;
-        let kind = match variable.geometry {
-            Geometry::Points => ColumnKind::Points,
-            Geometry::Grid => {
-                let (height, width) = shape.ok_or_else(|| {
-                    Error::invalid_input("batches need a patch size for every gridded variable")
-                        .variable(&variable.name)
-                })?;
-                ColumnKind::Grid(GridShape {
-                    layers: if request.is_stacked() {
-                        Some(self.window_days(request)?)
-                    } else {
-                        None
-                    },
-                    levels: Selection::levels(selections),
-                    height,
-                    width,
-                    support: self.options.support,
-                    axes: rules.grid == GridRule::Crop,
-                })
-            }
-        };
-        Ok(ColumnField {
-            name: variable.name.clone(),
-            kind,
-            role: *role,
-            unit: variable.unit.clone(),
-            resample: match variable.geometry {
-                Geometry::Grid => rules.resampling.name(),
-                Geometry::Points => "none",
-            },
-            normalize: rules.normalize,
-            days: request.days,
-            levels: selected(selections),
-        })
-    }
-
-    /// The one window length of all queries, which a stacked tensor needs.
-    fn window_days(&self, request: &Request) -> Result<usize> {
-        let asked = self.queries.iter().map(|query| request.asked(query));
-        let mut lengths: Vec<usize> = asked.map(|query| query.n_days()).collect();
-        lengths.sort_unstable();
-        lengths.dedup();
-        match lengths[..] {
-            [one] => Ok(one),
-            _ => Err(Error::invalid_input(format!(
-                "temporal_agg=\"stack\" needs queries of one window length; these have {lengths:?} days"
-            ))
-            .variable(&request.variable.name)),
-        }
-    }
-}
-
-/// What is selected, as a schema says it.
-fn selected(selections: &[Selection]) -> Option<String> {
-    let of = |selection: &Selection| {
-        let places: Vec<String> = match &selection.places {
-            Places::Nearest(values) => values.iter().map(f64::to_string).collect(),
-            Places::Index(indices) => indices.iter().map(|i| format!("#{i}")).collect(),
-        };
-        let places = places.join(",");
-        let places = if selection.listed { format!("[{places}]") } else { places };
-        format!("{}={places}", selection.dimension)
-    };
-    let texts: Vec<String> = selections.iter().map(of).collect();
-    (!texts.is_empty()).then(|| texts.join(";"))
 }
 
 /// Every query leaves a day of a variable's window.

@@ -16,7 +16,7 @@ use arrow_schema::{ArrowError, DataType, Field, Schema};
 use crate::collate::{Collated, ColumnData, GridBuffers, PointRow};
 use crate::error::{Error, Result};
 
-pub use schema::{ColumnField, batch_schema};
+pub use schema::{ColumnField, MemberField, batch_schema};
 
 /// Row status: delivered.
 const OK: u8 = 0;
@@ -31,13 +31,16 @@ pub fn record_batch(
     schema: &Schema,
     metadata: impl IntoIterator<Item = (String, String)>,
 ) -> Result<RecordBatch> {
-    let n = batch.columns.len();
     let rows = row_columns(&batch);
-    let present = |variable: usize| -> ArrayRef {
-        let flags = batch.outcomes.iter().skip(variable).step_by(n).map(|o| Some(o.present));
+    // Of a tensor of several variables, any of them.
+    let present = |column: usize| -> ArrayRef {
+        let flags = (0..batch.rows.len()).map(|row| {
+            let members = batch.members.iter().zip(batch.row_outcomes(row));
+            Some(members.filter(|(m, _)| m.column == column).any(|(_, o)| o.present))
+        });
         Arc::new(flags.collect::<BooleanArray>())
     };
-    let present: Vec<ArrayRef> = (0..n).map(present).collect();
+    let present: Vec<ArrayRef> = (0..batch.columns.len()).map(present).collect();
     let mut fields = schema.fields().iter();
     let mut arrays = Vec::with_capacity(schema.fields().len());
     for (column, present) in batch.columns.into_iter().zip(present) {
@@ -49,6 +52,10 @@ pub fn record_batch(
         }
     }
     arrays.extend(rows);
+    if schema.index_of("augmentation").is_ok() {
+        let codes = batch.rows.iter().map(|row| Some(row.orientation.code()));
+        arrays.push(Arc::new(codes.collect::<UInt8Array>()));
+    }
     let mut all: HashMap<String, String> = schema.metadata().clone();
     all.extend(metadata);
     let schema = Arc::new(Schema::new_with_metadata(schema.fields().clone(), all));

@@ -1,23 +1,31 @@
 //! The schema of a batch.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema};
 
 use crate::collate::{ColumnKind, GridShape};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::query::RelativeDays;
 use crate::variable::Role;
 
-/// What the schema says of a variable.
+/// What the schema says of a variable, or of several in one tensor.
 pub struct ColumnField {
-    /// The variable's name.
+    /// The name of its own column.
     pub name: String,
     /// Its columns.
     pub kind: ColumnKind,
     /// Input, target, or both.
     pub role: Role,
+    /// What it holds; several, or one whose tensor has channels, are described channel by channel.
+    pub members: Vec<MemberField>,
+}
+
+/// One variable of a column.
+pub struct MemberField {
+    /// Its name.
+    pub name: String,
     /// The unit of its values.
     pub unit: String,
     /// How it was resampled.
@@ -29,13 +37,38 @@ pub struct ColumnField {
     /// What was selected along further dimensions: `name=a`, or `name=[a,b]` of a list, or `#0` of a
     /// position, joined by `;`.
     pub levels: Option<String>,
+    /// The variable whose values were taken from its own.
+    pub anomaly: Option<String>,
+    /// The names of its planes, as channels of a tensor.
+    pub channels: Vec<String>,
 }
 
-/// The schema of batches of these variables.
+impl MemberField {
+    /// What is said of it, by key.
+    fn described(&self) -> BTreeMap<String, String> {
+        let normalize =
+            self.normalize.map(|(mean, std)| serde_json::json!([mean, std]).to_string());
+        let told = [
+            ("unit", Some(self.unit.clone())),
+            ("resample", Some(self.resample.to_owned())),
+            ("days", Some(format!("{},{}", self.days.first, self.days.last))),
+            ("normalize", normalize),
+            ("levels", self.levels.clone()),
+            ("anomaly", self.anomaly.clone()),
+        ];
+        told.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
+    }
+}
+
+/// The schema of batches of these variables; `augmented` ones say how each row lies.
 ///
 /// # Errors
 /// `InvalidInput`: a tensor has more values than Arrow counts.
-pub fn batch_schema(columns: &[ColumnField], metadata: HashMap<String, String>) -> Result<Schema> {
+pub fn batch_schema(
+    columns: &[ColumnField],
+    augmented: bool,
+    metadata: HashMap<String, String>,
+) -> Result<Schema> {
     let fields: Vec<Vec<Field>> = columns.iter().map(variable_fields).collect::<Result<_>>()?;
     let mut fields = fields.concat();
     fields.push(Field::new("query", DataType::Int64, false));
@@ -47,24 +80,34 @@ pub fn batch_schema(columns: &[ColumnField], metadata: HashMap<String, String>) 
     fields.push(Field::new("n_files", DataType::Int32, false));
     fields.push(Field::new("status", DataType::UInt8, false));
     fields.push(Field::new("sample_weight", DataType::Float32, false));
+    if augmented {
+        fields.push(Field::new("augmentation", DataType::UInt8, false));
+    }
     Ok(Schema::new_with_metadata(fields, metadata))
 }
 
 fn variable_fields(column: &ColumnField) -> Result<Vec<Field>> {
     let name = |suffix: &str| format!("{}{suffix}", column.name);
-    let normalize = column
-        .normalize
-        .map(|(mean, std)| ("normalize".to_owned(), serde_json::json!([mean, std]).to_string()));
-    let described = [
-        ("role".to_owned(), column.role.name().to_owned()),
-        ("unit".to_owned(), column.unit.clone()),
-        ("resample".to_owned(), column.resample.to_owned()),
-        ("days".to_owned(), format!("{},{}", column.days.first, column.days.last)),
-    ]
-    .into_iter()
-    .chain(normalize)
-    .chain(column.levels.clone().map(|levels| ("levels".to_owned(), levels)))
-    .collect::<HashMap<_, _>>();
+    let mut described = match (column.members.as_slice(), column.kind) {
+        (_, ColumnKind::Grid(GridShape { channels: Some(_), .. })) => {
+            let names: Vec<&String> = column.members.iter().flat_map(|m| &m.channels).collect();
+            let members = column.members.iter().map(|member| {
+                let mut told = member.described();
+                told.insert("name".to_owned(), member.name.clone());
+                told.insert("channels".to_owned(), member.channels.len().to_string());
+                told
+            });
+            let members: Vec<BTreeMap<String, String>> = members.collect();
+            BTreeMap::from([
+                ("channels".to_owned(), serde_json::json!(names).to_string()),
+                ("members".to_owned(), serde_json::json!(members).to_string()),
+            ])
+        }
+        ([member], _) => member.described(),
+        _ => return Err(Error::internal("a column of several variables without channels")),
+    };
+    described.insert("role".to_owned(), column.role.name().to_owned());
+    let described: HashMap<String, String> = described.into_iter().collect();
     let present = Field::new(name("_present"), DataType::Boolean, false);
     match column.kind {
         ColumnKind::Grid(shape) => grid_fields(&name, shape, described, present)
@@ -91,9 +134,12 @@ fn grid_fields(
     present: Field,
 ) -> Result<Vec<Field>> {
     let (dims, size) = (shape.dims(), shape.list_size()?);
-    let days = shape.layers.map(|_| "time");
-    let names: Vec<&str> =
-        days.into_iter().chain(shape.levels.map(|_| "level")).chain(["y", "x"]).collect();
+    let planes = [
+        shape.channels.map(|_| "channel"),
+        shape.layers.map(|_| "time"),
+        shape.levels.map(|_| "level"),
+    ];
+    let names: Vec<&str> = planes.into_iter().flatten().chain(["y", "x"]).collect();
     let mut values = tensor_field(name(""), DataType::Float32, &dims, size, &names);
     let mut metadata = values.metadata().clone();
     metadata.extend(described);

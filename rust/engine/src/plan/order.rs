@@ -28,6 +28,17 @@ pub struct Slot {
     pub cluster: u64,
     /// Whether the row only fills up the batch.
     pub padded: bool,
+    /// Which draw it is.
+    pub draw: Draw,
+}
+
+/// One of the queries of an epoch, which a query that is drawn more than once has several of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Draw {
+    /// The epoch.
+    pub epoch: u64,
+    /// Its place in the epoch's flat order.
+    pub place: u64,
 }
 
 /// The order of every epoch.
@@ -204,8 +215,9 @@ pub struct EpochOrder {
 }
 
 impl EpochOrder {
-    /// The query and its cluster at an offset of a lane, which must be less than the lane's length.
-    fn at(&self, lane: u64, offset: u64) -> (usize, u64) {
+    /// The query, its cluster and its flat position at an offset of a lane, which must be less than
+    /// the lane's length.
+    fn at(&self, lane: u64, offset: u64) -> (usize, u64, u64) {
         let flat = self.flat(lane, offset);
         let place = self.starts.partition_point(|&start| u64::from(start) <= flat) as u64 - 1;
         let cluster = self.cluster(place);
@@ -215,7 +227,7 @@ impl EpochOrder {
             (Some(weights), Some(draws)) => weights.row(draws, draw),
             _ => draw,
         };
-        (self.order.clusters.position(row), cluster)
+        (self.order.clusters.position(row), cluster, flat)
     }
 
     /// The flat position at an offset of a lane: the windows of the lane are shuffled.
@@ -283,9 +295,10 @@ impl Sequence {
                 Some(order) if order.epoch == place.epoch => order,
                 _ => self.epoch(place.epoch),
             };
-            let (query, cluster) = order.at(place.lane, place.offset);
+            let (query, cluster, flat) = order.at(place.lane, place.offset);
             current = Some(order);
-            Some(Slot { query, cluster, padded: place.padded })
+            let draw = Draw { epoch: place.epoch, place: flat };
+            Some(Slot { query, cluster, padded: place.padded, draw })
         })
         .collect()
     }

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use crate::geo::BBox;
 
-/// Two centres closer than this share of a cell are one; edges reach this much further.
+/// Two centres closer than this share of a cell are one, and a point this close to a centre lies on it
+/// (axes in float32 miss by less); edges reach this much further.
 const TOLERANCE: f64 = 1e-3;
 
 /// The edges of cells around points: half-way between them and as far beyond the outer ones; of a lone
@@ -222,7 +223,11 @@ impl Axis {
             return [lower, above].into_iter().find(|&i| self.reaches(i, x)).map(edge);
         }
         let t = (x - self.centres[lower]) / (self.centres[above] - self.centres[lower]);
-        Some(if t > 0.0 { Place { lower, upper: above, t } } else { edge(lower) })
+        Some(match t {
+            t if t <= TOLERANCE => edge(lower),
+            t if t >= 1.0 - TOLERANCE => edge(above),
+            t => Place { lower, upper: above, t },
+        })
     }
 
     /// Index of the centre nearest to `x`, ties to the lower, out of where it lies.
@@ -328,6 +333,11 @@ mod tests {
         assert_eq!(place(&axis, 3.0).map(|p| p.lower), Some(2));
         assert_eq!(place(&axis, -0.01), None);
         assert_eq!(place(&axis, 3.01), None);
+        // A thousandth of a cell from a centre is on it.
+        for (x, cell) in [(1.501, 1), (1.499, 1), (2.4991, 2)] {
+            assert_eq!(place(&axis, x), Some(Place { lower: cell, upper: cell, t: 0.0 }));
+        }
+        assert!(place(&axis, 1.5011).is_some_and(|p| p.upper == 2 && p.t > 1e-3));
         assert_eq!(nearest(1.0), Some(0));
         assert_eq!(nearest(1.01), Some(1));
     }

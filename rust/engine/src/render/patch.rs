@@ -2,6 +2,7 @@
 
 use super::axis::pixels_over;
 use crate::error::{Error, Result};
+use crate::orientation::Orientation;
 use crate::query::Query;
 
 /// One plane of `H x W` pixels of a patch, row by row.
@@ -52,12 +53,30 @@ impl<'a> PatchMut<'a> {
         Self { planes: planes.collect(), axes: None }
     }
 
-    /// Takes the first `n` planes off, for a patch of their own: members of one tensor are painted
-    /// one by one.
+    /// Takes the first `n` planes off, and the axes, for a patch of their own: members of one tensor
+    /// are painted one by one.
     #[must_use]
     pub fn take(&mut self, n: usize) -> Self {
         let rest = self.planes.split_off(n.min(self.planes.len()));
-        Self { planes: std::mem::replace(&mut self.planes, rest), axes: None }
+        Self { planes: std::mem::replace(&mut self.planes, rest), axes: self.axes.take() }
+    }
+
+    /// Moves the pixels of all planes, and changes the sign of what is valid if it is `negated`.
+    pub fn lay(&mut self, orientation: Orientation, negated: bool, width: usize) {
+        for PlaneMut { values, mask, support } in &mut self.planes {
+            if negated {
+                let valid = values.iter_mut().zip(mask.iter()).filter(|(_, mask)| **mask != 0);
+                valid.for_each(|(value, _)| *value = -*value);
+            }
+            if orientation.is_none() {
+                continue;
+            }
+            orientation.apply(values, width);
+            orientation.apply(mask, width);
+            if let Some(support) = support {
+                orientation.apply(support, width);
+            }
+        }
     }
 
     /// Makes every pixel invalid and sets the axes to `linspace` over the box.

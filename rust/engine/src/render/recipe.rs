@@ -236,6 +236,28 @@ impl Recipe {
         Ok(self)
     }
 
+    /// Checks that another variable is read from cells at the same places.
+    ///
+    /// # Errors
+    /// `InvalidInput`: it is not.
+    pub fn check_same_cells(&self, other: &Self) -> Result<()> {
+        let grids = |recipe: &Self| -> Vec<Arc<Grid>> {
+            recipe.readings().map(|reading| reading.grid.clone()).collect()
+        };
+        let (own, others) = (grids(self), grids(other));
+        let beside = |grid: &Arc<Grid>| {
+            others.iter().any(|other| other.lat == grid.lat && other.lon == grid.lon)
+        };
+        if others.is_empty() || own.iter().all(beside) {
+            return Ok(());
+        }
+        Err(Error::invalid_input(
+            "joint variables are components of one field, on the same cells, and these lie on \
+             different grids; where one should count only where the other is valid, ask for it as \
+             Window(..., where=)",
+        ))
+    }
+
     /// The layer of another variable on the same pixels, for each layer.
     fn others(&self, other: Option<&Self>, what: &str) -> Result<Vec<Other>> {
         let rules = other.map_or(self.rules, |other| other.rules);

@@ -96,7 +96,10 @@ pub fn resample(
         let bin = rows.bin(i);
         if bin.is_none() || !binned {
             add_tapped(field, &rows.taps, i, tapped);
-            mix(tapped, &across.taps, 1.0, row);
+            match across.straight {
+                Some(column) => copy(tapped, column, row),
+                None => mix(tapped, &across.taps, 1.0, row),
+            }
         }
         if let (Some(bin), Some(bins)) = (bin, &columns.bins) {
             if let Some(next) = rows.bin(i + 1) {
@@ -139,6 +142,8 @@ struct Run<const N: usize> {
 /// How columns become pixels.
 struct Across {
     taps: Vec<Run<2>>,
+    /// The first column, where each pixel is a cell of its own, side by side.
+    straight: Option<usize>,
     /// Footprints where each holds a cell, and few of them.
     narrow: Option<Vec<Run<NARROW>>>,
 }
@@ -165,8 +170,14 @@ impl Across {
             }
         };
         let narrow = kernel.is_binned() && kernel.longest_bin() <= NARROW;
+        let cells = kernel.taps.iter().map(Tap::run);
+        let start = kernel.taps.first().map(|tap| tap.run().0);
+        let straight = start.filter(|start| {
+            cells.enumerate().all(|(i, (cell, weights))| cell == start + i && weights == [1.0])
+        });
         Self {
             taps: kernel.taps.iter().map(tap).collect(),
+            straight: straight.and_then(|start| start.checked_sub(first)),
             narrow: kernel.bins.as_ref().filter(|_| narrow).map(|b| b.iter().map(run).collect()),
         }
     }
@@ -175,6 +186,18 @@ impl Across {
 /// The columns of a footprint that do not lie west of the field, of which `first` is the first.
 fn inside(bin: &Range<usize>, first: usize) -> Range<usize> {
     bin.start.saturating_sub(first)..bin.end.saturating_sub(first)
+}
+
+/// The columns from one on as pixels.
+fn copy(columns: &Columns, column: usize, row: &mut PixelRow) {
+    let PixelRow { sums, weights, full } = row;
+    for (out, from) in [(sums, &columns.sums), (weights, &columns.weights)] {
+        let from = from.get(column..).unwrap_or_default();
+        out.iter_mut().zip(from).for_each(|(out, from)| *out = *from);
+        // Beyond the field there is no cell.
+        out.iter_mut().skip(from.len()).for_each(|out| *out = 0.0);
+    }
+    full.fill(1.0);
 }
 
 /// Weighted sums over a few columns for each pixel; `height` is the weight of all its rows.

@@ -10,7 +10,7 @@ use crate::query::Query;
 
 /// Goes up with every change after which a value may differ, though its plan is the same: a mended
 /// fault, say. 1 is what stood before states had it.
-pub const RULES_VERSION: u32 = 3;
+pub const RULES_VERSION: u32 = 4;
 
 /// How values move from cells to pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 //! What the batches of a stream need of the memory, asked before any work.
 
 use super::StreamOptions;
-use crate::collate::{ColumnKind, batch_bytes, description_bytes};
+use crate::collate::{batch_bytes, description_bytes};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::memory::{self, size};
@@ -14,12 +14,11 @@ impl StreamOptions {
     /// `OutOfMemory`: they do not. `InvalidInput`: a tensor is larger than Arrow counts.
     pub fn check_memory(&self, engine: &Engine) -> Result<()> {
         let setup = engine.setup();
-        let kinds: Vec<ColumnKind> =
-            setup.columns()?.into_iter().map(|column| column.kind).collect();
+        let columns = setup.columns()?;
         let rows = self.rows.end.saturating_sub(self.rows.start);
-        let a_batch = batch_bytes(&kinds, rows);
+        let a_batch = batch_bytes(&columns.kinds, rows);
         let alive = self.depth(a_batch, setup.catalog.is_remote()) as u64 + 1;
-        let whole = a_batch.saturating_add(description_bytes(&kinds, rows));
+        let whole = a_batch.saturating_add(description_bytes(columns.members.len(), rows));
         let bytes = whole.saturating_mul(alive);
         let what = format!(
             "a batch of {rows} rows takes {}, and {alive} at once (those made ahead, and the one in \

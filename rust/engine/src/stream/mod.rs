@@ -18,13 +18,15 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use crate::collate::{Collated, ColumnKind, Row, batch_bytes};
-use crate::engine::Engine;
+use crate::collate::{Collated, Columns, Row, batch_bytes};
+use crate::engine::{Engine, Lie};
 use crate::error::{Error, Result};
 use crate::export::record_batch;
 use crate::granule::Ahead;
 use crate::interrupt;
-use crate::plan::{Cursor, Order, PlanDigests, Sequence, Slot};
+use crate::orientation::Orientation;
+use crate::plan::{Cursor, Draw, Order, PlanDigests, Sequence, Slot};
+use crate::query::Query;
 use crate::render::{RULES_VERSION, Recipe};
 use crate::variable::Geometry;
 use decode_ahead::DecodeAhead;
@@ -103,7 +105,18 @@ pub struct Stream {
     depth: usize,
     ahead: VecDeque<Receiver<Result<RecordBatch>>>,
     /// Queries, and the steps that need them.
-    decode_ahead: Option<DecodeAhead<(usize, u64)>>,
+    decode_ahead: Option<DecodeAhead<(Subject, u64)>>,
+}
+
+/// A query as a row has it.
+#[derive(Clone, Copy)]
+struct Subject {
+    /// Its position in the user's list.
+    index: usize,
+    /// The draw, where it is read elsewhere than other draws of it.
+    draw: Draw,
+    /// Where it is read.
+    query: Query,
 }
 
 /// What the tasks of a stream share.
@@ -114,7 +127,7 @@ struct Shared {
     epoch: u64,
     lane_offset: u64,
     rows: Range<u64>,
-    kinds: Vec<ColumnKind>,
+    columns: Columns,
     schema: Arc<Schema>,
     recipes: Recipes,
     /// Shared with waits for remote stores, which it ends.
@@ -124,8 +137,7 @@ struct Shared {
 impl Stream {
     /// Starts a stream.
     pub fn new(engine: Arc<Engine>, options: StreamOptions) -> Result<Self> {
-        let kinds: Vec<ColumnKind> =
-            engine.setup().columns()?.into_iter().map(|column| column.kind).collect();
+        let columns = engine.setup().columns()?;
         let metadata = [
             ("oceanarrow.plan_id".to_owned(), options.digests.plan_id()),
             ("oceanarrow.epoch".to_owned(), options.epoch.to_string()),
@@ -139,7 +151,7 @@ impl Stream {
             .map_err(|e| Error::io(format!("cannot start the loader's threads: {e}")))?;
         let rows = options.rows.end.saturating_sub(options.rows.start);
         let remote = engine.setup().catalog.is_remote();
-        let depth = options.depth(batch_bytes(&kinds, rows), remote);
+        let depth = options.depth(batch_bytes(&columns.kinds, rows), remote);
         let steps = options.order.steps_left(options.lane_offset);
         // Whole windows ahead are too much to ask of a network; the steps under way must do.
         let decode_ahead = (!remote)
@@ -151,7 +163,7 @@ impl Stream {
             epoch: options.epoch,
             lane_offset: options.lane_offset,
             rows: options.rows,
-            kinds,
+            columns,
             schema,
             recipes: Recipes::default(),
             cancelled: Arc::new(AtomicBool::new(false)),
@@ -200,9 +212,9 @@ impl Stream {
             None => pool.spawn(make),
             Some(downloads) => {
                 let shared = self.shared.clone();
-                let download = move |(query, request)| {
+                let download = move |(subject, request)| {
                     if !shared.cancelled.load(Ordering::Relaxed) {
-                        shared.unless_cancelled(|| shared.download(step, query, request));
+                        shared.unless_cancelled(|| shared.download(step, subject, request));
                     }
                 };
                 downloads.start(self.shared.needs(step), download, move || pool.spawn(make));
@@ -224,11 +236,11 @@ impl Stream {
             let _ = catch_unwind(AssertUnwindSafe(|| {
                 let make = |range| shared.upcoming(range, (step, stride), steps);
                 shared.unless_cancelled(|| {
-                    for &(query, step) in share.take(make) {
+                    for &(subject, step) in share.take(make) {
                         if shared.cancelled.load(Ordering::Relaxed) {
                             return;
                         }
-                        shared.decode(step, query);
+                        shared.decode(step, subject);
                     }
                 });
             }));
@@ -251,20 +263,20 @@ impl Shared {
         range: Range<u64>,
         (own, stride): (u64, u64),
         steps: Option<u64>,
-    ) -> Vec<(usize, u64)> {
+    ) -> Vec<(Subject, u64)> {
         let end = steps.map_or(range.end, |steps| range.end.min(steps));
-        let mut wanted: Vec<(u64, usize, u64)> = (range.start..end)
+        let mut wanted: Vec<(u64, Subject, u64)> = (range.start..end)
             .rev()
             .filter(|step| step % stride == own % stride)
             .flat_map(|step| self.slots(step).into_iter().map(move |slot| (slot, step)))
-            .map(|(slot, step)| (slot.cluster, slot.query, step))
+            .map(|(slot, step)| (slot.cluster, self.subject(&slot), step))
             .collect();
-        wanted.sort_by_key(|&(cluster, query, _)| (cluster, query));
-        wanted.dedup_by_key(|&mut (cluster, query, _)| (cluster, query));
+        wanted.sort_by_key(|&(cluster, subject, _)| (cluster, subject.index, subject.draw));
+        wanted.dedup_by_key(|&mut (cluster, subject, _)| (cluster, subject.index, subject.draw));
         let budget = self.engine.setup().options.cache_bytes as u64 / 2;
         let (mut seen, mut bytes) = (HashSet::new(), 0);
-        for &(_, query, step) in &wanted {
-            for recipe in self.ahead(step, query) {
+        for &(_, subject, step) in &wanted {
+            for recipe in self.ahead(step, subject) {
                 let chunks = self.engine.chunks(&recipe).unwrap_or_default();
                 for chunk in chunks.iter().flatten() {
                     bytes += if seen.insert(chunk.id) { chunk.size } else { 0 };
@@ -274,7 +286,19 @@ impl Shared {
                 return Vec::new();
             }
         }
-        wanted.into_iter().map(|(_, query, step)| (query, step)).collect()
+        wanted.into_iter().map(|(_, subject, step)| (subject, step)).collect()
+    }
+
+    /// What a slot holds.
+    fn subject(&self, slot: &Slot) -> Subject {
+        let setup = self.engine.setup();
+        let (index, query) = (slot.query, setup.queries[slot.query]);
+        match &setup.options.augment {
+            Some(augment) if augment.shifts() => {
+                Subject { index, draw: slot.draw, query: augment.moved(&query, slot.draw) }
+            }
+            _ => Subject { index, draw: Draw::default(), query },
+        }
     }
 
     /// The slots of a step that this rank fills.
@@ -285,32 +309,32 @@ impl Shared {
 
     /// The recipes of a query that a step will need, by variable; none of those that it has taken,
     /// or that cannot be made.
-    fn ahead(&self, step: u64, query: usize) -> impl Iterator<Item = Arc<Recipe>> {
+    fn ahead(&self, step: u64, subject: Subject) -> impl Iterator<Item = Arc<Recipe>> {
         let requests = 0..self.engine.setup().requests.len();
-        requests.filter_map(move |request| self.recipe_ahead(step, query, request))
+        requests.filter_map(move |request| self.recipe_ahead(step, subject, request))
     }
 
-    fn recipe_ahead(&self, step: u64, query: usize, request: usize) -> Option<Arc<Recipe>> {
+    fn recipe_ahead(&self, step: u64, subject: Subject, request: usize) -> Option<Arc<Recipe>> {
         let shape = self.engine.setup().requests[request].shape?;
-        let make = || self.engine.recipe(query, request, Some(shape));
-        self.recipes.ahead((query, request), step, make).ok()?
+        let make = || self.engine.recipe(&subject.query, request, Some(shape));
+        self.recipes.ahead((subject.index, subject.draw, request), step, make).ok()?
     }
 
     /// Decodes what a step will need of a query.
-    fn decode(&self, step: u64, query: usize) {
-        for request in 0..self.kinds.len() {
-            if let Some(recipe) = self.recipe_ahead(step, query, request) {
+    fn decode(&self, step: u64, subject: Subject) {
+        for request in 0..self.columns.members.len() {
+            if let Some(recipe) = self.recipe_ahead(step, subject, request) {
                 self.engine.bring(&recipe, request, Ahead::Decode);
             }
         }
     }
 
     /// Downloads what a step will need of a query's variable.
-    fn download(&self, step: u64, query: usize, request: usize) {
+    fn download(&self, step: u64, subject: Subject, request: usize) {
         match self.engine.setup().requests[request].variable.geometry {
-            Geometry::Points => self.engine.bring_points(query, request),
+            Geometry::Points => self.engine.bring_points(&subject.query, request),
             Geometry::Grid => {
-                if let Some(recipe) = self.recipe_ahead(step, query, request) {
+                if let Some(recipe) = self.recipe_ahead(step, subject, request) {
                     self.engine.bring(&recipe, request, Ahead::Download);
                 }
             }
@@ -318,13 +342,13 @@ impl Shared {
     }
 
     /// Every (query, variable) of a step that a file may be needed for.
-    fn needs(&self, step: u64) -> Vec<(usize, usize)> {
-        let requests = 0..self.kinds.len();
-        let of_query = |slot: &Slot| {
-            let query = slot.query;
-            requests.clone().map(move |request| (query, request))
+    fn needs(&self, step: u64) -> Vec<(Subject, usize)> {
+        let requests = 0..self.columns.members.len();
+        let of_slot = |slot: &Slot| {
+            let subject = self.subject(slot);
+            requests.clone().map(move |request| (subject, request))
         };
-        self.slots(step).iter().flat_map(of_query).collect()
+        self.slots(step).iter().flat_map(of_slot).collect()
     }
 
     /// Does `work`, whose waits for a remote store end when the stream is dropped.
@@ -340,15 +364,20 @@ impl Shared {
         }
         let order = self.sequence.order();
         let slots = self.slots(step);
-        let rows = slots
+        let augment = self.engine.setup().options.augment.as_ref();
+        let subjects: Vec<Subject> = slots.iter().map(|slot| self.subject(slot)).collect();
+        let rows: Vec<Row> = slots
             .iter()
-            .map(|&Slot { query, padded, .. }| Row {
-                index: query,
-                query: self.engine.setup().queries[query],
-                padded,
+            .zip(&subjects)
+            .map(|(slot, &Subject { index, query, .. })| Row {
+                index,
+                query,
+                padded: slot.padded,
+                orientation: augment.map(|a| a.orientation(slot.draw)).unwrap_or_default(),
             })
             .collect();
-        let mut collated = Collated::new(&self.kinds, rows, self.engine.slabs())?;
+        let orientations: Vec<Orientation> = rows.iter().map(|row| row.orientation).collect();
+        let mut collated = Collated::new(&self.columns, rows, self.engine.slabs())?;
         let telemetry = self.engine.telemetry();
         let mut cells = collated.cells();
         // Row by row, the dearest variable first: a swath begun last would leave the other threads
@@ -359,9 +388,13 @@ impl Shared {
             if self.cancelled.load(Ordering::Relaxed) {
                 return Err(Error::cancelled("the loader was closed"));
             }
-            let query = slots[row].query;
-            let made = self.recipes.take((query, variable));
-            *outcome = self.unless_cancelled(|| self.engine.fill(query, variable, made, cell))?;
+            let (subject, orientation) = (subjects[row], orientations[row]);
+            let (source, negated) =
+                augment.map_or((variable, false), |a| a.source(variable, orientation));
+            let made = self.recipes.take((subject.index, subject.draw, source));
+            let lie = Lie { orientation, negated };
+            *outcome = self
+                .unless_cancelled(|| self.engine.fill(&subject.query, source, made, cell, lie))?;
             Ok(())
         })?;
         telemetry.count_samples(slots.len());

@@ -6,13 +6,14 @@ use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::error::Result;
+use crate::plan::Draw;
 use crate::render::Recipe;
 
 /// Recipes that wait hold at most about this many bytes; beyond, they are made again when needed.
 const WAITING_BYTES: usize = 64 << 20;
 
-/// A query and a requested variable.
-pub(super) type Key = (usize, usize);
+/// A query, the draw of it that has a box of its own, and a requested variable.
+pub(super) type Key = (usize, Draw, usize);
 
 /// A recipe, once it is made; `None` where no file covers the query.
 type Made = Result<Option<Arc<Recipe>>>;
@@ -122,6 +123,10 @@ mod tests {
     use crate::query::Query;
     use crate::render::{GridRule, Resampling, Rules, TemporalAgg};
 
+    fn key(query: usize) -> Key {
+        (query, Draw::default(), 0)
+    }
+
     fn recipe() -> Arc<Recipe> {
         let query = Query {
             lon_min: 0.0,
@@ -146,13 +151,13 @@ mod tests {
     fn a_recipe_waits_once_and_is_taken_once() {
         let recipes = Recipes::default();
         let (first, never) = (recipe(), || panic!("it waits"));
-        let made = recipes.ahead((3, 0), 7, || Ok(Some(first.clone()))).unwrap().unwrap();
+        let made = recipes.ahead(key(3), 7, || Ok(Some(first.clone()))).unwrap().unwrap();
         assert!(Arc::ptr_eq(&made, &first));
-        let again = recipes.ahead((3, 0), 7, never).unwrap().unwrap();
+        let again = recipes.ahead(key(3), 7, never).unwrap().unwrap();
         assert!(Arc::ptr_eq(&again, &first));
         assert!(recipes.lock().bytes > first.bytes());
-        assert!(Arc::ptr_eq(&recipes.take((3, 0)).unwrap(), &first));
-        assert!(recipes.take((3, 0)).is_none());
+        assert!(Arc::ptr_eq(&recipes.take(key(3)).unwrap(), &first));
+        assert!(recipes.take(key(3)).is_none());
         assert_eq!(recipes.lock().bytes, 0);
     }
 
@@ -160,20 +165,20 @@ mod tests {
     fn nothing_is_made_ahead_for_a_step_that_has_begun() {
         let recipes = Recipes::default();
         recipes.begin(4);
-        let made = recipes.ahead((0, 0), 4, || panic!("too late")).unwrap();
+        let made = recipes.ahead(key(0), 4, || panic!("too late")).unwrap();
         assert!(made.is_none());
-        assert!(recipes.ahead((0, 0), 5, || Ok(Some(recipe()))).unwrap().is_some());
+        assert!(recipes.ahead(key(0), 5, || Ok(Some(recipe()))).unwrap().is_some());
     }
 
     #[test]
     fn a_failure_does_not_wait_and_a_full_room_keeps_nothing() {
         let recipes = Recipes { budget: 1, ..Recipes::default() };
-        assert!(recipes.ahead((0, 0), 0, || Err(Error::io("down"))).is_err());
-        assert!(recipes.take((0, 0)).is_none());
-        assert!(recipes.ahead((0, 0), 0, || Ok(Some(recipe()))).unwrap().is_some());
-        assert!(recipes.ahead((1, 0), 0, || Ok(Some(recipe()))).unwrap().is_some());
-        assert!(recipes.take((1, 0)).is_none(), "the room was full");
-        assert!(recipes.take((0, 0)).is_some());
+        assert!(recipes.ahead(key(0), 0, || Err(Error::io("down"))).is_err());
+        assert!(recipes.take(key(0)).is_none());
+        assert!(recipes.ahead(key(0), 0, || Ok(Some(recipe()))).unwrap().is_some());
+        assert!(recipes.ahead(key(1), 0, || Ok(Some(recipe()))).unwrap().is_some());
+        assert!(recipes.take(key(1)).is_none(), "the room was full");
+        assert!(recipes.take(key(0)).is_some());
         assert_eq!(recipes.lock().bytes, 0);
     }
 }

@@ -34,6 +34,16 @@ pub enum Places {
     Index(Vec<u64>),
 }
 
+impl Places {
+    /// The places, as they were asked for: `0.5`, or `#0` of an index.
+    pub fn names(&self) -> Vec<String> {
+        match self {
+            Self::Nearest(values) => values.iter().map(f64::to_string).collect(),
+            Self::Index(indices) => indices.iter().map(|i| format!("#{i}")).collect(),
+        }
+    }
+}
+
 impl Selection {
     fn len(&self) -> usize {
         match &self.places {
