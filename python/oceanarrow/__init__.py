@@ -5,12 +5,14 @@ A Rust engine plans, reads, renders and collates; Python gets one Arrow record b
 """
 
 from oceanarrow._engine import __version__
+from oceanarrow.augment import Augment
 from oceanarrow.batch import Batch
 from oceanarrow.catalog_writer import write_catalog
 from oceanarrow.exceptions import OceanArrowError
 from oceanarrow.explanation import Explanation
 from oceanarrow.files import Files
 from oceanarrow.inventory.catalog import Catalog
+from oceanarrow.inventory.climatology import climatology
 from oceanarrow.inventory.coverage import Coverage
 from oceanarrow.inventory.measure import coverage
 from oceanarrow.loader import Loader
@@ -21,6 +23,7 @@ from oceanarrow.variables import Variable, register_variable, variables
 from oceanarrow.window import Window
 
 __all__ = [
+    "Augment",
     "Batch",
     "Catalog",
     "Coverage",
@@ -34,6 +37,7 @@ __all__ = [
     "Variable",
     "Window",
     "__version__",
+    "climatology",
     "coverage",
     "download",
     "find_leaks",

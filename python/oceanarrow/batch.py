@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from oceanarrow import _engine
 from oceanarrow.optional import require
-from oceanarrow.schema import POINT_COLUMNS, ROW_COLUMNS, Schema
+from oceanarrow.schema import POINT_COLUMNS, Schema, row_columns
 
 if TYPE_CHECKING:
     import xarray
@@ -91,8 +91,8 @@ class Batch:
             1970-01-01), `pressure` and `mask`, each (B, Nmax), padded with zeros. `masks`:
             {gridded variable: bool, shaped like the data}. `present`: {variable: (B,) bool}.
             `metadata`: `query` (B,) int64, `bbox` (B, 4) float64, `time_start` and `time_end`
-            (B,) int64 days since 1970-01-01, `n_files`, `status` and `sample_weight` (B,); of tensors
-            of channels `channels`, {tensor: the names of its channels}.
+            (B,) int64 days since 1970-01-01, `n_files`, `status` and `sample_weight` (B,), with an
+            `Augment` also `augmentation`; of tensors of channels `channels`, {tensor: the names of its channels}.
             Where the columns exist, also `coords`: {variable: {"lat": (B, H), "lon": (B, W)}}
             and `support`: {variable: (B, H, W)}. A variable that is input and target is copied
             for the target.
@@ -114,7 +114,7 @@ class Batch:
                 lat, lon = self._array(f"{name}_lat"), self._array(f"{name}_lon")
                 result.setdefault("coords", {})[name] = {"lat": lat, "lon": lon}
         edges = [self._array(edge) for edge in ("lon_min", "lon_max", "lat_min", "lat_max")]
-        result["metadata"] = {name: self._array(name) for name in ROW_COLUMNS} | {
+        result["metadata"] = {name: self._array(name) for name in row_columns(columns)} | {
             "bbox": np.stack(edges, axis=1),
             "time_start": self._array("time_start").astype(np.int64),
             "time_end": self._array("time_end").astype(np.int64),
@@ -163,7 +163,8 @@ class Batch:
         attributes. A variable whose pixels are not those of the first has `y_<name>`, `x_<name>`,
         `lat_<name>` and `lon_<name>`, and of other days `day_<name>`. Point variables have
         dimensions `sample, level_<name>`, padded with NaN. `query`, `time_start`, `time_end`,
-        `n_files`, `status` and `sample_weight` are coordinates of `sample`, and `time (sample,
+        `n_files`, `status` and `sample_weight` are coordinates of `sample` (flips and turns of an
+        `Augment` are undone, and what they were is `augmentation`), and `time (sample,
         day)` of stacked days; `<name>_present` and `<name>_support` are variables.
 
         Raises:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy.typing as npt
 
 from oceanarrow import _engine
+from oceanarrow.augment import Augment
 from oceanarrow.batch import Batch
 from oceanarrow.cache_directory import CacheDirectory
 from oceanarrow.dataset.query import Query, query_arrays
@@ -76,6 +77,7 @@ class Loader:
             `normalize`; their units agree (`docs/channels.md`).
         joint: pairs of variables that are components of one field, `[("glorys_uo", "glorys_vo")]`:
             a pixel of either is valid only where both are.
+        augment: how boxes are moved and patches flipped and turned: an `Augment`, drawn from `seed`.
         normalize: {variable: (mean, std)} in the variable's unit: valid values are delivered as
             `(value - mean) / std` (`oceanarrow.normalization.denormalize` undoes it). Or a JSON
             file of such, which has each variable asked for (null: as it is) and may have others.
@@ -146,6 +148,7 @@ class Loader:
         normalize: Statistics | str | os.PathLike[str] | None = None,
         anomaly: Mapping[str, str] | None = None,
         joint: Joint = (),
+        augment: Augment | None = None,
         shuffle: bool = True,
         seed: int = 0,
         tail: Tail | None = None,
@@ -189,13 +192,20 @@ class Loader:
             tail or ("drop" if shuffle else "pad"),
             extra_days(columns),
         )
+        shapes = patch_shapes(columns, default_patch_size, patch_sizes)
+        rendering = Rendering(temporal_agg, resample, grid, min_support, fill_value, normalize)
+        if augment is not None and not isinstance(augment, Augment):
+            raise InvalidInputError(f"augment must be an oceanarrow.Augment, not {augment!r}")
         self._engine = open_engine(
             taco_path,
             self._queries,
             inputs,
             targets,
-            patch_shapes(columns, default_patch_size, patch_sizes),
-            Rendering(temporal_agg, resample, grid, min_support, fill_value, normalize),
+            shapes,
+            rendering,
+            augment=augment
+            and augment.plan(seed, columns, shapes, rendering, taco_path, storage_options),
+            widened=augment and augment.widened(self._queries),
             on_error=on_error,
             cache_bytes=cache_bytes,
             cache_dir=cache_dir,

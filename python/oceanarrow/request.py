@@ -108,8 +108,10 @@ def open_engine(
     support: bool = False,
     storage_options: StorageOptions | None = None,
     memory_limit_bytes: int | None = None,
+    augment: dict[str, Any] | None = None,
+    widened: QueryArrays | None = None,
 ) -> _engine.Engine:
-    """Opens the catalog and plans.
+    """Opens the catalog and plans; `widened` are the queries with all that `augment` may read.
 
     Raises:
         InvalidInputError: a query or option is wrong, or `cache_dir` or `index` is something else.
@@ -163,7 +165,7 @@ def open_engine(
     if memory_limit_bytes is not None:
         check_positive("memory_limit_bytes", memory_limit_bytes)
     roots = dataset_roots(taco_path)
-    check_covered(roots, *queries, wanted)
+    check_covered(roots, *(queries if widened is None else widened), wanted)
     path = choose_cache_directory(cache_dir, roots)
     hand_over()
     try:
@@ -179,6 +181,7 @@ def open_engine(
             index=None if index is None else str(_local_path("index", index)),
             storage_options=storage_options,
             land=bundled("polygons.zlib") if _needs_land(wanted) else None,
+            augment=augment,
         )
     finally:
         hand_over()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -16,7 +16,13 @@ POINT_COLUMNS = {"data": "", "lats": "_lat", "lons": "_lon", "time": "_time"} | 
 }
 """What `to_numpy` calls the columns of a point variable, and how their names end."""
 
-ROW_COLUMNS = ("query", "n_files", "status", "sample_weight")
+_ROW_COLUMNS = ("query", "n_files", "status", "sample_weight", "augmentation")
+
+
+def row_columns(names: Iterable[str]) -> list[str]:
+    """The columns that `to_numpy` gives as metadata as they are, of those that there are."""
+    there = set(names)
+    return [name for name in _ROW_COLUMNS if name in there]
 
 
 @dataclass(frozen=True)
@@ -148,7 +154,7 @@ def element_spec(schema: Schema, rows: int | None) -> dict[str, Any]:
             lon = spec(f"{name}_lon", unit="degrees_east")
             result.setdefault("coords", {})[name] = {"lat": lat, "lon": lon}
     days = ArraySpec((rows,), np.dtype(np.int64), "days since 1970-01-01")
-    result["metadata"] = {name: spec(name) for name in ROW_COLUMNS} | {
+    result["metadata"] = {name: spec(name) for name in row_columns(columns)} | {
         "bbox": ArraySpec((rows, 4), np.dtype(np.float64), "degrees"),
         "time_start": days,
         "time_end": days,

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import xarray
 
-from oceanarrow.schema import ROW_COLUMNS
+from oceanarrow.orientation import undone
+from oceanarrow.schema import row_columns
 from oceanarrow.window import Column
 
 if TYPE_CHECKING:
@@ -69,12 +70,30 @@ class _Rows(_Made):
         super().__init__()
         self.batch = batch
         self.tree = batch.to_numpy()
+        self._lay_back()
         days = self.tree["metadata"]
         self.starts = days["time_start"].astype("datetime64[D]")
         ends = days["time_end"].astype("datetime64[D]")
-        self.coordinates |= {name: ("sample", days[name]) for name in ROW_COLUMNS}
+        self.coordinates |= {name: ("sample", days[name]) for name in row_columns(days)}
         self.coordinates["time_start"] = ("sample", self.starts.astype("datetime64[ns]"))
         self.coordinates["time_end"] = ("sample", ends.astype("datetime64[ns]"))
+
+    def _lay_back(self) -> None:
+        """Undoes flips and turns."""
+        codes = self.tree["metadata"].get("augmentation")
+        if codes is None:
+            return
+        support = self.tree.get("support", {})
+        of_role = self.tree["inputs"] | self.tree["targets"]
+        arrays = {n: (of_role[n], mask, support.get(n)) for n, mask in self.tree["masks"].items()}
+        vectors = self.batch.metadata.get("oceanarrow.vectors")
+        for name, (values, mask, shares) in undone(arrays, codes, vectors).items():
+            for role in ("inputs", "targets"):
+                if name in self.tree[role]:
+                    self.tree[role][name] = values
+            self.tree["masks"][name] = mask
+            if shares is not None:
+                support[name] = shares
 
     def attributes(self) -> dict[str, str]:
         """What the schema says of the batch as a whole."""

@@ -141,7 +141,9 @@ def test_what_the_schema_says(dataset: Path) -> None:
 
 
 def test_a_batch_in_every_framework(dataset: Path) -> None:
-    (batch, *_) = Loader(dataset, QUERIES, {"x": MEMBERS, "now": "sla", "then": Window("u", -1)}, **COMMON)
+    (batch, *_) = Loader(
+        dataset, QUERIES, {"x": MEMBERS, "now": "sla", "then": Window("u", -1)}, **COMMON
+    )
     due = batch.to_numpy()["inputs"]
     assert due["now"].shape == (2, 6, 5)
     tensors = batch.to_torch()
@@ -167,7 +169,9 @@ def test_the_order_is_that_of_the_columns_and_the_plan_is_another(dataset: Path)
     options = COMMON | {"shuffle": True, "seed": 4, "tail": "pad"}
     one = Loader(dataset, QUERIES * 5, {"x": ["sla", "u"]}, **options)
     other = Loader(dataset, QUERIES * 5, ["sla", "u"], **options)
-    queries = [[b.to_numpy()["metadata"]["query"].tolist() for b in loader] for loader in (one, other)]
+    queries = [
+        [b.to_numpy()["metadata"]["query"].tolist() for b in loader] for loader in (one, other)
+    ]
     assert queries[0] == queries[1]
     ids = {loader.plan_id for loader in (one, other)}
     ids.add(Loader(dataset, QUERIES * 5, {"x": ["u", "sla"]}, **options).plan_id)
@@ -229,7 +233,11 @@ def test_joint_sees_what_masks_the_other(dataset: Path) -> None:
 @pytest.mark.parametrize(
     ("variables", "options", "what"),
     [
-        ({"x": ["sla", "u"]}, {"patch_sizes": {"u": (4, 4)}}, "channel of .x.: it has 4 x 4 pixels, not 6 x 5"),
+        (
+            {"x": ["sla", "u"]},
+            {"patch_sizes": {"u": (4, 4)}},
+            "channel of .x.: it has 4 x 4 pixels, not 6 x 5",
+        ),
         ({"x": ["sla", "u"]}, {"grid": {"u": "crop"}}, r'grid="exact"'),
         ({"x": ["sla", "nothing"]}, {}, "nothing"),
         ({"x": []}, {}, "no channel"),

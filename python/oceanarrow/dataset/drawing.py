@@ -22,6 +22,7 @@ _REGION = 90.0
 """The side of a region in degrees."""
 
 Region = tuple[float, float, float, float]
+Degrees = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def draw(
     strata: Sequence[Stratum],
     count: int,
     limit: int,
-    size: PatchSize,
+    place: Callable[[Degrees, Degrees], Boxes],
     window_days: int,
     area_uniform: bool,
     good: Callable[[Boxes, Days], npt.NDArray[np.bool_]],
@@ -77,7 +78,8 @@ def draw(
     bar: Any,
 ) -> tuple[Boxes, Days, int]:
     """`count` boxes and days that are good, as many of each stratum, in a random order; fewer where
-    `limit` candidates do not yield them. Also how many candidates there were."""
+    `limit` candidates do not yield them. Also how many candidates there were. `place` makes boxes of
+    the longitudes and latitudes of their centres."""
     boxes, days, tried = [], [], 0
     for i, stratum in enumerate(strata):
         due = count * (i + 1) // len(strata) - count * i // len(strata)
@@ -85,7 +87,7 @@ def draw(
         most = -(-limit // len(strata))
         while found < due and attempts < most:
             n = min(_BLOCK, most - attempts, max(1024, 2 * (due - found)))
-            drawn = _candidates(stratum, n, size, window_days, area_uniform, rng)
+            drawn = _candidates(stratum, n, place, window_days, area_uniform, rng)
             kept = np.flatnonzero(good(*drawn))[: due - found]
             boxes.append(drawn[0][kept])
             days.append(drawn[1][kept])
@@ -100,10 +102,23 @@ def draw(
     return every[order], np.concatenate([np.empty((0, 2), np.int32), *days])[order], tried
 
 
+def centred(size: PatchSize, lons: Degrees, lats: Degrees) -> Boxes:
+    """Boxes of that size around these centres, cut at the poles and the antimeridian."""
+    width, height = size.to_degrees(lats)
+    return np.column_stack(
+        [
+            np.maximum(-180.0, lons - width / 2),
+            np.minimum(180.0, lons + width / 2),
+            np.maximum(-90.0, lats - height / 2),
+            np.minimum(90.0, lats + height / 2),
+        ]
+    )
+
+
 def _candidates(
     stratum: Stratum,
     count: int,
-    size: PatchSize,
+    place: Callable[[Degrees, Degrees], Boxes],
     window_days: int,
     area_uniform: bool,
     rng: np.random.Generator,
@@ -117,13 +132,4 @@ def _candidates(
         lats = rng.uniform(south, north, count)
     lons = rng.uniform(west, east, count)
     first = stratum.days[rng.integers(0, stratum.days.size, count)]
-    width, height = size.to_degrees(lats)
-    boxes = np.column_stack(
-        [
-            np.maximum(-180.0, lons - width / 2),
-            np.minimum(180.0, lons + width / 2),
-            np.maximum(-90.0, lats - height / 2),
-            np.minimum(90.0, lats + height / 2),
-        ]
-    )
-    return boxes, np.column_stack([first, first + window_days - 1]).astype(np.int32)
+    return place(lons, lats), np.column_stack([first, first + window_days - 1]).astype(np.int32)

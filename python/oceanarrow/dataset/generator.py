@@ -7,6 +7,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,10 @@ import numpy.typing as npt
 
 from oceanarrow.dataset import query_files
 from oceanarrow.dataset.days import Time, iso_day, utc_day
-from oceanarrow.dataset.drawing import Stratify, draw, strata
+from oceanarrow.dataset.drawing import Stratify, centred, draw, strata
 from oceanarrow.dataset.overlap import OverlapIndex
 from oceanarrow.dataset.query import PatchSize, Query, query_arrays
+from oceanarrow.dataset.regular_grid import RegularGrid
 from oceanarrow.dataset.requirements import Boxes, Days, Requirements, as_catalog, as_coverage
 from oceanarrow.exceptions import InvalidInputError
 from oceanarrow.inventory.catalog import Catalog
@@ -88,6 +90,7 @@ class QueryGenerator:
         windows: Iterable[Window] = (),
         area_uniform: bool = False,
         stratify: Stratify | None = None,
+        snap: str | None = None,
     ) -> list[Query]:
         """Patches at random places and days, centred in `bbox_constraint` (and cut at the poles
         and the antimeridian).
@@ -115,6 +118,11 @@ class QueryGenerator:
                 `catalog`.
             area_uniform: places are uniform on the sphere, not in latitude.
             stratify: as many queries of each calendar month, or of each region of 90 degrees.
+            snap: a gridded variable; needs `catalog`. Boxes reach from one centre of its cells to
+                another, so that `PatchSize(64, "cells")` with a patch size of (64, 64) renders the
+                file's own values; sizes in degrees or kilometres become the nearest whole number of
+                cells. They cross the antimeridian where the cells do, and are moved away from the
+                poles rather than cut.
 
         Returns:
             `n_queries` queries; fewer, with a `UserWarning`, if too many were rejected.
@@ -125,6 +133,7 @@ class QueryGenerator:
         """
         _check_count("n_queries", n_queries, minimum=0)
         size = _patch_size(patch_size)
+        grid = self._grid(snap, size)
         region = _training_region(bbox_constraint)
         days = _start_days(date_range, time_window_days)
         _check_fraction("max_land_fraction", max_land_fraction)
@@ -136,7 +145,7 @@ class QueryGenerator:
         if verbose:
             print(f"Generating {n_queries} training queries...")
         with progress_bar(n_queries, "query", shown=verbose) as bar:
-            if not wanted and not area_uniform and stratify is None:
+            if not wanted and not area_uniform and stratify is None and grid is None:
                 candidates = _Candidates(region, size, days, rng)
                 fits = self._acceptance(max_land_fraction, time_window_days, max_spatial_overlap)
                 accepted: Iterable[tuple[Any, int]]
@@ -145,8 +154,9 @@ class QueryGenerator:
                 good = self._goodness(
                     wanted, max_land_fraction, time_window_days, max_spatial_overlap
                 )
+                place = partial(centred if grid is None else grid.around, size)
                 boxes, spans, tried = draw(
-                    parts, n_queries, limit, size, time_window_days, area_uniform, good, rng, bar
+                    parts, n_queries, limit, place, time_window_days, area_uniform, good, rng, bar
                 )
                 accepted = zip(boxes.tolist(), spans[:, 0].tolist(), strict=True)
         queries = [_query(bbox, day, time_window_days) for bbox, day in accepted]
@@ -175,6 +185,7 @@ class QueryGenerator:
         require: Iterable[str] = (),
         min_valid: Mapping[str, float] | None = None,
         windows: Iterable[Window] = (),
+        snap: str | None = None,
     ) -> list[Query]:
         """Patches on a grid that covers `bbox`, repeated in time, sorted by their first day.
 
@@ -189,6 +200,8 @@ class QueryGenerator:
             verbose: say what happens.
             require, min_valid, windows: as of `generate_training_queries`; patches that lack it are
                 left out.
+            snap: as of `generate_training_queries`; patches side by side share no cell, and all
+                have as many cells as one at the middle latitude.
 
         Raises:
             InvalidInputError: as `generate_training_queries`.
@@ -204,24 +217,21 @@ class QueryGenerator:
         _check_count("temporal_stride_days", temporal_stride_days, minimum=1)
         days = _start_days(date_range, time_window_days)
         days = _within(wanted, days, time_window_days)[::temporal_stride_days]
-        lon_size, lat_size = size.to_degrees((south + north) / 2)
-        lons = _grid_starts(west, east, lon_size, spatial_overlap)
-        lats = _grid_starts(south, north, lat_size, spatial_overlap)
-        total = len(lons) * len(lats) * len(days)
+        region = (west, east, south, north)
+        grid = self._grid(snap, size)
+        if grid is None:
+            lons, lats, patches = _patches(region, size, spatial_overlap)
+        else:
+            lons, lats, patches = _snapped(grid, region, size, spatial_overlap)
+        total = lons * lats * len(days)
         if verbose:
-            print(f"Generating eval grid: {len(lons)}x{len(lats)}x{len(days)} = {total} candidates")
+            print(f"Generating eval grid: {lons}x{lats}x{len(days)} = {total} candidates")
         if total == 0:
-            warnings.warn(
-                f"no patch of {lon_size:g} x {lat_size:g} degrees fits into bbox {bbox}",
-                stacklevel=2,
-            )
+            warnings.warn(f"no patch of {_told(size)} fits into bbox {bbox}", stacklevel=2)
         queries = []
-        for lon in lons:
-            for lat in lats:
-                width, height = size.to_degrees(float(lat + lat_size / 2))
-                patch = (float(lon), float(lon + width), float(lat), float(lat + height))
-                if self._is_ocean(patch, max_land_fraction):
-                    queries += [_query(patch, int(day), time_window_days) for day in days]
+        for patch in patches:
+            if self._is_ocean(patch, max_land_fraction):
+                queries += [_query(patch, int(day), time_window_days) for day in days]
         if queries:
             met = wanted.met(*query_arrays(queries)).tolist()
             queries = [query for query, good in zip(queries, met, strict=True) if good]
@@ -252,6 +262,20 @@ class QueryGenerator:
             InvalidInputError: a file is broken, or its columns are not a query's.
         """
         return query_files.load(path)
+
+    def _grid(self, snap: str | None, size: PatchSize) -> RegularGrid | None:
+        """The grid that boxes are snapped to."""
+        if snap is None:
+            if size.unit == "cells":
+                raise InvalidInputError(
+                    f"a patch of {size.value:g} cells needs snap=, the variable whose cells they are"
+                )
+            return None
+        if self.catalog is None:
+            raise InvalidInputError(
+                "snap needs to know the grid: QueryGenerator(..., catalog=dataset)"
+            )
+        return self.catalog.grid(snap)
 
     def _acceptance(
         self, max_land_fraction: float, window_days: int, max_overlap: float
@@ -352,6 +376,40 @@ def _patch(lon: float, lat: float, size: PatchSize) -> BBox:
 
 def _query(bbox: BBox, start: int, window_days: int) -> Query:
     return Query(*bbox, time_start=iso_day(start), time_end=iso_day(start + window_days - 1))
+
+
+def _patches(region: BBox, size: PatchSize, overlap: float) -> tuple[int, int, Iterator[BBox]]:
+    """How many columns and rows of patches cover a region, and the patches, column by column."""
+    west, east, south, north = region
+    lon_size, lat_size = size.to_degrees((south + north) / 2)
+    lons = _grid_starts(west, east, lon_size, overlap)
+    lats = _grid_starts(south, north, lat_size, overlap)
+
+    def patch(lon: float, lat: float) -> BBox:
+        width, height = size.to_degrees(float(lat + lat_size / 2))
+        return (float(lon), float(lon + width), float(lat), float(lat + height))
+
+    return len(lons), len(lats), (patch(lon, lat) for lon in lons for lat in lats)
+
+
+def _snapped(
+    grid: RegularGrid, region: BBox, size: PatchSize, overlap: float
+) -> tuple[int, int, Iterator[BBox]]:
+    """The same of patches of whole cells."""
+    west, east, south, north = region
+    columns, rows = (int(cells) for cells in grid.cells(size, (south + north) / 2))
+    lons = grid.starts(grid.lon, west, east, columns, overlap)
+    lats = grid.starts(grid.lat, south, north, rows, overlap)
+    at = np.meshgrid(lons, lats, indexing="ij")
+    boxes = grid.boxes(np.array(columns), np.array(rows), at[0].ravel(), at[1].ravel())
+    return len(lons), len(lats), (tuple(box) for box in boxes.tolist())
+
+
+def _told(size: PatchSize) -> str:
+    if size.unit == "cells":
+        return f"{size.value:g} x {size.value:g} cells"
+    width, height = size.to_degrees()
+    return f"{width:g} x {height:g} degrees"
 
 
 def _grid_starts(low: float, high: float, size: float, overlap: float) -> npt.NDArray[np.float64]:

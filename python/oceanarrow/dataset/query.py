@@ -110,14 +110,15 @@ class Query:
 
 @dataclass(frozen=True)
 class PatchSize:
-    """The side of a patch, in degrees or kilometres.
+    """The side of a patch: degrees, kilometres, or cells of the grid that queries are snapped to.
 
     Raises:
-        InvalidInputError: `value` is not a positive finite number, or `unit` is unknown.
+        InvalidInputError: `value` is not a positive finite number (of cells, not whole or less than
+            2), or `unit` is unknown.
     """
 
     value: float
-    unit: Literal["deg", "km"] = "deg"
+    unit: Literal["deg", "km", "cells"] = "deg"
 
     def __post_init__(self) -> None:
         number = isinstance(self.value, (int, float, np.integer, np.floating))
@@ -125,8 +126,12 @@ class PatchSize:
             raise InvalidInputError(
                 f"a patch size must be a positive finite number, not {self.value!r}"
             )
-        if self.unit not in ("deg", "km"):
-            raise InvalidInputError(f"a patch size is in 'deg' or 'km', not {self.unit!r}")
+        if self.unit not in ("deg", "km", "cells"):
+            raise InvalidInputError(f"a patch size is in 'deg', 'km' or 'cells', not {self.unit!r}")
+        if self.unit == "cells" and (self.value < 2 or self.value != int(self.value)):
+            raise InvalidInputError(
+                f"a patch has a whole number of cells, and at least 2, not {self.value!r}"
+            )
 
     @overload
     def to_degrees(self, center_lat: float = 0.0) -> tuple[float, float]: ...
@@ -139,7 +144,11 @@ class PatchSize:
 
         Kilometres become 1/111 degree of latitude each, and of longitude 1/cos(latitude) times
         that, the cosine counted as 0.1 at least. Degrees stay what they are.
+
+        Raises:
+            InvalidInputError: the size is in cells, which only a grid knows the size of.
         """
+        self._check_measured()
         if self.unit == "deg":
             return (self.value, self.value)
         cos_lat = np.maximum(np.cos(np.radians(center_lat)), _MIN_COS_LAT)
@@ -149,7 +158,14 @@ class PatchSize:
 
     def to_km(self, center_lat: float = 0.0) -> float:
         """The side in kilometres, along the meridian, which is why `center_lat` does not matter."""
+        self._check_measured()
         return self.value if self.unit == "km" else self.value * KM_PER_DEGREE
+
+    def _check_measured(self) -> None:
+        if self.unit == "cells":
+            raise InvalidInputError(
+                f"how large {self} are depends on the grid: give snap=, a variable"
+            )
 
     def __str__(self) -> str:
         return f"{self.value}{self.unit}"

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from oceanarrow import _engine
 from oceanarrow.dataset.days import iso_day
+from oceanarrow.dataset.regular_grid import RegularGrid
 from oceanarrow.events import hand_over
 from oceanarrow.optional import require
 from oceanarrow.roots import StorageOptions, TacoPath, dataset_roots
@@ -118,6 +119,17 @@ class Catalog:
         products = self._native.product_table()
         numbers = [i for i, p in enumerate(products) if p == (variable.source, variable.file)]
         return np.isin(self.columns["product"], numbers)
+
+    def grid(self, name: str) -> RegularGrid:
+        """The cells of a gridded variable, on the first day that has a file of it.
+
+        Raises:
+            InvalidInputError: there is no such variable, or its cells are not equally far apart.
+        """
+        # Planning knows queries, whose generator knows catalogs.
+        from oceanarrow.inventory.cells import read_grid
+
+        return read_grid(self._roots, name, self.variables, self._storage_options)
 
     def footprints(self) -> npt.NDArray[np.float64]:
         """West, east (beyond west), south and north edge of each granule: `(N, 4)` degrees."""

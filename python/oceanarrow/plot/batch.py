@@ -165,7 +165,9 @@ def _fields(batch: Batch, tree: dict[str, Any], name: str) -> list[_Field]:
     members = json.loads(told.metadata["members"])
     of = [member for member in members for _ in range(int(member["channels"]))]
     return [
-        _Field(channel, member["name"], member["unit"], *(a if a is None else a[:, i] for a in arrays))
+        _Field(
+            channel, member["name"], member["unit"], *(a if a is None else a[:, i] for a in arrays)
+        )
         for i, (channel, member) in enumerate(zip(told.channels, of, strict=True))
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from oceanarrow import _engine
 from oceanarrow.dataset.query import Query
 from oceanarrow.events import hand_over
+from oceanarrow.inventory.climatology import climatology_queries
 from oceanarrow.request import check_positive
 from oceanarrow.splits.extent import check_gaps, extents
 from oceanarrow.window import Window
@@ -40,7 +42,7 @@ class Leaks:
 
 
 def find_leaks(
-    a: Iterable[Query],
+    a: Iterable[Query] | str | os.PathLike[str],
     b: Iterable[Query],
     *,
     gap_days: int = 0,
@@ -56,21 +58,27 @@ def find_leaks(
     degrees, around the antimeridian too.
 
     Args:
-        a, b: the lists, of training and of test, say.
+        a, b: the lists, of training and of test, say. `a` may be a file that `climatology` wrote:
+            each run of days that it is made of is a query of all that its grid covers.
         gap_days: whole days that must lie between.
         gap_deg: degrees that must lie between, along at least one of latitude and longitude.
-        windows: what is read on other days than the queries', which counts too.
+        windows: what is read on other days than the queries', which counts too; not of a file's.
         max_pairs: pairs that are listed.
 
     Raises:
         InvalidInputError: an argument is wrong.
+        InvalidDatasetError: the file is no climatology.
     """
     check_gaps(gap_days, gap_deg)
     check_positive("max_pairs", max_pairs, minimum=0)
     windows = list(windows)
     hand_over()
     count, pairs = _engine.find_leaks(
-        *extents(a, windows),
+        *(
+            extents(climatology_queries(a), ())
+            if isinstance(a, str | os.PathLike)
+            else extents(a, windows)
+        ),
         *extents(b, windows),
         gap_days=gap_days,
         gap_degrees=gap_deg,

@@ -42,6 +42,22 @@ impl Setup {
         self.by_column().zip(kinds).map(column).collect()
     }
 
+    /// Where the components of vectors that flips and turns change lie, as JSON: of each pair the
+    /// column, the first plane and how many, twice.
+    pub fn vectors(&self) -> Result<Option<String>> {
+        let vectors = self.options.augment.iter().flat_map(|augment| &augment.vectors);
+        let fields = self.fields()?;
+        let members = self.columns()?.members;
+        let place = |request: usize| {
+            let member = members.get(request)?;
+            let before = members.iter().take(request).filter(|other| other.column == member.column);
+            let first: usize = before.map(|other| other.planes).sum();
+            Some((&fields.get(member.column)?.name, first, member.planes))
+        };
+        let pairs: Vec<_> = vectors.map(|&(east, north)| [place(east), place(north)]).collect();
+        Ok((!pairs.is_empty()).then(|| serde_json::json!(pairs).to_string()))
+    }
+
     /// The requests of each column.
     fn by_column(&self) -> impl Iterator<Item = &[Request]> {
         self.requests.chunk_by(|a, b| a.tensor.is_some() && a.tensor == b.tensor)

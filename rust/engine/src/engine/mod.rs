@@ -146,7 +146,8 @@ impl Engine {
     /// The schema of the engine's batches, with `metadata`.
     pub fn schema(&self, metadata: impl IntoIterator<Item = (String, String)>) -> Result<Schema> {
         let version = ("oceanarrow.version".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
-        let metadata = metadata.into_iter().chain([version]).collect();
+        let vectors = self.setup.vectors()?.map(|text| ("oceanarrow.vectors".to_owned(), text));
+        let metadata = metadata.into_iter().chain([version]).chain(vectors).collect();
         let setup = self.setup();
         batch_schema(&setup.fields()?, setup.options.augment.is_some(), metadata)
     }
