@@ -183,6 +183,8 @@ def linear_weights(axis: np.ndarray, point: float) -> list[tuple[int, float]]:
                 return [(first, 1.0)]
             low = next(i for i in range(first, last) if point <= axis[i + 1])
             t = (point - axis[low]) / (axis[low + 1] - axis[low])
+            if not SAME_CELL < t < 1 - SAME_CELL:
+                return [(low + round(t), 1.0)]
             return [(low, 1.0 - t), (low + 1, t)]
         for edge, inner in ((first, first + 1), (last, last - 1)):
             reach = _NOISE

@@ -14,7 +14,7 @@ from oceanarrow.exceptions import InvalidInputError
 from oceanarrow.inventory.catalog import Catalog
 from oceanarrow.request import PatchShape, Rendering
 from oceanarrow.roots import StorageOptions, TacoPath
-from oceanarrow.window import Column
+from oceanarrow.window import Column, are_pairs
 
 _MOST_SHIFT = (180.0, 90.0)
 
@@ -26,20 +26,20 @@ class Augment:
     place in the order alone.
 
     The row's `augmentation` says how its patches lie (bit 0: flipped in longitude, bit 1: in
-    latitude, bits 2 and 3: quarter turns counter-clockwise on a map, after the flips); its `lon_min`
-    and the like are the box that was read. `Batch.to_xarray` undoes flips and turns.
+    latitude, bits 2 and 3: quarter turns counter-clockwise on a map, after the flips); its
+    `lon_min` and the like are the box that was read. `Batch.to_xarray` undoes flips and turns.
 
     Args:
-        shift: degrees `(lon, lat)` that a box moves by at most, to either side; latitudes stay on the
-            globe. One number is both.
+        shift: degrees `(lon, lat)` that a box moves by at most, to either side; latitudes stay on
+            the globe. One number is both.
         snap: a gridded variable of the dataset: boxes move by whole cells of its grid.
         flip_lon: half of the patches have east and west exchanged.
-        flip_lat: half of them north and south. This changes the sign of Coriolis' force, and with it
-            the sense of every eddy: not for models that are to know the hemisphere.
+        flip_lat: half of them north and south. This changes the sign of Coriolis' force, and with
+            it the sense of every eddy: not for models that are to know the hemisphere.
         rotate: they are turned by 0, 1, 2 or 3 quarters; only square ones are.
-        vectors: pairs of an eastward and a northward component, `[("glorys_uo", "glorys_vo")]`, which
-            change sign and place as their patches are flipped and turned. Both are rendered alike,
-            and normalised by one standard deviation and a mean of 0, or not at all.
+        vectors: pairs of an eastward and a northward component, `[("glorys_uo", "glorys_vo")]`,
+            which change sign and place as their patches are flipped and turned. Both are rendered
+            alike, and normalised by one standard deviation and a mean of 0, or not at all.
 
     Profiles are where they were measured, and are left as they are.
 
@@ -66,10 +66,7 @@ class Augment:
             raise InvalidInputError("an Augment that neither shifts, flips nor turns does nothing")
         if self.snap is not None and self.degrees == (0.0, 0.0):
             raise InvalidInputError("snap is the grid that boxes are shifted on: give shift=")
-        if isinstance(self.vectors, str) or any(
-            isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2
-            for pair in self.vectors
-        ):
+        if not are_pairs(self.vectors):
             raise InvalidInputError(f"vectors must be pairs of variables, not {self.vectors!r}")
 
     @property
@@ -165,7 +162,8 @@ class Augment:
             for name, those in zip(pair, numbers, strict=True):
                 if not those or pair[0] == pair[1]:
                     raise InvalidInputError(
-                        f"vectors names {name!r}, which is not among the columns asked for, or twice"
+                        f"vectors names {name!r}, which is not among the columns asked for, or "
+                        "names it twice"
                     )
             east, north = numbers
             together = [
@@ -197,7 +195,7 @@ class Augment:
         what = f"vectors of {u.name!r} and {v.name!r}"
         if "points" in (u.geometry, v.geometry):
             raise InvalidInputError(f"{what}: both must be gridded; profiles have no pixels")
-        neutral = {"name": "", "of": "", "netcdf": "", "file": "", "source": ""}
+        neutral: dict[str, Any] = dict.fromkeys(("name", "of", "netcdf", "file", "source"), "")
         neutral |= {"where": None, "joint": (), "minus": None, "valid": ()}
         alike = replace(u, **neutral) == replace(v, **neutral) and shapes[0] == shapes[1]
         same = all(_equal(rules[0][key], rules[1][key]) for key in rules[0])

@@ -92,7 +92,8 @@ class Batch:
             {gridded variable: bool, shaped like the data}. `present`: {variable: (B,) bool}.
             `metadata`: `query` (B,) int64, `bbox` (B, 4) float64, `time_start` and `time_end`
             (B,) int64 days since 1970-01-01, `n_files`, `status` and `sample_weight` (B,), with an
-            `Augment` also `augmentation`; of tensors of channels `channels`, {tensor: the names of its channels}.
+            `Augment` also `augmentation`; of tensors of channels `channels`, {tensor: the names of
+            its channels}.
             Where the columns exist, also `coords`: {variable: {"lat": (B, H), "lon": (B, W)}}
             and `support`: {variable: (B, H, W)}. A variable that is input and target is copied
             for the target.

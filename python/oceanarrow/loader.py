@@ -22,6 +22,7 @@ from oceanarrow.normalization import Statistics
 from oceanarrow.order_options import Tail, global_batch, order_options
 from oceanarrow.ranks import RankSource, find_place, local_ranks
 from oceanarrow.request import (
+    Augmented,
     Grid,
     OnError,
     PatchShape,
@@ -52,9 +53,9 @@ class Loader:
             path, or an address that begins with `https://`, `hf://datasets/`, `s3://`, `gs://` or
             `az://` (`docs/remote.md`).
         queries: where and when, N of them.
-        input_variables: names of variables, or `Window`s; see `oceanarrow.variables()`. Or a mapping
-            `{"x": ["l4_sst", "l4_ssh"]}` of tensors (B, C, H, W) whose channels they are, a stack
-            giving one a day and a list of levels one each (`docs/channels.md`).
+        input_variables: names of variables, or `Window`s; see `oceanarrow.variables()`. Or a
+            mapping `{"x": ["l4_sst", "l4_ssh"]}` of tensors (B, C, H, W) whose channels they are, a
+            stack giving one a day and a list of levels one each (`docs/channels.md`).
         target_variables: likewise; a variable may be both.
         batch_size: B, rows a batch on this rank; 16 by default. The global batch has B times
             `world_size` rows.
@@ -77,7 +78,7 @@ class Loader:
             `normalize`; their units agree (`docs/channels.md`).
         joint: pairs of variables that are components of one field, `[("glorys_uo", "glorys_vo")]`:
             a pixel of either is valid only where both are.
-        augment: how boxes are moved and patches flipped and turned: an `Augment`, drawn from `seed`.
+        augment: an `Augment`: how boxes move and patches are flipped and turned, drawn from `seed`.
         normalize: {variable: (mean, std)} in the variable's unit: valid values are delivered as
             `(value - mean) / std` (`oceanarrow.normalization.denormalize` undoes it). Or a JSON
             file of such, which has each variable asked for (null: as it is) and may have others.
@@ -203,9 +204,12 @@ class Loader:
             targets,
             shapes,
             rendering,
-            augment=augment
-            and augment.plan(seed, columns, shapes, rendering, taco_path, storage_options),
-            widened=augment and augment.widened(self._queries),
+            augmented=None
+            if augment is None
+            else Augmented(
+                augment.plan(seed, columns, shapes, rendering, taco_path, storage_options),
+                augment.widened(self._queries),
+            ),
             on_error=on_error,
             cache_bytes=cache_bytes,
             cache_dir=cache_dir,

@@ -17,12 +17,12 @@ class _Planes(NamedTuple):
 
     column: str
     first: int
-    count: int
+    planes: int
 
     def of(self, array: Array) -> Array:
         """Them, (planes, H, W) of a row."""
-        planes: Array = array.reshape(-1, *array.shape[-2:])[self.first : self.first + self.count]
-        return planes
+        found: Array = array.reshape(-1, *array.shape[-2:])[self.first : self.first + self.planes]
+        return found
 
 
 def undone(

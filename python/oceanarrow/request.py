@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -92,6 +92,13 @@ class Rendering:
         return rules
 
 
+class Augmented(NamedTuple):
+    """What the engine needs to know of an augmentation, and the boxes with all that it may read."""
+
+    plan: dict[str, Any]
+    widened: QueryArrays
+
+
 def open_engine(
     taco_path: TacoPath,
     queries: QueryArrays,
@@ -108,10 +115,9 @@ def open_engine(
     support: bool = False,
     storage_options: StorageOptions | None = None,
     memory_limit_bytes: int | None = None,
-    augment: dict[str, Any] | None = None,
-    widened: QueryArrays | None = None,
+    augmented: Augmented | None = None,
 ) -> _engine.Engine:
-    """Opens the catalog and plans; `widened` are the queries with all that `augment` may read.
+    """Opens the catalog and plans.
 
     Raises:
         InvalidInputError: a query or option is wrong, or `cache_dir` or `index` is something else.
@@ -165,7 +171,7 @@ def open_engine(
     if memory_limit_bytes is not None:
         check_positive("memory_limit_bytes", memory_limit_bytes)
     roots = dataset_roots(taco_path)
-    check_covered(roots, *(queries if widened is None else widened), wanted)
+    check_covered(roots, *(queries if augmented is None else augmented.widened), wanted)
     path = choose_cache_directory(cache_dir, roots)
     hand_over()
     try:
@@ -181,7 +187,7 @@ def open_engine(
             index=None if index is None else str(_local_path("index", index)),
             storage_options=storage_options,
             land=bundled("polygons.zlib") if _needs_land(wanted) else None,
-            augment=augment,
+            augment=None if augmented is None else augmented.plan,
         )
     finally:
         hand_over()

@@ -140,13 +140,12 @@ def columns_of(
 
 def _join(roles: list[list[Column]], joint: Joint) -> list[list[Column]]:
     """The columns of which a pixel counts only where the other component of their field does."""
-    if isinstance(joint, str) or not isinstance(joint, Iterable):
+    joint = list(joint)
+    if not are_pairs(joint):
         raise InvalidInputError(f"joint must be pairs of variables, not {joint!r}")
     every = [column for role in roles for column in role]
     partners: dict[str, tuple[Column, ...]] = {}
     for pair in joint:
-        if isinstance(pair, str) or not isinstance(pair, Sequence) or len(pair) != 2:
-            raise InvalidInputError(f"joint must be pairs of variables, not {pair!r} among them")
         found = [_named(name, every) for name in pair]
         for own, other in (found, found[::-1]):
             if own == other or own.name in partners:
@@ -167,6 +166,18 @@ def _join(roles: list[list[Column]], joint: Joint) -> list[list[Column]]:
     return [
         [replace(column, joint=partners.get(column.name, ())) for column in role] for role in roles
     ]
+
+
+def are_pairs(given: object) -> bool:
+    """Whether it is a sequence of pairs of names."""
+
+    def sequence(value: object) -> bool:
+        return isinstance(value, Sequence) and not isinstance(value, str)
+
+    return sequence(given) and all(
+        sequence(pair) and len(pair) == 2 and all(isinstance(name, str) for name in pair)
+        for pair in given  # type: ignore[attr-defined]
+    )
 
 
 def _named(name: str, columns: Sequence[Column]) -> Column:

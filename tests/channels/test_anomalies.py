@@ -1,4 +1,4 @@
-"""Anomalies: what rendering both and subtracting gives; climatologies: what xarray's groupby gives."""
+"""Anomalies, against rendering both and subtracting; climatologies, against xarray's groupby."""
 
 from __future__ import annotations
 

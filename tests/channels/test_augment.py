@@ -64,7 +64,7 @@ WANTED: Any = [
 
 
 def _laid(array: np.ndarray, code: int) -> np.ndarray:
-    """As `augmentation` says: flips, then quarter turns counter-clockwise where row 0 is the south."""
+    """As `augmentation` says: flips, then quarter turns where row 0 is the south."""
     if code & 1:
         array = array[..., ::-1]
     if code & 2:
@@ -359,7 +359,7 @@ def test_mistaken_augmentations(make: Any, what: str) -> None:
         (Augment(rotate=True), {"default_patch_size": (6, 4)}, "'sla' has 6 x 4"),
         (Augment(flip_lon=True), {"grid": "crop"}, 'grid="exact"'),
         (Augment(rotate=True, vectors=[("u", "w")]), {}, "vectors names 'w'"),
-        (Augment(rotate=True, vectors=[("u", "u")]), {}, "or twice"),
+        (Augment(rotate=True, vectors=[("u", "u")]), {}, "names it twice"),
         (Augment(rotate=True, vectors=[("u", "v"), ("v", "sla")]), {}, "one vector only"),
         (
             Augment(rotate=True, vectors=VECTORS),

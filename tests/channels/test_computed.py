@@ -1,4 +1,4 @@
-"""Channels that are formulas, against NumPy; land against polygons that are counted point by point."""
+"""Channels that are formulas, against NumPy; land, against points counted in polygons."""
 
 from __future__ import annotations
 

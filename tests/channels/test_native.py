@@ -153,7 +153,7 @@ def test_evaluation_patches_lie_side_by_side(ocean: Path) -> None:
     queries = generator.generate_eval_queries(
         (-20.0, 20.0, -15.2, 15.2), PatchSize(8, "cells"), DATES, snap="l4_ssh", verbose=False
     )
-    # Centres at half degrees: 40 columns make five patches, of 30 rows four, the last moved inwards.
+    # Centres at half degrees: 40 columns make five patches, 30 rows four, the last moved inwards.
     west = sorted({query.lon_min for query in queries})
     south = sorted({query.lat_min for query in queries})
     assert west == [-19.5, -11.5, -3.5, 4.5, 12.5]

@@ -264,7 +264,7 @@ def test_joint_variables_on_different_grids(dataset: Path) -> None:
 
 def test_points_are_no_channel(ocean: Path) -> None:
     query = Query(-10, 10, -10, 10, "2023-01-02", "2023-01-02")
-    with pytest.raises(InvalidInputError, match="channel of .x.: it has profiles"):
+    with pytest.raises(InvalidInputError, match=r"channel of .x.: it has profiles"):
         Loader(ocean, [query], {"x": ["l4_ssh", "argo"]}, batch_size=1)
 
 

@@ -138,7 +138,7 @@ def test_a_patch_has_a_positive_size(value: object) -> None:
 
 
 def test_units_are_degrees_or_kilometres() -> None:
-    with pytest.raises(InvalidInputError, match="'deg' or 'km', not 'px'"):
+    with pytest.raises(InvalidInputError, match="'deg', 'km' or 'cells', not 'px'"):
         PatchSize(10, "px")  # type: ignore[arg-type]
 
 

@@ -53,20 +53,12 @@ def _table(rng: np.random.Generator, grid_id: str) -> tuple[list[Any], list[Any]
                 }
             )
     for date in range(len(DATES)):
-        for region in REGIONS:
-            for token in ("argo", "l3_swot"):
-                assets.append(
-                    {
-                        "date_index": date,
-                        "region": region,
-                        "token": token,
-                        "asset_id": "a",
-                        "uri": "u",
-                        "identity_kind": "k",
-                        "identity_value": "v",
-                        "status": "present",
-                    }
-                )
+        identity = {"asset_id": "a", "uri": "u", "identity_kind": "k", "identity_value": "v"}
+        assets += [
+            {"date_index": date, "region": region, "token": token, "status": "present", **identity}
+            for region in REGIONS
+            for token in ("argo", "l3_swot")
+        ]
     return positions, coverage, assets
 
 

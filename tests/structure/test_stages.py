@@ -11,7 +11,7 @@ ENGINE = ROOT / "rust" / "engine"
 
 WORDS = {
     *("calendar", "error", "events", "geo", "interrupt", "memory", "new_file", "parallel"),
-    *("query", "unit", "variable"),
+    *("orientation", "query", "unit", "variable"),
 }
 CONSUMES = {
     **{word: set() for word in WORDS},

@@ -110,10 +110,8 @@ class OceanTACODataset(Dataset[dict[str, Any]]):
         shapes = patch_shapes(self._variables, default_patch_size, patch_sizes)
         self._shapes = {v.name: shape for v, shape in zip(self._variables, shapes, strict=True)}
         rendering = Rendering(temporal_agg, resample, grid, min_support, fill_value, normalize)
-        self._stacked = {
-            column.name: rules["temporal_agg"] == "stack"
-            for column, (rules, _) in zip(self._variables, rendering.of(self._variables))
-        }
+        rules = zip(self._variables, rendering.of(self._variables), strict=True)
+        self._stacked = {column.name: own["temporal_agg"] == "stack" for column, (own, _) in rules}
         self._engine = open_engine(
             taco_path,
             query_arrays(self.queries),

@@ -78,8 +78,8 @@ def draw(
     bar: Any,
 ) -> tuple[Boxes, Days, int]:
     """`count` boxes and days that are good, as many of each stratum, in a random order; fewer where
-    `limit` candidates do not yield them. Also how many candidates there were. `place` makes boxes of
-    the longitudes and latitudes of their centres."""
+    `limit` candidates do not yield them. Also how many candidates there were. `place` makes boxes
+    of the longitudes and latitudes of their centres."""
     boxes, days, tried = [], [], 0
     for i, stratum in enumerate(strata):
         due = count * (i + 1) // len(strata) - count * i // len(strata)

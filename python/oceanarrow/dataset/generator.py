@@ -268,7 +268,7 @@ class QueryGenerator:
         if snap is None:
             if size.unit == "cells":
                 raise InvalidInputError(
-                    f"a patch of {size.value:g} cells needs snap=, the variable whose cells they are"
+                    f"a patch of {size.value:g} cells needs snap=, the variable that has them"
                 )
             return None
         if self.catalog is None:

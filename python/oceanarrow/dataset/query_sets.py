@@ -192,7 +192,9 @@ def _evidence(
     if prefix is None:
         return values
     cells = _column(path, positions, f"{prefix}_footprint_cells")[:, None]
-    return np.divide(values, cells, out=np.full(values.shape, np.nan), where=cells > 0)
+    shares = np.full(values.shape, np.nan)
+    np.divide(values, cells, out=shares, where=cells > 0)
+    return shares
 
 
 def _inside(

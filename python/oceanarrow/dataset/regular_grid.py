@@ -71,13 +71,13 @@ class RegularGrid:
             columns = np.broadcast_to(self.lon.whole(width), np.shape(lats))
         if (rows > self.lat.count).any() or (columns > self.lon.count).any():
             raise InvalidInputError(
-                f"a patch of {size} does not fit a grid of {self.lat.count} x {self.lon.count} cells"
+                f"a patch of {size} does not fit {self.lat.count} x {self.lon.count} cells"
             )
         return columns, rows
 
     def boxes(self, columns: Counts, rows: Counts, west: Counts, south: Counts) -> Boxes:
-        """Boxes `(N, 4)` from the centres of the cells at the south-west to the opposite ones; moved
-        inwards where there are no such cells."""
+        """Boxes `(N, 4)` from the centres of the cells at the south-west to the opposite ones;
+        moved inwards where there are no such cells."""
         if self.wraps:
             west = west % self.lon.count
         else:
@@ -134,7 +134,7 @@ def _line(name: str, what: str, axes: Sequence[Axis]) -> Line:
         places = (axis - first) / step
         if np.abs(places - np.round(places)).max() > _OFF or (np.diff(places) > 1.5).any():
             raise InvalidInputError(
-                f"snap={name!r}: the cells of its {what} are not equally far apart; snap to another "
-                "variable, or leave it out and let the boxes be interpolated"
+                f"snap={name!r}: the cells of its {what} are not equally far apart; snap to "
+                "another variable, or leave it out and let the boxes be interpolated"
             )
     return Line(first, float(step), count)

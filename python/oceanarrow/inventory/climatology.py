@@ -54,27 +54,27 @@ def climatology(
 ) -> None:
     """Writes the mean of each month, or of each day of the year, as NetCDF.
 
-    Each file is read once, cell by cell and without interpolation, by quality rules if the variable
-    has some. `Files(output, {name: new name}, cycle=by)` lists the result; `Loader(anomaly=)` takes it
-    from the days. Give `days` the training part: a climatology that knows the test days leaks them,
-    which `find_leaks(output, test_queries)` tells.
+    Each file is read once, cell by cell and without interpolation, by quality rules if the
+    variable has some. `Files(output, {new name: name}, cycle=by)` lists the result, and
+    `Loader(anomaly=)` takes it from the days. Give `days` the training part: a climatology that
+    knows the test days leaks them, which `find_leaks(output, test_queries)` tells.
 
     Args:
         taco_path: a dataset, or a list of several.
         variables: their names; gridded ones on one grid.
-        output: the file. It has `<name>` and `<name>_count` (days that were valid), both `(time, lat,
-            lon)`, and the days that it is made of.
-        by: `"month"` (12 steps), or `"day_of_year"` (366, or 365 if no leap year is among the days).
-        days: the first and the last day; or queries, or such pairs, whose days are taken; by default
-            all.
-        smooth: an odd number of days, of `by="day_of_year"`: each day's mean is one of all values of
-            the days around it, on the circle of the year.
+        output: the file. It has `<name>` and `<name>_count` (days that were valid), both
+            `(time, lat, lon)`, and the days that it is made of.
+        by: `"month"` (12 steps), or `"day_of_year"` (366, or 365 if no day is of a leap year).
+        days: the first and the last day; or queries, or such pairs, whose days are taken; by
+            default all.
+        smooth: an odd number of days, of `by="day_of_year"`: each day's mean is one of all values
+            of the days around it, on the circle of the year.
         storage_options: for a remote dataset; see `docs/remote.md`.
         progress: a bar on a terminal.
 
     Raises:
         InvalidInputError: an argument is wrong, or the variables lie on different grids.
-        InvalidDatasetError: the cells of a variable lie elsewhere on some day; the message names it.
+        InvalidDatasetError: the cells of a variable lie elsewhere on some day, which it names.
         UnwritableError, OSError: `output` cannot be written.
         ImportError: h5py is not installed.
         otherwise as `Loader`.
@@ -99,8 +99,8 @@ def climatology(
     for other in passes[1:]:
         if not (_alike(first.lat, other.lat) and _alike(first.lon, other.lon)):
             raise InvalidInputError(
-                f"{first.variable.name!r} and {other.variable.name!r} lie on different grids; write a "
-                "file each"
+                f"{first.variable.name!r} and {other.variable.name!r} lie on different grids; "
+                "write a file each"
             )
     with progress_bar(sum(p.samples for p in passes), "day", shown=progress) as bar:
 
@@ -121,7 +121,7 @@ def climatology_queries(path: str | os.PathLike[str]) -> list[Query]:
     try:
         with h5py.File(path, "r") as opened:
             days = np.asarray(opened["day"][...], np.int64)
-            box = [float(edge) for edge in opened.attrs["oceanarrow_extent"]]
+            west, east, south, north = map(float, opened.attrs["oceanarrow_extent"])
     except (OSError, KeyError, ValueError) as error:
         raise InvalidDatasetError(
             f"{os.fspath(path)} is no file of oceanarrow.climatology: {error}"
@@ -129,7 +129,7 @@ def climatology_queries(path: str | os.PathLike[str]) -> list[Query]:
     breaks = np.flatnonzero(np.diff(days) != 1)
     firsts, lasts = days[np.r_[0, breaks + 1]], days[np.r_[breaks, len(days) - 1]]
     return [
-        Query(*box, iso_day(a), iso_day(b))
+        Query(west, east, south, north, iso_day(a), iso_day(b))
         for a, b in zip(firsts.tolist(), lasts.tolist(), strict=True)
     ]
 
@@ -138,7 +138,8 @@ def _half(by: By, smooth: int | None) -> int:
     """The days to either side that a day's mean is made of, too."""
     if smooth is None:
         return 0
-    whole = isinstance(smooth, (int, np.integer)) and not isinstance(smooth, bool)
+    given: object = smooth
+    whole = isinstance(given, (int, np.integer)) and not isinstance(given, bool)
     if by != "day_of_year" or not whole or smooth % 2 == 0 or not 1 <= smooth <= 183:
         raise InvalidInputError(
             'smooth is an odd number of days, 1 to 183, of by="day_of_year", not '
@@ -156,9 +157,8 @@ def _wanted(
         if there is None:
             raise InvalidInputError("the dataset has no granule")
         days = (there.first, there.last)
-    spans: list[Any] = [days] if isinstance(days, tuple) and len(days) == 2 else list(days)
-    if isinstance(days, tuple) and len(days) == 2 and isinstance(days[0], (Query, tuple)):
-        spans = list(days)
+    one = isinstance(days, tuple) and not any(isinstance(day, Query | tuple) for day in days)
+    spans: list[Any] = [days] if one else list(days)
     found: set[int] = set()
     for span in spans:
         try:
@@ -419,7 +419,7 @@ def _attach(file: Any, data: Any, dimensions: Sequence[str]) -> None:
 def _times(
     by: By, count: int, used: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """The middles of the steps in a year, and from the first such step to the last that was used."""
+    """The middles of the steps in a year, and from the first such step to the last one used."""
     epoch = date(1970, 1, 1)
     year = 2000 if count == 366 or by == "month" else 2001
     if by == "month":

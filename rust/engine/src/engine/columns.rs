@@ -180,7 +180,9 @@ fn channel_names(request: &Request, kind: ColumnKind) -> Vec<String> {
         let with = |place: &String| format!("{}={place}", selection.dimension);
         let places: Vec<String> = selection.places.names().iter().map(with).collect();
         let all = before.iter().flat_map(|before: &Vec<String>| {
-            places.iter().map(move |place| [before.as_slice(), &[place.clone()]].concat())
+            places
+                .iter()
+                .map(move |place| [before.as_slice(), std::slice::from_ref(place)].concat())
         });
         all.collect()
     });
