@@ -162,7 +162,7 @@ def _join(roles: list[list[Column]], joint: Joint) -> list[list[Column]]:
                     f"joint of {own.name!r} and {other.name!r}: they are read on other days; give "
                     "both the same Window"
                 )
-            partners[own.name] = (other, *other.others)
+            partners[own.name] = (replace(other, tensor=None), *other.others)
     return [
         [replace(column, joint=partners.get(column.name, ())) for column in role] for role in roles
     ]

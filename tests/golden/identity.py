@@ -19,6 +19,8 @@ VARIABLES = {
     "l3_swot": ("l3_swot", "l3_swot.nc", "ssha_filtered", "m"),
     "glorys_ssh": ("glorys", "glorys.nc", "zos", "m"),
     "glorys_uo": ("glorys", "glorys.nc", "uo", "m s-1"),
+    "glorys_vo": ("glorys", "glorys.nc", "vo", "m s-1"),
+    "latitude": ("computed", "", "latitude", "degrees_north"),
     "argo": ("argo", "argo.nc", "TEMP", "degC"),
 }
 DEFAULTS = {

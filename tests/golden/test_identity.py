@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from oceanarrow import Loader
+from oceanarrow import Augment, Loader
 
 from . import identity, loaders, observe
 
@@ -72,3 +72,42 @@ def test_each_argument_is_in_its_field(ocean, change: dict[str, Any], field: str
 
     fields = {name for name, _ in differing() ^ differing(**change)}
     assert fields == ({field} if field else set())
+
+
+def test_channels_joint_components_anomalies_and_augmentation(ocean) -> None:
+    """Fields that are absent from the plans of those who ask for none of it."""
+    queries = loaders.asked(4)
+    inputs = ["glorys_uo", "glorys_vo", "latitude", "l4_ssh"]
+    options = {"default_patch_size": (6, 6), "batch_size": 4}
+    made = Loader(
+        ocean,
+        queries,
+        {"x": inputs[:3], "l4_ssh": "l4_ssh"},
+        joint=[("glorys_uo", "glorys_vo")],
+        anomaly={"l4_ssh": "glorys_ssh"},
+        augment=Augment(
+            shift=(2, 1), snap="glorys_uo", rotate=True, vectors=[("glorys_uo", "glorys_vo")]
+        ),
+        **options,
+    )
+    plan = identity.plan(queries, inputs, [], options)
+    variables, rendering = plan["variables"], plan["rendering"]
+    u, v, latitude, ssh = variables
+    (minus,) = identity.plan(queries, [], ["glorys_ssh"], options)["variables"]
+    partners = [{**field, "role": "input"} for field in (u, v)]
+    for field, partner in zip((u, v), partners[::-1], strict=True):
+        field |= {"joint": {"variable": partner, "rendering": rendering[0]}}
+    for field in (u, v, latitude):
+        field["tensor"] = "x"
+    latitude["supply"] = "computed"
+    rendering[2] = rendering[2] | {"temporal_agg": "first"}
+    ssh["minus"] = {"variable": minus | {"role": "input"}, "rendering": rendering[3]}
+    plan["augment"] = {
+        "seed": 0,
+        "shift": [2.0, 1.0],
+        "cell": [1.25, 1.25],
+        "rotate": "yes",
+        "vectors": [[0, 1]],
+    }
+    assert made.state_dict()["digests"] == identity.digests(plan)
+    assert made.plan_id == identity.plan_id(plan)
