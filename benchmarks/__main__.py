@@ -19,6 +19,7 @@ SCRIPTS = {
     "blocks_of_days.py": "--per-day 20 --windows=-6:0",
     "second_epoch.py": "--samples 24 --repetitions 1",
     "coverage.py": "--queries 50000",
+    "channels.py": "--samples 14 --repetitions 1",
     "catalog_growth.py": "--samples 192 --repetitions 1 --days 200",
     "catalog_open.py": "--days 100 200 --processes 2 --opens 3",
     "listing.py": "--files 100 --granules 10000 --repetitions 1",

@@ -3,6 +3,7 @@
 import re
 import runpy
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +27,8 @@ EXAMPLES = examples_of("README.md")
 RECIPES = examples_of("docs/training.md")
 OWN_FILES = examples_of("docs/own_files.md")
 CHOOSING = examples_of("docs/choosing.md")
+CHANNELS = examples_of("docs/channels.md")
+PATCHES = examples_of("docs/patches.md")
 LONGEST = 20
 
 
@@ -118,6 +121,28 @@ def own_files(path: Path, days: int, depth: list[float] | None = None, **units: 
 def test_choosing_runs_from_top_to_bottom(ocean: Path, tmp_path: Path) -> None:
     checks = "assert 0 <= share <= 1 and len(queries) == 100 and table.num_rows == len(catalog)"
     run("\n".join([*CHOOSING, checks]), ocean, tmp_path)
+
+
+def test_channels_run_from_top_to_bottom(ocean: Path, tmp_path: Path) -> None:
+    coordinates = {
+        "lat": ("lat", np.arange(-89.5, 90), {"units": "degrees_north"}),
+        "lon": ("lon", np.arange(-179.5, 180), {"units": "degrees_east"}),
+    }
+    depth = (("lat", "lon"), np.ones((180, 360), "f4"), {"units": "m"})
+    xr.Dataset({"elevation": depth}, coordinates).to_netcdf(tmp_path / "bathymetry.nc")
+    months = np.arange("2000-01", "2001-01", dtype="datetime64[M]").astype("datetime64[ns]")
+    sst = (("time", "lat", "lon"), np.ones((12, 180, 360), "f4"), {"units": "degC"})
+    xr.Dataset({"sst": sst}, coordinates | {"time": months}).to_netcdf(tmp_path / "sst_months.nc")
+    checks = """
+assert x.shape == valid.shape == (1, 5, 64, 64) and velocity.shape == (1, 2, 64, 64)
+assert names == ["l4_sst", "l4_ssh[-1]", "l4_ssh[0]", "sst_normal", "sin_latitude"]"""
+    run("\n".join([*CHANNELS, checks]), ocean, tmp_path)
+
+
+def test_patches_run_from_top_to_bottom(ocean: Path, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "tests/query_sets/queryset_v2", tmp_path / "querysets/256-training")
+    checks = "assert how.shape == (16,) and where.shape == (16, 4) and len(queries) > 0"
+    run("\n".join([*PATCHES, checks]), ocean, tmp_path)
 
 
 def test_the_session_is_the_one_that_the_script_runs() -> None:
