@@ -1,4 +1,4 @@
-"""What the channels that networks eat cost: computed ones, one tensor, cells, shifts, climatologies.
+"""What channels cost: computed ones, one tensor, a grid's own cells, shifts, climatologies.
 
 Each row is made in a process of its own, turn by turn, on the same dataset and one core:
 
@@ -9,7 +9,7 @@ Each row is made in a process of its own, turn by turn, on the same dataset and 
 - the same of one variable on boxes half a cell off its grid, and on its own cells;
 - an epoch of dense queries as they are, and shifted by up to half a patch, with the default cache:
   chunks that were decoded;
-- the mean of each month of a variable's own cells: reading them, `oceanarrow.climatology`, and xarray.
+- the mean of each month of a variable's own cells: reading them, `oceanarrow.climatology`, xarray.
 """
 
 import argparse

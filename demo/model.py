@@ -53,10 +53,11 @@ def _blur(field: Tensor, width: float) -> Tensor:
 class FillGaps(nn.Module):
     """Adds to a smoothing what dilated convolutions have learned about the shape of eddies."""
 
-    def __init__(self, channels: int = 16) -> None:
+    def __init__(self, channels: int = 16, context: int = 0) -> None:
         super().__init__()
+        self.takes_context = context > 0
         layers: list[nn.Module] = []
-        before = len(WIDTHS) + 1
+        before = len(WIDTHS) + 1 + context
         for dilation in (1, 2, 4, 8, 4, 1):
             layers += [
                 nn.Conv2d(before, channels, 3, padding=dilation, dilation=dilation),
@@ -67,8 +68,11 @@ class FillGaps(nn.Module):
         nn.init.zeros_(last.weight)  # training starts from the smoothing itself
         self.layers = nn.Sequential(*layers, last).to(memory_format=torch.channels_last)
 
-    def forward(self, sea: Tensor, seen: Tensor) -> Tensor:
-        """Sea level (B, H, W) in metres from its pixels in `seen`; the others are not looked at."""
+    def forward(self, sea: Tensor, seen: Tensor, context: Tensor | None = None) -> Tensor:
+        """Sea level (B, H, W) in metres from its pixels in `seen`; the others are not looked at.
+
+        `context` (B, C, H, W) is known everywhere.
+        """
         maps = torch.stack([smooth(sea, seen, width) for width in WIDTHS], dim=1)
         guess = maps[:, BASELINE]
         weight = seen.to(sea.dtype)
@@ -78,5 +82,7 @@ class FillGaps(nn.Module):
         surprise = (sea - guess) * weight
         features = torch.cat([others, surprise[:, None]], dim=1)
         features = features * features.new_tensor([10.0, 1.0, 10.0, 10.0]).view(1, -1, 1, 1)
+        if context is not None:
+            features = torch.cat([features, context], dim=1)
         features = features.contiguous(memory_format=torch.channels_last)
         return guess + self.layers(features)[:, 0] / 10
