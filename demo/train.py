@@ -123,7 +123,7 @@ def fill(network: FillGaps, sea: Tensor, seen: Tensor, context: Tensor) -> Tenso
 
 
 def timed(loader: oceanarrow.Loader, label: str) -> Iterator[tuple[Tensor, Tensor, Tensor, float]]:
-    """The batches as (sea level, water, context, seconds waited), with a progress bar on a terminal.
+    """The batches as (sea level, water, context, seconds waited), with a bar on a terminal.
 
     The last batch of an unshuffled run is filled up with repeated patches. They weigh nothing, and
     have no water here.
@@ -158,7 +158,7 @@ def centimetres(total: np.ndarray) -> tuple[float, float]:
 
 @torch.no_grad()
 def show(networks: list[FillGaps]) -> None:
-    """The Gulf Stream in one piece: the networks do not mind a larger map. Draws that of the last."""
+    """The Gulf Stream in one piece, as the networks do not mind a larger map; draws the last's."""
     lon_min, lon_max, lat_min, lat_max = GULF_STREAM
     height, width = (
         round(side / PATCH.value * PIXELS[0]) for side in (lat_max - lat_min, lon_max - lon_min)

@@ -142,7 +142,7 @@ def register_variable(
     Example:
         >>> register_variable("adt", source="l4_ssh", file="l4_ssh.nc", netcdf="adt", unit="m")
         Variable(name='adt', source='l4_ssh', file='l4_ssh.nc', netcdf='adt', unit='m', \
-geometry='grid', valid=())
+geometry='grid', valid=(), select=(), supply='daily')
     """
     check_name(name)
     if geometry not in ("grid", "points"):

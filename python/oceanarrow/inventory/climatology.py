@@ -256,8 +256,8 @@ class _Pass:
 
     def of_block(
         self, number: int, tick: Callable[[], None]
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]:
-        """Means and counts of a block: (steps, rows, columns)."""
+    ) -> dict[int, tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]]:
+        """Means and counts (rows, columns) of the steps of a block that have any."""
         block = self.blocks[number]
         lat, lon = self.lat[block.rows], self.lon[block.columns]
         sums = np.zeros((self.count, lat.size, lon.size))
@@ -268,22 +268,34 @@ class _Pass:
                 data, mask, lats, lons = columns[0]
                 if not (_alike(lat, lats) and _alike(lon, _turned(lons, lon[0]))):
                     raise self._moved(int(self.days[i]))
-                sums[place] += data
-                counts[place] += mask
+                if mask.any():
+                    sums[place] += data
+                    counts[place] += mask
             tick()
         if self._half:
-            around = range(-self._half, self._half + 1)
-            sums = sum(np.roll(sums, k, axis=0) for k in around)  # type: ignore[assignment]
-            counts = sum(np.roll(counts, k, axis=0) for k in around)  # type: ignore[assignment]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            means = np.where(counts > 0, sums / counts, np.nan).astype(np.float32)
-        return means, counts
+            sums, counts = _around(sums, self._half), _around(counts, self._half)
+        made = {}
+        for step in range(self.count) if self._half else np.unique(self.places).tolist():
+            if counts[step].any():
+                with np.errstate(invalid="ignore", divide="ignore"):
+                    mean = (sums[step] / counts[step]).astype(np.float32)
+                made[step] = mean, counts[step]
+        return made
 
     def _moved(self, day: int) -> InvalidDatasetError:
         return InvalidDatasetError(
             f"{self.variable.name!r} has other cells on {iso_day(day)} than on "
             f"{iso_day(int(self.days[0]))}, the first day; choose days of one grid with days="
         )
+
+
+def _around(values: npt.NDArray[Any], half: int) -> npt.NDArray[Any]:
+    """Sums over so many steps to either side, on the circle."""
+    padded = np.concatenate([values[-half:], values, values[:half]])
+    sums = np.cumsum(padded, axis=0, dtype=values.dtype)
+    width = 2 * half + 1
+    sums[width:] -= sums[:-width].copy()
+    return sums[width - 1 :]
 
 
 def _places(days: npt.NDArray[np.int64], by: By) -> tuple[npt.NDArray[np.int64], int]:
@@ -389,15 +401,17 @@ def _write(
         count.attrs.update({"long_name": f"days on which {name} was valid", "units": "1"})
         for data in (mean, count):
             _attach(file, data, ("time", "lat", "lon"))
-        for block, means, counts in _made(way, tick):
-            at = (slice(None), block.rows, block.columns)
-            mean[at], count[at] = means, counts
+        for block, steps in _made(way, tick):
+            # What is not written is the fill value.
+            for step, (means, counts) in steps.items():
+                at = (step, block.rows, block.columns)
+                mean[at], count[at] = means, counts
             hand_over()
 
 
 def _made(
     way: _Pass, tick: Callable[[], None]
-) -> Iterator[tuple[_Block, npt.NDArray[np.float32], npt.NDArray[np.int32]]]:
+) -> Iterator[tuple[_Block, dict[int, tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]]]]:
     """The blocks in order, as many at once as there are cores."""
     workers = min(len(way.blocks), os.cpu_count() or 1)
     numbers = iter(range(len(way.blocks)))
@@ -405,9 +419,9 @@ def _made(
     try:
         under_way = deque(pool.submit(way.of_block, n, tick) for n in islice(numbers, workers))
         for block in way.blocks:
-            means, counts = under_way.popleft().result()
+            steps = under_way.popleft().result()
             under_way.extend(pool.submit(way.of_block, n, tick) for n in islice(numbers, 1))
-            yield block, means, counts
+            yield block, steps
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -384,8 +384,11 @@ impl Engine {
         dict.set_item("index_hits", stats.granule.index_hits)?;
         dict.set_item("index_failure", stats.index_failure)?;
         let requests = &engine.setup().requests;
-        let names = requests.iter().map(|request| request.variable.name.clone());
-        let seconds: BTreeMap<String, f64> = names.zip(stats.seconds).collect();
+        // A variable may be a channel of several tensors.
+        let mut seconds: BTreeMap<&str, f64> = BTreeMap::new();
+        for (request, taken) in requests.iter().zip(stats.seconds) {
+            *seconds.entry(&request.variable.name).or_default() += taken;
+        }
         dict.set_item("seconds", seconds)?;
         dict.set_item("disk_blocks_read", stats.disk_cache.blocks_read)?;
         dict.set_item("disk_blocks_damaged", stats.disk_cache.blocks_damaged)?;

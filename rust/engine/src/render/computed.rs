@@ -4,7 +4,9 @@ use std::f64::consts::{PI, TAU};
 use std::sync::Arc;
 
 use super::axis::{cut, pixels_over};
+use super::patch::PlaneMut;
 use super::resample::PixelRow;
+use super::rules::Rules;
 use crate::calendar::day_of_year;
 use crate::geo::BBox;
 use crate::variable::Channel;
@@ -62,6 +64,26 @@ impl Computed {
         match self {
             Self::Product(rows, columns) => 8 * (rows.len() + columns.len()),
             Self::Given(_) => 0,
+        }
+    }
+
+    /// Writes the pixels, all of them valid: what the rows of pixels below would become.
+    pub fn write(&self, width: usize, rules: &Rules, plane: &mut PlaneMut<'_>) {
+        plane.mask.fill(1);
+        if let Some(support) = plane.support.as_deref_mut() {
+            support.fill(1.0);
+        }
+        match self {
+            Self::Product(rows, columns) => {
+                for (line, factor) in plane.values.chunks_mut(width.max(1)).zip(rows) {
+                    let pixels = line.iter_mut().zip(columns);
+                    pixels.for_each(|(out, c)| *out = rules.deliver(factor * c));
+                }
+            }
+            Self::Given(values) => {
+                let pixels = plane.values.iter_mut().zip(values.iter());
+                pixels.for_each(|(out, value)| *out = rules.deliver((*value).into()));
+            }
         }
     }
 

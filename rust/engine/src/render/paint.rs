@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 
+use super::computed::Computed;
 use super::deliver::Delivery;
 use super::field::{Columns, Field, Placed};
 use super::patch::{PatchMut, PlaneMut};
@@ -57,11 +58,15 @@ fn place_day<'r>(
     read: Read<'_, 'r>,
     plane: &mut PlaneMut<'_>,
 ) -> Result<()> {
+    let width = shape.1;
+    if let Some(computed) = layer.formula() {
+        computed.write(width, rules, plane);
+        return Ok(());
+    }
     let PlaneMut { values, mask, support } = plane;
     if let Some(support) = support.as_deref_mut() {
         support.fill(0.0);
     }
-    let width = shape.1;
     layer.rows_of_pixels(shape, rules, read, &mut |i, row, unpack| {
         let line = i * width..(i + 1) * width;
         let delivery = Delivery::new(unpack, rules);
@@ -107,6 +112,14 @@ fn pool_days<'r>(
 }
 
 impl Layer {
+    /// The formula that it is, and nothing else.
+    fn formula(&self) -> Option<&Computed> {
+        match (self.sum.0.as_slice(), &self.minus, self.masks.as_slice()) {
+            ([(_, Sheet::Computed(computed))], None, []) => Some(computed),
+            _ => None,
+        }
+    }
+
     /// Resamples the day, row by row, and takes away what the masks hide.
     fn rows_of_pixels<'r>(
         &'r self,
