@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -303,6 +304,28 @@ def test_a_download_takes_them_along(everything: Path, tmp_path: Path) -> None:
     there, here = batch(everything), batch(copied)
     for name in names:
         np.testing.assert_array_equal(there[name], here[name])
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "options"),
+    [
+        ("depth", ["--static"], {"static": True}),
+        ("clim", ["--cycle", "month"], {"cycle": "month"}),
+        ("clim", ["--cycle", "month", "--steps"], {"cycle": "month", "cycle_interpolate": False}),
+        ("year366", ["--cycle", "day_of_year"], {"cycle": "day_of_year"}),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*a chunk holds")
+def test_the_command_line(
+    folder: Path, tmp_path: Path, name: str, arguments: list[str], options: dict[str, Any]
+) -> None:
+    file = str(folder / f"{name}.nc")
+    variable = "depth" if name == "depth" else "clim"
+    command = ["catalog", file, "--variables", f"a={variable}", "-o", str(tmp_path / "a.parquet")]
+    assert main([*command, *arguments]) == 0
+    made = catalogue(tmp_path / "b.parquet", Files(file, {"a": variable}, **options))
+    for day in ("2020-12-31", "2021-03-03"):
+        assert means(tmp_path / "a.parquet", "a", [day]) == means(made, "a", [day])
 
 
 def test_an_index_knows_them(everything: Path, tmp_path: Path) -> None:

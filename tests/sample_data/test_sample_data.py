@@ -243,7 +243,7 @@ def test_the_readme_runs(sample: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=sample, check=True, capture_output=True, text=True
     )
-    assert "sst" in done.stdout
+    assert "['ssh', 'sst', 'depth', 'sin_latitude']" in done.stdout
 
 
 def test_same_arguments_same_bytes(tmp_path: Path) -> None:

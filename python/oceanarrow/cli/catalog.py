@@ -21,6 +21,8 @@ examples:
   oceanarrow catalog 'ghrsst/*.nc' --variables sst=analysed_sst --units sst=degC \\
       --valid quality_level=4:5 sea_ice_fraction=:0.15 -o sst.parquet
   oceanarrow catalog 'glorys/*.nc' --variables t=thetao --select depth=0.494,47.4 -o deep.parquet
+  oceanarrow catalog bathymetry.nc --variables depth=elevation --static -o depth.parquet
+  oceanarrow catalog sst_months.nc --variables normal=sst --cycle month -o normal.parquet
   oceanarrow catalog 'cmems/ssh/**/*.nc' --variables ssh=sla -o ocean.parquet --update
 
 then, in Python: Loader("ocean.parquet", queries, ["ssh"], default_patch_size=(64, 64))
@@ -67,6 +69,18 @@ def add_parser(commands: Any) -> None:
         "--day", help="of files without time: a date, or a regular expression with year, month, day"
     )
     parser.add_argument("--span", help="what a time step stands for: month, or days such as 8D")
+    always = parser.add_mutually_exclusive_group()
+    always.add_argument("--static", action="store_true", help="the files hold on every day")
+    always.add_argument(
+        "--cycle",
+        choices=["month", "day_of_year"],
+        help="a climatology: its steps serve every year",
+    )
+    parser.add_argument(
+        "--steps",
+        action="store_true",
+        help="a day of --cycle month has its month's step, not one on the line between two",
+    )
     parser.add_argument("--day-offset", type=int, default=0, metavar="DAYS")
     parser.add_argument("--priority", type=int, default=0, help="higher ones replace lower ones")
     parser.add_argument(
@@ -95,6 +109,9 @@ def run(options: argparse.Namespace) -> int:
         span=options.span,
         day_offset=options.day_offset,
         priority=options.priority,
+        static=options.static,
+        cycle=options.cycle,
+        cycle_interpolate=not options.steps,
     )
     written = list_files(
         options.output,

@@ -40,16 +40,20 @@ Try:
 oceanarrow catalog 'files/ssh/*.nc' --variables ssh=sla u=ugos v=vgos -o files/ssh.parquet
 oceanarrow catalog 'files/ghrsst/*.nc' --variables sst=analysed_sst --units sst=degC \\
     --valid quality_level=4:5 sea_ice_fraction=:0.15 -o files/sst.parquet
+oceanarrow catalog files/bathymetry.nc --variables depth=elevation --static -o files/depth.parquet
+oceanarrow catalog files/sst_climatology.nc --variables normal=sst --units normal=degC \\
+    --cycle month -o files/normal.parquet
 ```
 
 ```python
 from oceanarrow import Loader
 from oceanarrow.dataset import Query
 
+files = [f"files/{{name}}.parquet" for name in ("ssh", "sst", "depth", "normal")]
 queries = [Query(-60.0, -50.0, 30.0, 40.0, "{start}", "{start}")]
-for batch in Loader(["files/ssh.parquet", "files/sst.parquet"], queries, ["ssh", "sst"],
-                    default_patch_size=(64, 64), batch_size=1):
-    print(batch)
+for batch in Loader(files, queries, {{"x": ["ssh", "sst", "depth", "sin_latitude"]}},
+                    anomaly={{"sst": "normal"}}, default_patch_size=(64, 64), batch_size=1):
+    print(batch, batch.to_numpy()["metadata"]["channels"])
 ```
 """
 
