@@ -268,12 +268,38 @@ def test_points_are_no_channel(ocean: Path) -> None:
         Loader(ocean, [query], {"x": ["l4_ssh", "argo"]}, batch_size=1)
 
 
-def test_where_there_are_no_batches(dataset: Path, tmp_path: Path) -> None:
+def test_where_there_are_no_batches(dataset: Path) -> None:
     wanted: Any = {"x": ["sla", "u"]}
     for refused in (
         lambda: OceanTACODataset(dataset, QUERIES, wanted, []),
         lambda: oceanarrow.open_patch(dataset, QUERIES[0], wanted),
-        lambda: oceanarrow.download(dataset, QUERIES, wanted, tmp_path / "copy"),
     ):
         with pytest.raises(InvalidInputError, match="list"):
             refused()
+
+
+def test_a_download_takes_what_the_loader_takes(dataset: Path, tmp_path: Path) -> None:
+    wanted: Any = {"x": MEMBERS, "y": "v"}
+    oceanarrow.download(dataset, QUERIES, wanted, tmp_path / "copy", progress=False)
+    (copied,) = [p for p in (tmp_path / "copy").glob("*.parquet") if ".index" not in p.name]
+    batches = [list(Loader(path, QUERIES, wanted, **COMMON)) for path in (dataset, copied)]
+    for there, here in zip(*batches, strict=True):
+        for name in ("x", "y"):
+            due, found = (batch.to_numpy()["inputs"][name] for batch in (there, here))
+            np.testing.assert_array_equal(found, due)
+
+
+def test_hugging_face_and_explain(dataset: Path) -> None:
+    pytest.importorskip("datasets")
+    from oceanarrow.huggingface import to_iterable_dataset
+
+    examples = list(to_iterable_dataset(dataset, QUERIES, {"x": MEMBERS}, **COMMON))
+    loader = Loader(dataset, QUERIES, {"x": MEMBERS}, **COMMON)
+    for example, batch in zip(examples, loader, strict=True):
+        due = batch.to_numpy()
+        np.testing.assert_array_equal(example["inputs"]["x"], due["inputs"]["x"])
+        assert example["metadata"]["channels"] == {"x": NAMES}
+    apart = Loader(dataset, QUERIES, MEMBERS, **COMMON)
+    assert loader.explain().decodes == apart.explain().decodes > 0
+    # One mask and value a channel and pixel, however they are arranged.
+    assert loader.explain().batch_bytes == apart.explain().batch_bytes

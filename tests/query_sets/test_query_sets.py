@@ -51,6 +51,32 @@ def test_filters_are_joined() -> None:
     assert {(q.bbox, q.time_start) for q in joined} == set.intersection(*each)
 
 
+@pytest.mark.peer
+@pytest.mark.parametrize("name", SETS)
+def test_the_peer_says_the_same_of_any_filter(name: str) -> None:
+    peer = pytest.importorskip("ocean_taco.filter", reason="oceantaco is not installed")
+    from ocean_taco.geobox import GeoBox, PatchSpec
+    from ocean_taco.queryset import QuerySet
+
+    read = QuerySet.read(HERE / name)
+    metrics = {"swot": "valid_fraction_footprint", "ssh": "valid_fraction_footprint"}
+    metrics |= {"argo": "profile_count"}
+    for i, (token, metric) in enumerate(metrics.items()):
+        for least in (0.0, 0.1, 0.45, 1.0):
+            rule = peer.CoverageRequirement(token, metric, least)
+            box = (-60.0 + 20 * i, 100.0, -60.0, 40.0)
+            chosen = peer.QueryFilter(date_start=read.dates[1], box=GeoBox(*box), coverage=(rule,))
+            rows = []
+            for position, date in peer.select_queryset(read, chosen).iter_pairs():
+                row = read.position(position)
+                centre = (row["centre_lon"], row["centre_lat"])
+                edges = PatchSpec(*centre, read.patch_size, read.dates[date], 0, 0).footprint
+                rows.append((edges.lon_min, edges.lon_max, edges.lat_min, edges.lat_max))
+            days = (read.dates[1][:10], read.dates[-1][:10])
+            found = read_query_set(HERE / name, days=days, bbox=box, min_valid={token: least})
+            assert [query.bbox for query in found] == rows
+
+
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     return Path(shutil.copytree(HERE / "queryset_v2", tmp_path / "set"))

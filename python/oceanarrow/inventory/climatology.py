@@ -37,6 +37,9 @@ Axis = npt.NDArray[np.float64]
 _BLOCK_BYTES = 512 * 2**20
 """Sums and counts that a thread holds at once."""
 
+_CHUNK = 512
+"""Rows and columns of a chunk of the output at most."""
+
 _SAME = 1e-3
 """Centres closer than this share of a cell are one."""
 
@@ -263,14 +266,7 @@ class _Pass:
         sums = np.zeros((self.count, lat.size, lon.size))
         counts = np.zeros(sums.shape, np.int32)
         for i, place in enumerate(self.places.tolist()):
-            columns, _ = self._engine.sample(number * len(self.days) + i, [None])
-            if columns[0] is not None:
-                data, mask, lats, lons = columns[0]
-                if not (_alike(lat, lats) and _alike(lon, _turned(lons, lon[0]))):
-                    raise self._moved(int(self.days[i]))
-                if mask.any():
-                    sums[place] += data
-                    counts[place] += mask
+            self._add(number, i, (lat, lon), sums[place], counts[place])
             tick()
         if self._half:
             sums, counts = _around(sums, self._half), _around(counts, self._half)
@@ -282,11 +278,31 @@ class _Pass:
                 made[step] = mean, counts[step]
         return made
 
-    def _moved(self, day: int) -> InvalidDatasetError:
-        return InvalidDatasetError(
-            f"{self.variable.name!r} has other cells on {iso_day(day)} than on "
-            f"{iso_day(int(self.days[0]))}, the first day; choose days of one grid with days="
-        )
+    def _add(
+        self,
+        number: int,
+        i: int,
+        axes: tuple[Axis, Axis],
+        sums: npt.NDArray[np.float64],
+        counts: npt.NDArray[np.int32],
+    ) -> None:
+        """Adds a day of a block. Its arrays are gone on return, and the next day takes their place:
+        fresh memory costs more than the sums."""
+        columns, _ = self._engine.sample(number * len(self.days) + i, [None])
+        if columns[0] is None:
+            return
+        data, mask, lats, lons = columns[0]
+        lat, lon = axes
+        if not (_alike(lat, lats) and _alike(lon, _turned(lons, lon[0]))):
+            first, day = (iso_day(int(self.days[n])) for n in (0, i))
+            raise InvalidDatasetError(
+                f"{self.variable.name!r} has other cells on {day} than on {first}, the first day; "
+                "choose days of one grid with days="
+            )
+        # Not any(), which is slower on bytes than the sums are.
+        if mask.size and mask.max():
+            sums += data
+            counts += mask
 
 
 def _around(values: npt.NDArray[Any], half: int) -> npt.NDArray[Any]:
@@ -382,7 +398,10 @@ def _write(
 
     for way in passes:
         name, shape = way.variable.name, (way.count, lat.size, lon.size)
-        chunks = (1, min(lat.size, 512), min(lon.size, 512))
+        # That a block ends where a chunk does.
+        block = way.blocks[0]
+        rows, columns = (part.stop - part.start for part in (block.rows, block.columns))
+        chunks = (1, *(-(-n // -(-n // _CHUNK)) for n in (rows, columns)))
         options = {"chunks": chunks, "compression": "gzip", "compression_opts": 1, "shuffle": True}
         mean = file.create_dataset(
             name, shape, "float32", fillvalue=np.float32("nan"), track_order=True, **options

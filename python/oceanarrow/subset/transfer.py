@@ -69,7 +69,7 @@ class Download:
         progress: bool = True,
     ) -> None:
         require("pyarrow.parquet", "download", extra="taco")
-        chosen, _ = choose_variables(variables, (), taco_path, storage_options)
+        chosen, _ = choose_variables(variables, (), taco_path, storage_options, channels=True)
         roots = dataset_roots(taco_path)
         self.directory = Path(directory).absolute()
         found = find_manifest(self.directory)

@@ -19,7 +19,7 @@ use crate::variable::{Geometry, Supply};
 
 /// How a patch lies in its batch.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Lie {
+pub(crate) struct Pose {
     /// How its pixels move.
     pub orientation: Orientation,
     /// Whether its values change their sign.
@@ -144,14 +144,14 @@ impl Engine {
         request: usize,
         made: Option<Arc<Recipe>>,
         cell: CellMut<'_>,
-        lie: Lie,
+        pose: Pose,
     ) -> Result<Outcome> {
         self.telemetry().timed(request, || match cell {
             CellMut::Points(row) => self.fill_points(&self.asked(query, request).0, request, row),
             CellMut::Grid(mut patch) => {
                 let outcome = self.fill_patch(query, request, made, &mut patch)?;
                 let (_, width) = self.setup().requests[request].shape.unwrap_or_default();
-                patch.lay(lie.orientation, lie.negated, width);
+                patch.lay(pose.orientation, pose.negated, width);
                 Ok(outcome)
             }
         })

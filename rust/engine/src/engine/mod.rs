@@ -40,7 +40,7 @@ pub use sample::{Sample, SampleColumn};
 pub use setup::{Mask, OnError, Options, Request, Setup};
 pub use telemetry::Stats;
 
-pub(crate) use cells::Lie;
+pub(crate) use cells::Pose;
 pub(crate) use downloads::Downloads;
 
 /// A setup with its caches. `Send + Sync`; made anew in every process.

@@ -19,7 +19,7 @@ use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::collate::{Collated, Columns, Row, batch_bytes};
-use crate::engine::{Engine, Lie};
+use crate::engine::{Engine, Pose};
 use crate::error::{Error, Result};
 use crate::export::record_batch;
 use crate::granule::Ahead;
@@ -392,9 +392,9 @@ impl Shared {
             let (source, negated) =
                 augment.map_or((variable, false), |a| a.source(variable, orientation));
             let made = self.recipes.take((subject.index, subject.draw, source));
-            let lie = Lie { orientation, negated };
+            let pose = Pose { orientation, negated };
             *outcome = self
-                .unless_cancelled(|| self.engine.fill(&subject.query, source, made, cell, lie))?;
+                .unless_cancelled(|| self.engine.fill(&subject.query, source, made, cell, pose))?;
             Ok(())
         })?;
         telemetry.count_samples(slots.len());
