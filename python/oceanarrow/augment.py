@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
-from oceanarrow.dataset.query import QueryArrays
+from oceanarrow.dataset.query import QueryArrays, widened
 from oceanarrow.exceptions import InvalidInputError
 from oceanarrow.inventory.catalog import Catalog
 from oceanarrow.request import PatchShape, Rendering
@@ -113,18 +111,7 @@ class Augment:
     def widened(self, queries: QueryArrays) -> QueryArrays:
         """Boxes that hold all that may be read."""
         boxes, days = queries
-        lon, lat = self.degrees
-        width = np.where(boxes[:, 1] < boxes[:, 0], 360.0, 0.0) + boxes[:, 1] - boxes[:, 0]
-        whole = width + 2 * lon >= 360.0
-        west = np.where(whole, -180.0, boxes[:, 0] - lon)
-        east = np.where(whole, 180.0, boxes[:, 0] + width + lon)
-        # East of the antimeridian is west of it.
-        turn = np.where(west < -180.0, 360.0, 0.0)
-        west, east = west + turn, east + turn
-        east = np.where((east > 180.0) & ~whole, east - 360.0, east)
-        south = np.maximum(boxes[:, 2] - lat, -90.0)
-        north = np.minimum(boxes[:, 3] + lat, 90.0)
-        return np.column_stack([west, east, south, north]), days
+        return widened(boxes, self.degrees), days
 
     def _check_pixels(
         self,

@@ -186,6 +186,45 @@ def test_the_pole_is_not_cut(ocean: Path) -> None:
     assert all(query.lat_max - query.lat_min == 19.0 for query in queries)
 
 
+def test_land_and_overlap_across_the_antimeridian(ocean: Path) -> None:
+    """Each box is held against the mask by itself, and against the others."""
+    generator = QueryGenerator("builtin", catalog=ocean)
+    assert generator.land_mask is not None
+    options: Any = {"snap": "l4_ssh", "verbose": False, "oversample_factor": 20}
+    queries = [
+        query
+        for region in ((170, 180, 55, 70), (-180, -170, 55, 70))
+        for query in generator.generate_training_queries(
+            12, PatchSize(6, "cells"), DATES, region, max_land_fraction=0.4,
+            max_spatial_overlap=0.3, **options,
+        )
+    ]  # fmt: skip
+    boxes = np.array([query.bbox for query in queries])
+    crossing = boxes[:, 1] < boxes[:, 0]
+    assert crossing.sum() >= 4
+    shares = [generator.land_mask.get_land_fraction(query.bbox) for query in queries]
+    np.testing.assert_allclose(generator.land_mask.land_fractions(boxes), shares)
+    assert max(shares) <= 0.4
+    assert max(np.array(shares)[crossing]) > 0
+    for first in (queries[:12], queries[12:]):
+        for i, a in enumerate(first):
+            for b in first[:i]:
+                assert _overlap(a, b) <= 0.3
+
+
+def _overlap(a: Query, b: Query) -> float:
+    """Intersection over union, cell by cell."""
+
+    def cells(query: Query) -> set[tuple[float, float]]:
+        width = (query.lon_max - query.lon_min) % 360
+        lons = (query.lon_min + np.arange(0, width, 0.125) + 0.0625) % 360
+        lats = np.arange(query.lat_min, query.lat_max, 0.125) + 0.0625
+        return {(lon, lat) for lon in lons.tolist() for lat in lats.tolist()}
+
+    one, other = cells(a), cells(b)
+    return len(one & other) / len(one | other)
+
+
 def test_the_same_seed_gives_the_same(ocean: Path) -> None:
     made = [
         QueryGenerator(catalog=ocean).generate_training_queries(

@@ -37,11 +37,19 @@ GAPS = {
     "gap_days": st.integers(0, 5),
     "gap_deg": st.sampled_from([0.0, 2.5, 5.0, 7.5, 30.0]),
     "windows": st.sampled_from([(), (Window("v", -3, 2),), (Window("v", 4), Window("w", -1, 0))]),
+    "shift": st.sampled_from([(0.0, 0.0), (2.5, 0.0), (0.0, 5.0), (10.0, 2.5), (180.0, 90.0)]),
 }
 
 
-def close(a: Query, b: Query, gap_days: int, gap_deg: float, windows: tuple[Window, ...]) -> bool:
-    """Whether two come too close, by their text."""
+def close(
+    a: Query,
+    b: Query,
+    gap_days: int,
+    gap_deg: float,
+    windows: tuple[Window, ...],
+    shift: tuple[float, float],
+) -> bool:
+    """Whether two come too close, by their text, when both move towards each other."""
 
     def days(of: Query) -> tuple[int, int]:
         first, last = of.days()
@@ -52,12 +60,12 @@ def close(a: Query, b: Query, gap_days: int, gap_deg: float, windows: tuple[Wind
     between = max(b0 - a1, a0 - b1) - 1
     if between >= gap_days:
         return False
-    if max(b.lat_min - a.lat_max, a.lat_min - b.lat_max) >= gap_deg:
+    if max(b.lat_min - a.lat_max, a.lat_min - b.lat_max) - 2 * shift[1] >= gap_deg:
         return False
     for turn in (-720, -360, 0, 360, 720):
         west, east = a.lon_min + turn, a.lon_max + turn + 360 * (a.lon_max < a.lon_min)
         other = b.lon_max + 360 * (b.lon_max < b.lon_min)
-        if max(b.lon_min - east, west - other) < gap_deg:
+        if max(b.lon_min - east, west - other) - 2 * shift[0] < gap_deg:
             return True
     return False
 
@@ -143,6 +151,7 @@ def test_a_split_by_time_meets_its_shares() -> None:
         ({"block": (0, 15), "by": "blocks"}, "block"),
         ({"block": 5, "by": "blocks"}, "block must be"),
         ({"windows": ["v"]}, "list of oceanarrow.Window"),
+        ({"shift": (-1.0, 0.0)}, "shift must be"),
     ],
 )
 def test_bad_arguments(options: dict[str, Any], text: str) -> None:

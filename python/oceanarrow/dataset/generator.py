@@ -227,7 +227,8 @@ class QueryGenerator:
         if verbose:
             print(f"Generating eval grid: {lons}x{lats}x{len(days)} = {total} candidates")
         if total == 0:
-            warnings.warn(f"no patch of {_told(size)} fits into bbox {bbox}", stacklevel=2)
+            told = _told(size, (south + north) / 2)
+            warnings.warn(f"no patch of {told} fits into bbox {bbox}", stacklevel=2)
         queries = []
         for patch in patches:
             if self._is_ocean(patch, max_land_fraction):
@@ -405,10 +406,10 @@ def _snapped(
     return len(lons), len(lats), (tuple(box) for box in boxes.tolist())
 
 
-def _told(size: PatchSize) -> str:
+def _told(size: PatchSize, lat: float) -> str:
     if size.unit == "cells":
         return f"{size.value:g} x {size.value:g} cells"
-    width, height = size.to_degrees()
+    width, height = size.to_degrees(lat)
     return f"{width:g} x {height:g} degrees"
 
 

@@ -36,24 +36,32 @@ class OverlapIndex:
 
 
 class _Block:
-    """Growing columns: lon_min, lon_max, lat_min, lat_max, area, start day."""
+    """Growing columns: lon_min, lon_max, lat_min, lat_max, area, start day.
+
+    The eastern edge of a box that crosses the antimeridian lies beyond 180.
+    """
 
     def __init__(self) -> None:
         self._columns: npt.NDArray[np.float64] = np.empty((6, 16))
         self._count = 0
+        self._crossed = False
 
     def append(self, bbox: BBox, start: int) -> None:
         if self._count == self._columns.shape[1]:
             self._columns = np.concatenate([self._columns, np.empty_like(self._columns)], axis=1)
-        lon_min, lon_max, lat_min, lat_max = bbox
+        lon_min, lon_max, lat_min, lat_max = _unrolled(bbox)
+        self._crossed |= lon_max > 180.0
         area = (lon_max - lon_min) * (lat_max - lat_min)
         self._columns[:, self._count] = (lon_min, lon_max, lat_min, lat_max, area, start)
         self._count += 1
 
     def max_iou(self, bbox: BBox, start: int, window: int) -> float:
-        lon_min, lon_max, lat_min, lat_max = bbox
+        lon_min, lon_max, lat_min, lat_max = _unrolled(bbox)
         west, east, south, north, areas, starts = self._columns[:, : self._count]
-        width = np.minimum(lon_max, east) - np.maximum(lon_min, west)
+        turns = (0.0, -360.0, 360.0) if self._crossed or lon_max > 180.0 else (0.0,)
+        width = np.maximum.reduce(
+            [np.minimum(lon_max + t, east) - np.maximum(lon_min + t, west) for t in turns]
+        )
         height = np.minimum(lat_max, north) - np.maximum(lat_min, south)
         meets = (width > 0) & (height > 0) & (np.abs(starts - start) < window)
         if not meets.any():
@@ -61,3 +69,8 @@ class _Block:
         shared = width[meets] * height[meets]
         area = (lon_max - lon_min) * (lat_max - lat_min)
         return float((shared / (area + areas[meets] - shared)).max())
+
+
+def _unrolled(bbox: BBox) -> BBox:
+    lon_min, lon_max, lat_min, lat_max = bbox
+    return lon_min, lon_max + 360.0 if lon_max < lon_min else lon_max, lat_min, lat_max

@@ -190,3 +190,22 @@ def query_arrays(queries: Iterable[Query]) -> QueryArrays:
         np.asarray(boxes, np.float64).reshape(-1, 4),
         np.asarray(days, np.int32).reshape(-1, 2),
     )
+
+
+def widened(
+    boxes: npt.NDArray[np.float64], degrees: tuple[float, float]
+) -> npt.NDArray[np.float64]:
+    """Boxes `(N, 4)` that reach so many degrees of longitude and latitude further to each side, at
+    most around the globe and to the poles."""
+    lon, lat = degrees
+    width = np.where(boxes[:, 1] < boxes[:, 0], 360.0, 0.0) + boxes[:, 1] - boxes[:, 0]
+    whole = width + 2 * lon >= 360.0
+    west = np.where(whole, -180.0, boxes[:, 0] - lon)
+    east = np.where(whole, 180.0, boxes[:, 0] + width + lon)
+    # East of the antimeridian is west of it.
+    turn = np.where(west < -180.0, 360.0, 0.0)
+    west, east = west + turn, east + turn
+    east = np.where((east > 180.0) & ~whole, east - 360.0, east)
+    south = np.maximum(boxes[:, 2] - lat, -90.0)
+    north = np.minimum(boxes[:, 3] + lat, 90.0)
+    return np.column_stack([west, east, south, north])

@@ -406,8 +406,9 @@ def _write(
         mean = file.create_dataset(
             name, shape, "float32", fillvalue=np.float32("nan"), track_order=True, **options
         )
+        kind = np.int16 if len(way.days) <= np.iinfo(np.int16).max else np.int32
         count = file.create_dataset(
-            f"{name}_count", shape, "int32", fillvalue=0, track_order=True, **options
+            f"{name}_count", shape, kind, fillvalue=0, track_order=True, **options
         )
         mean.attrs.update(
             {

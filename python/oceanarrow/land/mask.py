@@ -91,8 +91,23 @@ class LandMask:
         return float(cells.mean()) if cells.size else 0.0
 
     def land_fractions(self, boxes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """`get_land_fraction` of boxes `(N, 4)` that lie within -180..180 and cross no
-        antimeridian."""
+        """`get_land_fraction` of boxes `(N, 4)` that lie within -180..180; those that cross the
+        antimeridian by `lon_min > lon_max`."""
+        crossing = boxes[:, 1] < boxes[:, 0]
+        # Of those, the part before it and the part behind.
+        before, behind = boxes.copy(), boxes[crossing]
+        before[crossing, 1], behind[:, 0] = 180.0, -180.0
+        land, cells = self._counts(before)
+        for counts, more in zip((land, cells), self._counts(behind), strict=True):
+            counts[crossing] += more
+        shares: npt.NDArray[np.float64] = np.zeros(len(boxes))
+        np.divide(land, cells, out=shares, where=cells > 0)
+        return shares
+
+    def _counts(
+        self, boxes: npt.NDArray[np.float64]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Land cells and cells of boxes that cross no antimeridian."""
         sums = np.zeros((self.SHAPE[0] + 1, self.SHAPE[1] + 1), np.int64)
         np.cumsum(np.cumsum(self.mask, axis=0), axis=1, out=sums[1:, 1:])
         low = ((boxes[:, [0, 2]] + [180.0, 90.0]) / self.RESOLUTION).astype(int)
@@ -100,10 +115,7 @@ class LandMask:
         sides = self.SHAPE[::-1]
         (west, south), (east, north) = np.clip(low, 0, sides).T, np.clip(high, 0, sides).T
         land = sums[north, east] - sums[south, east] - sums[north, west] + sums[south, west]
-        cells = (north - south) * (east - west)
-        shares: npt.NDArray[np.float64] = np.zeros(len(boxes))
-        np.divide(land, cells, out=shares, where=cells > 0)
-        return shares
+        return land, (north - south) * (east - west)
 
     def is_ocean(self, bbox: BBox, max_land_fraction: float = 0.3) -> bool:
         """Whether at most this share of the box is land."""

@@ -7,14 +7,23 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from oceanarrow.dataset.query import Query, QueryArrays, query_arrays
+from oceanarrow.dataset.query import Query, QueryArrays, query_arrays, widened
 from oceanarrow.exceptions import InvalidInputError
 from oceanarrow.window import Window
 
 
-def extents(queries: Iterable[Query], windows: Iterable[Window]) -> QueryArrays:
-    """Boxes `(N, 4)` and days `(N, 2)`, from the first day that is read to the last."""
+def extents(
+    queries: Iterable[Query], windows: Iterable[Window], shift: tuple[float, float]
+) -> QueryArrays:
+    """Boxes `(N, 4)` and days `(N, 2)`, from the first day that is read to the last, and as far as
+    boxes may move by `shift` degrees."""
     boxes, days = query_arrays(queries)
+    if not all(math.isfinite(degrees) and degrees >= 0 for degrees in shift):
+        raise InvalidInputError(
+            f"shift must be degrees of longitude and latitude from 0, not {shift!r}"
+        )
+    if any(shift):
+        boxes = widened(boxes, shift)
     first, last = [0], [0]
     for window in windows:
         if not isinstance(window, Window):

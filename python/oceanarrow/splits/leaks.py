@@ -48,6 +48,7 @@ def find_leaks(
     gap_days: int = 0,
     gap_deg: float = 0.0,
     windows: Iterable[Window] = (),
+    shift: tuple[float, float] = (0.0, 0.0),
     max_pairs: int = 1000,
 ) -> Leaks:
     """Finds the pairs of queries that come closer than the gaps, in time and in space.
@@ -63,6 +64,7 @@ def find_leaks(
         gap_days: whole days that must lie between.
         gap_deg: degrees that must lie between, along at least one of latitude and longitude.
         windows: what is read on other days than the queries', which counts too; not of a file's.
+        shift: degrees of longitude and latitude that boxes may move by (`Augment`), likewise.
         max_pairs: pairs that are listed.
 
     Raises:
@@ -75,11 +77,11 @@ def find_leaks(
     hand_over()
     count, pairs = _engine.find_leaks(
         *(
-            extents(climatology_queries(a), ())
+            extents(climatology_queries(a), (), (0.0, 0.0))
             if isinstance(a, str | os.PathLike)
-            else extents(a, windows)
+            else extents(a, windows, shift)
         ),
-        *extents(b, windows),
+        *extents(b, windows, shift),
         gap_days=gap_days,
         gap_degrees=gap_deg,
         most=max_pairs,

@@ -81,6 +81,7 @@ def split_queries(
     block: tuple[int, float] = (30, 15.0),
     seed: int = 0,
     windows: Iterable[Window] = (),
+    shift: tuple[float, float] = (0.0, 0.0),
 ) -> Split:
     """Splits queries into parts of which no two queries come closer than the gaps.
 
@@ -104,6 +105,7 @@ def split_queries(
         block: days and degrees of a block; degrees are widened to divide 180.
         seed: of the blocks.
         windows: what is read on other days than the queries', which counts too.
+        shift: degrees of longitude and latitude that boxes may move by (`Augment`), likewise.
 
     Raises:
         InvalidInputError: an argument is wrong.
@@ -112,7 +114,7 @@ def split_queries(
     _check(shares, block)
     check_gaps(gap_days, gap_deg)
     check_positive("seed", seed, minimum=0)
-    read = extents(queries, windows)
+    read = extents(queries, windows, shift)
     limits = np.array([shares[name] for name in names])
     if by == "time":
         parts = _by_time(read[1].astype(np.int64), limits, gap_days)
