@@ -153,7 +153,12 @@ fn linear(axis: &[f64], x: f64) -> Weights {
     }
     let k = (0..last).find(|&k| axis[k] <= x && x < axis[k + 1]).unwrap();
     let t = (x - axis[k]) / (axis[k + 1] - axis[k]);
-    if t > 0.0 { vec![(k, 1.0 - t), (k + 1, t)] } else { vec![(k, 1.0)] }
+    match t {
+        // Within a thousandth of a cell of a centre.
+        t if t <= 1e-3 => vec![(k, 1.0)],
+        t if t >= 1.0 - 1e-3 => vec![(k + 1, 1.0)],
+        t => vec![(k, 1.0 - t), (k + 1, t)],
+    }
 }
 
 fn nearest(axis: &[f64], x: f64) -> Weights {
