@@ -200,6 +200,7 @@ class _Pass:
         storage_options: StorageOptions | None,
     ) -> None:
         self.variable = variable
+        self._catalog = catalog
         self._half = half
         there = np.intersect1d(catalog.days_of(variable).astype(np.int64), wanted)
         if not there.size:
@@ -297,12 +298,18 @@ class _Pass:
             first, day = (iso_day(int(self.days[n])) for n in (0, i))
             raise InvalidDatasetError(
                 f"{self.variable.name!r} has other cells on {day} than on {first}, the first day; "
-                "choose days of one grid with days="
+                f"choose days of one grid with days=; the files of {day} begin with "
+                f"{self._first_file(int(self.days[i]))}"
             )
         # Not any(), which is slower on bytes than the sums are.
         if mask.size and mask.max():
             sums += data
             counts += mask
+
+    def _first_file(self, day: int) -> str:
+        columns = self._catalog.columns
+        rows = np.flatnonzero(self._catalog.rows_of(self.variable) & (columns["day"] == day))
+        return str(columns["path"][int(rows[0])]) if rows.size else "none"
 
 
 def _around(values: npt.NDArray[Any], half: int) -> npt.NDArray[Any]:
