@@ -1,7 +1,6 @@
 //! The share of land of each pixel's cell, out of polygons: exactly, for edges that are straight in
 //! longitude and latitude.
 
-use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lru::LruCache;
@@ -10,8 +9,8 @@ use super::computed::cell_edges;
 use crate::error::{Error, Result};
 use crate::geo::BBox;
 
-/// Patches of which the shares are kept.
-const KEPT: usize = 4096;
+/// Bytes of the shares that are kept.
+const KEPT: usize = 64 << 20;
 
 /// A box by the bits of its edges, and pixels.
 type Key = ([u64; 4], (usize, usize));
@@ -19,7 +18,26 @@ type Key = ([u64; 4], (usize, usize));
 /// Land, and the shares that were lately made of it.
 pub struct Land {
     rings: Vec<Ring>,
-    made: Mutex<LruCache<Key, Arc<[f32]>>>,
+    made: Mutex<Made>,
+}
+
+/// Shares of patches, the latest of them.
+struct Made {
+    shares: LruCache<Key, Arc<[f32]>>,
+    bytes: usize,
+}
+
+impl Made {
+    fn keep(&mut self, key: Key, shares: Arc<[f32]>, most: usize) {
+        self.bytes += size_of_val(&*shares);
+        // Another thread may have made the same.
+        let before = self.shares.put(key, shares);
+        self.bytes -= before.map_or(0, |before| size_of_val(&*before));
+        while self.bytes > most {
+            let Some((_, oldest)) = self.shares.pop_lru() else { return };
+            self.bytes -= size_of_val(&*oldest);
+        }
+    }
 }
 
 /// A closed ring of longitudes and latitudes in degrees, land to its left.
@@ -41,8 +59,8 @@ impl Land {
         let numbers: Vec<i32> = polygons.chunks(4).map(whole).collect();
         let rings = Self::rings(&numbers)
             .ok_or_else(|| Error::invalid_input("the outlines of land are damaged"))?;
-        let kept = NonZeroUsize::new(KEPT).unwrap_or(NonZeroUsize::MIN);
-        Ok(Self { rings, made: Mutex::new(LruCache::new(kept)) })
+        let made = Made { shares: LruCache::unbounded(), bytes: 0 };
+        Ok(Self { rings, made: Mutex::new(made) })
     }
 
     fn rings(numbers: &[i32]) -> Option<Vec<Ring>> {
@@ -67,11 +85,11 @@ impl Land {
     pub fn fraction(&self, bbox: &BBox, shape: (usize, usize)) -> Arc<[f32]> {
         let edges = [bbox.lon, bbox.width, bbox.lat_min, bbox.lat_max].map(f64::to_bits);
         let lock = || self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = lock().get(&(edges, shape)) {
+        if let Some(known) = lock().shares.get(&(edges, shape)) {
             return known.clone();
         }
         let made: Arc<[f32]> = self.measure(bbox, shape).into();
-        lock().put((edges, shape), made.clone());
+        lock().keep((edges, shape), made.clone(), KEPT);
         made
     }
 
@@ -263,6 +281,19 @@ mod tests {
         let whole = land.fraction(&bbox(-2.0, 5.0, -2.0, 3.0), (1, 1));
         assert!(near(whole[0], 2.0 / 25.0), "{whole:?}");
         assert!(Arc::ptr_eq(&whole, &land.fraction(&bbox(-2.0, 5.0, -2.0, 3.0), (1, 1))));
+    }
+
+    #[test]
+    fn the_oldest_shares_go_first() {
+        let mut made = Made { shares: LruCache::unbounded(), bytes: 0 };
+        let key = |n: u64| ([n; 4], (1, 1));
+        for n in [0, 1, 2, 2] {
+            made.keep(key(n), vec![0.0; 10].into(), 80);
+        }
+        assert_eq!((made.bytes, made.shares.len()), (80, 2));
+        assert!(made.shares.get(&key(0)).is_none() && made.shares.get(&key(2)).is_some());
+        made.keep(key(3), vec![0.0; 30].into(), 80);
+        assert_eq!((made.bytes, made.shares.len()), (0, 0), "more than all that is kept");
     }
 
     #[test]
