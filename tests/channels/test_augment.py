@@ -43,11 +43,20 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
         data = rng.normal(size=(len(DAYS), LAT.size, LON.size)).astype(np.float32)
         data[rng.random(data.shape) < 0.2] = np.nan
         fields[name] = (("time", "lat", "lon"), data, {"units": "m"})
+    quality = rng.integers(0, 5, fields["sla"][1].shape).astype("i1")
+    fields["q"] = (("time", "lat", "lon"), quality, {})
     xr.Dataset(fields, coords).to_netcdf(folder / "a.nc", engine="h5netcdf")
+    months = coords | {"time": np.arange("2000-01", "2001-01", dtype="datetime64[M]")}
+    months["time"] = months["time"].astype("datetime64[ns]")
+    normal = rng.normal(size=(12, LAT.size, LON.size)).astype(np.float32)
+    normals = {"normal": (("time", "lat", "lon"), normal, {"units": "m"})}
+    xr.Dataset(normals, months).to_netcdf(folder / "normal.nc", engine="h5netcdf")
     depth = xr.Dataset({"depth": (("lat", "lon"), fields["sla"][1][0], {"units": "m"})}, coords)
     depth.drop_vars("time").to_netcdf(folder / "depth.nc", engine="h5netcdf")
     files = [
-        Files(str(folder / "a.nc"), {name: name for name in fields}),
+        Files(str(folder / "a.nc"), {"u": "u", "v": "v"}),
+        Files(str(folder / "a.nc"), {"sla": "sla"}, valid={"q": (1, None)}),
+        Files(str(folder / "normal.nc"), {"normal": "normal"}, cycle="month"),
         Files(str(folder / "depth.nc"), {"depth": "depth"}, static=True),
     ]
     return catalogue(folder / "c.parquet", files)
@@ -169,6 +178,7 @@ def _rows(loaders: list[Loader]) -> list[list[Any]]:
 
 EVERYTHING: dict[str, Any] = {
     "augment": EVERY,
+    "anomaly": {"sla": "normal"},
     "joint": [("u", "v")],
     "normalize": {"u": (0.0, 2.0), "v": (0.0, 2.0), "sla": (0.1, 1.0)},
     "default_patch_size": (5, 5),
