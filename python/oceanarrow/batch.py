@@ -212,11 +212,11 @@ def _copy(data: Any) -> Any:
 
 
 def _convert(tree: dict[str, Any], convert: Any) -> dict[str, Any]:
-    return {
-        key: _convert(value, convert)
-        if isinstance(value, dict)
-        else convert(value)
-        if isinstance(value, np.ndarray)
-        else value
-        for key, value in tree.items()
-    }
+    """The tree with its arrays converted; what is no array stays as it is."""
+
+    def converted(value: Any) -> Any:
+        if isinstance(value, dict):
+            return _convert(value, convert)
+        return convert(value) if isinstance(value, np.ndarray) else value
+
+    return {key: converted(value) for key, value in tree.items()}

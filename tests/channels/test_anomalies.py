@@ -15,6 +15,7 @@ import oceanarrow
 from oceanarrow import Files, Loader, Window, find_leaks
 from oceanarrow.dataset import OceanTACODataset, Query
 from oceanarrow.exceptions import InvalidDatasetError, InvalidInputError
+from oceanarrow.inventory import climatology
 
 FIRST, N_DAYS = date(2019, 12, 1), 460
 DAYS = [(FIRST + timedelta(n)).isoformat() for n in range(N_DAYS)]
@@ -263,6 +264,37 @@ def test_of_a_container_s_tiles(ocean: Path, tmp_path: Path, name: str) -> None:
     found = values[np.ix_(rows, columns)]
     np.testing.assert_allclose(found, due, rtol=1e-5, atol=1e-5)
     assert np.isnan(made[name].values[[0, 5]]).all()
+
+
+def test_variables_of_other_years_share_a_file(tmp_path: Path) -> None:
+    """One has days of a leap year, the other none."""
+    rng = np.random.default_rng(5)
+    for name, first in (("a", "2019-12-30"), ("b", "2021-01-03")):
+        days = (np.datetime64(first) + np.arange(4)).astype(str).tolist()
+        _file(tmp_path / f"{name}.nc", name, _field(rng, 4, 0.0), days)
+    files = [Files(str(tmp_path / f"{name}.nc"), {name: name}) for name in "ab"]
+    path = catalogue(tmp_path / "c.parquet", files)
+    out = tmp_path / "clim.nc"
+    oceanarrow.climatology(path, ["a", "b"], out, by="day_of_year", progress=False)
+    made = _opened(out)
+    assert made["a"].shape[0] == made["b"].shape[0] == made["time"].size == 366
+    found = np.flatnonzero(made["b_count"].values.any(axis=(1, 2)))
+    assert found.tolist() == [2, 3, 4, 5]
+
+
+def test_what_is_stopped_reads_no_more(dataset: Path) -> None:
+    """After Ctrl-C, or an error in another thread."""
+    catalog = oceanarrow.Catalog(dataset)
+    wanted = climatology._wanted(catalog, (DAYS[0], DAYS[99]))
+    way = climatology._Pass(dataset, catalog, catalog.variables["sla"], wanted, "month", 0, None)
+    read: list[int] = []
+
+    def tick() -> None:
+        read.append(1)
+        if len(read) == 3:
+            way.stopped.set()
+
+    assert way.of_block(0, tick) == {} and len(read) == 3
 
 
 def test_mistaken_climatologies(folder: Path, dataset: Path, tmp_path: Path) -> None:

@@ -206,7 +206,9 @@ class _Pass:
         if not there.size:
             raise InvalidInputError(f"the dataset has no file of {variable.name!r} on these days")
         self.days = there
-        self.places, self.count = _places(there, by)
+        self.places, self.count = _places(there, by), _steps(wanted, by)
+        # Set where the others are no longer wanted: after an error, or Ctrl-C.
+        self.stopped = threading.Event()
 
         def opened(queries: Sequence[Query]) -> _engine.Engine:
             return open_engine(
@@ -252,11 +254,10 @@ class _Pass:
                 up, across = _SAME * _cell(self.lat), _SAME * _cell(self.lon)
                 south, north = self.lat[start] - up, self.lat[end] + up
                 west, east = self.lon[columns[0]] - across, self.lon[columns[1]] + across
-                box = (float(west), float(east), max(-90.0, south), min(90.0, north))
-                box = (box[0], box[1], float(box[2]), float(box[3]))
-                yield _Block(
-                    slice(start, end + 1), slice(int(columns[0]), int(columns[1]) + 1), box
-                )
+                south, north = max(-90.0, float(south)), min(90.0, float(north))
+                box = (float(west), float(east), south, north)
+                cells = slice(int(columns[0]), int(columns[1]) + 1)
+                yield _Block(slice(start, end + 1), cells, box)
 
     def of_block(
         self, number: int, tick: Callable[[], None]
@@ -267,6 +268,8 @@ class _Pass:
         sums = np.zeros((self.count, lat.size, lon.size))
         counts = np.zeros(sums.shape, np.int32)
         for i, place in enumerate(self.places.tolist()):
+            if self.stopped.is_set():
+                return {}
             self._add(number, i, (lat, lon), sums[place], counts[place])
             tick()
         if self._half:
@@ -321,16 +324,22 @@ def _around(values: npt.NDArray[Any], half: int) -> npt.NDArray[Any]:
     return sums[width - 1 :]
 
 
-def _places(days: npt.NDArray[np.int64], by: By) -> tuple[npt.NDArray[np.int64], int]:
-    """The step of each day, and how many there are."""
+def _places(days: npt.NDArray[np.int64], by: By) -> npt.NDArray[np.int64]:
+    """The step of each day."""
     stamps = days.astype("datetime64[D]")
     if by == "month":
-        return stamps.astype("datetime64[M]").astype(np.int64) % 12, 12
-    numbers = (stamps - stamps.astype("datetime64[Y]")).astype(np.int64)
-    years = stamps.astype("datetime64[Y]")
-    following = (years + 1).astype("datetime64[D]")
-    leap = ((following - years.astype("datetime64[D]")).astype(np.int64) == 366).any()
-    return numbers, 366 if leap else 365
+        return stamps.astype("datetime64[M]").astype(np.int64) % 12
+    numbers: npt.NDArray[np.int64] = (stamps - stamps.astype("datetime64[Y]")).astype(np.int64)
+    return numbers
+
+
+def _steps(days: npt.NDArray[np.int64], by: By) -> int:
+    """How many steps there are; the same for all variables, whichever days they have."""
+    if by == "month":
+        return 12
+    years = days.astype("datetime64[D]").astype("datetime64[Y]")
+    lengths = (years + 1).astype("datetime64[D]") - years.astype("datetime64[D]")
+    return int(lengths.astype(np.int64).max())
 
 
 def _cell(axis: Axis) -> float:
@@ -450,6 +459,7 @@ def _made(
             under_way.extend(pool.submit(way.of_block, n, tick) for n in islice(numbers, 1))
             yield block, steps
     finally:
+        way.stopped.set()
         pool.shutdown(cancel_futures=True)
 
 

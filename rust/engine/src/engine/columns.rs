@@ -45,7 +45,10 @@ impl Setup {
     /// Where the components of vectors that flips and turns change lie, as JSON: of each pair the
     /// column, the first plane and how many, twice.
     pub fn vectors(&self) -> Result<Option<String>> {
-        let vectors = self.options.augment.iter().flat_map(|augment| &augment.vectors);
+        let vectors = match &self.options.augment {
+            Some(augment) if !augment.vectors.is_empty() => &augment.vectors,
+            _ => return Ok(None),
+        };
         let fields = self.fields()?;
         let members = self.columns()?.members;
         let place = |request: usize| {
@@ -54,8 +57,9 @@ impl Setup {
             let first: usize = before.map(|other| other.planes).sum();
             Some((&fields.get(member.column)?.name, first, member.planes))
         };
-        let pairs: Vec<_> = vectors.map(|&(east, north)| [place(east), place(north)]).collect();
-        Ok((!pairs.is_empty()).then(|| serde_json::json!(pairs).to_string()))
+        let pair = |&(east, north): &(usize, usize)| [place(east), place(north)];
+        let pairs: Vec<_> = vectors.iter().map(pair).collect();
+        Ok(Some(serde_json::json!(pairs).to_string()))
     }
 
     /// The requests of each column.
