@@ -29,6 +29,7 @@ OWN_FILES = examples_of("docs/own_files.md")
 CHOOSING = examples_of("docs/choosing.md")
 CHANNELS = examples_of("docs/channels.md")
 PATCHES = examples_of("docs/patches.md")
+STATISTICS = examples_of("docs/statistics.md")
 LONGEST = 20
 
 
@@ -143,6 +144,11 @@ def test_patches_run_from_top_to_bottom(ocean: Path, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "tests/query_sets/queryset_v2", tmp_path / "querysets/256-training")
     checks = "assert how.shape == (16,) and where.shape == (16, 4) and len(queries) > 0"
     run("\n".join([*PATCHES, checks]), ocean, tmp_path)
+
+
+def test_statistics_run_from_top_to_bottom(ocean: Path, tmp_path: Path) -> None:
+    checks = "assert found['l4_sst'].count and list(found.differences) == ['l4_ssh']"
+    run("\n".join([*STATISTICS, checks]), ocean, tmp_path)
 
 
 def test_the_session_is_the_one_that_the_script_runs() -> None:

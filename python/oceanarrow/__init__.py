@@ -15,10 +15,12 @@ from oceanarrow.inventory.catalog import Catalog
 from oceanarrow.inventory.climatology import climatology
 from oceanarrow.inventory.coverage import Coverage
 from oceanarrow.inventory.measure import coverage
+from oceanarrow.inventory.statistics import statistics
 from oceanarrow.loader import Loader
 from oceanarrow.patch import open_patch
 from oceanarrow.splits import Leaks, Split, find_leaks, split_queries
 from oceanarrow.subset.transfer import DownloadSummary, download
+from oceanarrow.summary import Statistics, Summary
 from oceanarrow.variables import Variable, register_variable, variables
 from oceanarrow.window import Window
 
@@ -34,6 +36,8 @@ __all__ = [
     "Loader",
     "OceanArrowError",
     "Split",
+    "Statistics",
+    "Summary",
     "Variable",
     "Window",
     "__version__",
@@ -44,6 +48,7 @@ __all__ = [
     "open_patch",
     "register_variable",
     "split_queries",
+    "statistics",
     "variables",
     "write_catalog",
 ]

@@ -33,6 +33,8 @@ __all__ = [
     "read_points",
     "read_window",
     "same_unit",
+    "seen_days",
+    "summarize",
     "survey_files",
     "take_events",
     "write_index",
@@ -132,6 +134,22 @@ def find_leaks(
     the gaps: how many there are, and the first `most` of them, `(K, 2)`."""
 
 def built_in_variables() -> list[tuple[str, str, str, str, str, Any, Any]]: ...
+def seen_days(
+    boxes: npt.NDArray[np.float64], days: npt.NDArray[np.int32]
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
+    """Days (D,) and, for each, a bit a cell of a degree (D, 8100), that queries look at: from 90 S
+    and 180 W on, row by row, the first cell in the lowest bit of the first byte."""
+
+def summarize(
+    parts: Sequence[bytes], quantiles: Sequence[float], partial: bool
+) -> list[tuple[int, bool, str | None, dict[str, Any]]]:
+    """What the parts of `Engine.statistics`, all or (`partial`) some, tell together: the request,
+    whether of its differences, the group, and the numbers.
+
+    Raises:
+        InvalidInputError: they do not make a whole, or are damaged.
+    """
+
 def same_unit(a: str, b: str) -> bool:
     """Whether two units name the same measure: `degC` and `celsius`, not `m` and `cm`."""
 
@@ -246,6 +264,8 @@ class Engine:
     ) -> tuple[list[tuple[npt.NDArray[Any], ...] | None], int]: ...
     def plan_fields(self) -> dict[str, bytes]:
         """What belongs to the plan besides queries and order: canonical bytes by field."""
+    def content(self) -> tuple[str, dict[str, str]]:
+        """What decides the values of rows: one name for all of it, and the digest of each field."""
     def stream(
         self,
         order: Order,
@@ -294,6 +314,20 @@ class Engine:
     ) -> list[tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]] | Exception]:
         """Counts cells and valid cells by coarse cells of `side` degrees, of each (request, day):
         two arrays `(rows, columns)`, rows from the south pole, columns from 180 W; or the error."""
+    def statistics(
+        self,
+        shapes: Sequence[tuple[int, int] | None],
+        *,
+        by: str | None,
+        area_weighted: bool,
+        part: tuple[int, int],
+        threads: int | None,
+        report: Callable[[int, int], object],
+    ) -> bytes:
+        """Goes through a part of the queries once; `summarize` tells what parts hold.
+
+        `shapes` gives the pixels of each request, None its native cells.
+        """
     def subset(self) -> Subset:
         """The granules that the engine would open for any of its queries."""
     def __arrow_c_schema__(self) -> object: ...

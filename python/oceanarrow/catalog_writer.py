@@ -14,8 +14,8 @@ from oceanarrow import _engine
 from oceanarrow.events import hand_over
 from oceanarrow.exceptions import CorruptGranuleError, InvalidInputError
 from oceanarrow.files import Files
-from oceanarrow.progress import progress_bar
-from oceanarrow.variables import Variable, listed_to_json, parse_listed
+from oceanarrow.progress import progress_bar, reporter
+from oceanarrow.variables import Variable, listed_to_json, parse_variables
 
 _SHOWN = 5
 """Unreadable files that an error names."""
@@ -123,7 +123,7 @@ def list_files(
             known=target if update and target.exists() else None,
             request=request,
             storage_options=storage_options,
-            progress=_report(bar),
+            progress=reporter(bar),
         )
     hand_over()
     variables = _in_units(survey, specs, named)
@@ -206,20 +206,15 @@ def _kept(path: str, target: Path) -> str:
         return path
 
 
-def _report(bar: Any) -> Any:
-    def report(done: int, _: int) -> None:
-        hand_over()
-        if bar is not None:
-            bar.update(done - bar.n)
-
-    return report
-
-
 def _in_units(
     survey: _engine.Survey, specs: Sequence[Files], named: dict[str, Variable]
 ) -> dict[str, Variable]:
     """The variables with the unit to deliver: as asked for, as before, or the files' own."""
-    known = {} if survey.known_variables is None else parse_listed(survey.known_variables)
+    known = (
+        {}
+        if survey.known_variables is None
+        else parse_variables(json.loads(survey.known_variables))
+    )
     units = {name: variable.unit for name, variable in known.items()}
     for name, unit, _ in survey.units():
         units.setdefault(name, unit or "")

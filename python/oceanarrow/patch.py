@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from oceanarrow.cache_directory import CacheDirectory
 from oceanarrow.dataset.query import Query, query_arrays
 from oceanarrow.events import hand_over
-from oceanarrow.normalization import Statistics
+from oceanarrow.normalization import Normalize
 from oceanarrow.optional import require
 from oceanarrow.request import (
     Grid,
@@ -38,7 +38,7 @@ def open_patch(
     resample: Resample | Mapping[str, Resample] = "bilinear",
     grid: Grid | Mapping[str, Grid] = "exact",
     min_support: float | Mapping[str, float] = 0.01,
-    normalize: Statistics | str | os.PathLike[str] | None = None,
+    normalize: Normalize = None,
     anomaly: Mapping[str, str] | None = None,
     on_error: OnError = "raise",
     cache_bytes: int | None = None,

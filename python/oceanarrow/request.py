@@ -22,7 +22,7 @@ from oceanarrow.dataset.query import QueryArrays
 from oceanarrow.events import hand_over
 from oceanarrow.exceptions import InvalidInputError
 from oceanarrow.land.bundled import bundled
-from oceanarrow.normalization import Statistics, read_statistics
+from oceanarrow.normalization import Normalize, read_statistics
 from oceanarrow.roots import StorageOptions, TacoPath, dataset_roots
 from oceanarrow.subset.covered import check_covered
 from oceanarrow.variables import dataset_variables
@@ -62,7 +62,7 @@ class Rendering:
     grid: Grid | Mapping[str, Grid] = "exact"
     min_support: float | Mapping[str, float] = 0.01
     fill_value: float | Mapping[str, float] = 0.0
-    normalize: Statistics | str | os.PathLike[str] | None = None
+    normalize: Normalize = None
 
     def of(self, columns: Sequence[Column]) -> list[tuple[Rules, list[Rules]]]:
         """The values for each column, and for each of its `others`: what it is an anomaly from is
@@ -79,7 +79,7 @@ class Rendering:
             common if column.temporal_agg is None else column.temporal_agg
             for column, common in zip(every, values["temporal_agg"], strict=True)
         ]
-        statistics = read_statistics(self.normalize, [(c.name, c.of) for c in columns])
+        statistics = read_statistics(self.normalize, columns)
         values["normalize"] = per_variable("normalize", statistics, every, default=None)
         each = iter([{name: v[i] for name, v in values.items()} for i in range(len(every))])
         rules = []

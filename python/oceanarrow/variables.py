@@ -8,7 +8,7 @@ import operator
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, get_args
 
 from oceanarrow import _engine
 from oceanarrow.exceptions import InvalidDatasetError, InvalidInputError
@@ -23,6 +23,8 @@ CellRule = (
     | tuple[str, int, int]
 )
 """What a quality variable must be where a cell counts; see `register_variable`."""
+
+Geometry = Literal["grid", "points"]
 
 Supply = Literal["daily", "static", "month", "month_steps", "day_of_year", "computed"]
 """On which days a variable's fields hold, and where they come from; see `Variable`."""
@@ -58,7 +60,7 @@ class Variable:
     file: str
     netcdf: str
     unit: str
-    geometry: Literal["grid", "points"] = "grid"
+    geometry: Geometry = "grid"
     valid: ValidRules = ()
     select: tuple[tuple[str, bool, bool, tuple[float, ...]], ...] = ()
     supply: Supply = "daily"
@@ -94,6 +96,7 @@ _RESERVED = _COMPUTED | frozenset(
         "status",
         "sample_weight",
         "augmentation",
+        "oceanarrow",
     ]
 )
 """Names that mean something else in every batch."""
@@ -114,7 +117,7 @@ def register_variable(
     file: str,
     netcdf: str,
     unit: str,
-    geometry: Literal["grid", "points"] = "grid",
+    geometry: Geometry = "grid",
     valid: Mapping[str, CellRule] | None = None,
 ) -> Variable:
     """Adds a variable to the registry of this process.
@@ -219,31 +222,39 @@ def _cell_rule(flag: str, rule: Any) -> tuple[str, tuple[float | str, ...]]:
 
 
 def listed_to_json(listed: Mapping[str, Variable]) -> str:
-    """The variables of a catalogue, as it keeps them; infinite numbers as null."""
+    """The variables of a catalogue, as it keeps them."""
+    return json.dumps(variables_to_json(listed), sort_keys=True)
+
+
+def variables_to_json(definitions: Mapping[str, Variable]) -> dict[str, Any]:
+    """What variables stand for, as JSON; infinite numbers as null, and what is as in a catalogue
+    (a source of the variable's name, grids of days) absent."""
 
     def numbers(values: Iterable[float | str]) -> list[float | str | None]:
         return [v if isinstance(v, str) or math.isfinite(v) else None for v in values]
 
-    return json.dumps(
-        {
-            name: {
-                "netcdf": variable.netcdf,
-                "unit": variable.unit,
-                "valid": [[flag, kind, numbers(rule)] for flag, kind, rule in variable.valid],
-                "select": variable.select,
-                **({} if variable.supply == "daily" else {"supply": variable.supply}),
-            }
-            for name, variable in listed.items()
-        },
-        sort_keys=True,
-    )
+    told = {}
+    for name, variable in definitions.items():
+        select = [
+            [dimension, listed, by_index, list(places)]
+            for dimension, listed, by_index, places in variable.select
+        ]
+        usual = {"source": name, "file": "", "geometry": "grid", "supply": "daily"}
+        told[name] = {
+            "netcdf": variable.netcdf,
+            "unit": variable.unit,
+            "valid": [[flag, kind, numbers(rule)] for flag, kind, rule in variable.valid],
+            "select": select,
+            **{k: getattr(variable, k) for k, v in usual.items() if getattr(variable, k) != v},
+        }
+    return told
 
 
-def parse_listed(text: str) -> dict[str, Variable]:
-    """The variables of a catalogue.
+def parse_variables(definitions: Mapping[str, Any]) -> dict[str, Variable]:
+    """What `variables_to_json` told.
 
     Raises:
-        ValueError, TypeError, KeyError, AttributeError: it is not what `listed_to_json` wrote.
+        ValueError, TypeError, KeyError, AttributeError: it is not that.
     """
 
     def rule(kind: str, numbers: list[Any]) -> tuple[float | str, ...]:
@@ -258,28 +269,42 @@ def parse_listed(text: str) -> dict[str, Variable]:
         return tuple(float(number) for number in numbers if number is not None)
 
     listed = {}
-    for name, told in json.loads(text).items():
-        check_name(name)
+    for name, told in definitions.items():
+        if name not in _COMPUTED:
+            check_name(name)
         listed[name] = Variable(
             name,
-            source=name,
-            file="",
+            source=str(told.get("source", name)),
+            file=str(told.get("file", "")),
             netcdf=str(told["netcdf"]),
             unit=str(told["unit"]),
+            geometry=_word(Geometry, told.get("geometry", "grid")),
             valid=tuple((str(flag), str(kind), rule(kind, ns)) for flag, kind, ns in told["valid"]),
             select=tuple(
                 (str(dimension), bool(listed), bool(by_index), tuple(map(float, places)))
                 for dimension, listed, by_index, places in told["select"]
             ),
-            supply=_supply(told.get("supply", "daily")),
+            supply=_word(Supply, told.get("supply", "daily")),
         )
     return listed
 
 
-def _supply(name: str) -> Supply:
-    if name not in get_args(Supply):
-        raise ValueError(f"an unknown supply, {name!r}")
-    return cast("Supply", name)
+def _word(words: Any, word: str) -> Any:
+    if word not in get_args(words):
+        raise ValueError(f"{word!r} is none of {', '.join(get_args(words))}")
+    return word
+
+
+def register_missing(definitions: Mapping[str, Variable], known: Mapping[str, Variable]) -> None:
+    """Registers those that are not known.
+
+    Raises:
+        InvalidInputError: one is known as something else.
+    """
+    for name, variable in definitions.items():
+        if known.get(name, variable) != variable:
+            raise InvalidInputError(f"{name!r} is {variable} there, but {known[name]} here")
+    _registered.update({n: v for n, v in definitions.items() if n not in known})
 
 
 def dataset_variables(
@@ -299,7 +324,7 @@ def dataset_variables(
     told = _engine.listed_variables(catalogues, storage_options) if catalogues else []
     for root, text in told:
         try:
-            listed = parse_listed(text)
+            listed = parse_variables(json.loads(text))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise InvalidDatasetError(
                 f"the catalogue defines its variables in a way that is not read ({error!r}); "

@@ -17,12 +17,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from oceanarrow import Catalog, Coverage, Loader, find_leaks
-from oceanarrow.cli import _parser, bench, coverage, doctor, info, main, queries, report, sample
+from oceanarrow import Catalog, Coverage, Loader, Statistics, find_leaks
+from oceanarrow.cli import (
+    _parser,
+    bench,
+    coverage,
+    doctor,
+    info,
+    main,
+    queries,
+    report,
+    sample,
+    stats,
+)
 from oceanarrow.dataset import Query, QueryGenerator
 
 DAY = "2023-04-01"
-NEW = (info, coverage, sample, report, bench, doctor)
+NEW = (info, coverage, sample, report, bench, doctor, stats)
 
 
 def run(*arguments: str | Path, status: int = 0) -> subprocess.CompletedProcess[str]:
@@ -65,7 +76,7 @@ def drawn(ocean: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_example_can_be_parsed() -> None:
     texts = [module._EXAMPLES for module in NEW] + [queries._TRAIN, queries._EVAL, queries._SPLIT]
     lines = [line for text in texts for line in text.replace("\\\n", " ").splitlines()]
-    assert len(lines) == 17
+    assert len(lines) == 21
     for line in lines:
         _parser().parse_args(line.split()[1:])
 
@@ -73,7 +84,7 @@ def test_every_example_can_be_parsed() -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ["info"], ["coverage"], ["queries"], ["queries", "train"], ["queries", "eval"],
+        ["info"], ["stats"], ["coverage"], ["queries"], ["queries", "train"], ["queries", "eval"],
         ["queries", "split"], ["sample"], ["report"], ["bench"], ["doctor"],
     ],
     ids=" ".join,
@@ -92,6 +103,22 @@ def test_info(ocean: Path) -> None:
     assert told["granules"] == len(Catalog(ocean)) and "l4_ssh" in told["variables"]
     code, shown = in_a_terminal("info", ocean)
     assert code == 0 and all(len(line) <= 80 for line in shown.splitlines()[1:])
+
+
+def test_stats_whole_and_in_parts(ocean: Path, drawn: Path, tmp_path: Path) -> None:
+    base = ["stats", ocean, "--queries", drawn, "--variables", "l4_ssh", "argo", "--by", "region"]
+    told = run(*base, "-o", tmp_path / "whole.json").stdout
+    found = Statistics.load(tmp_path / "whole.json")
+    assert told == f"{found!r}\n"
+    assert f"{found['l4_ssh'].mean:.6g}" in told
+    for i in range(2):
+        run(*base, "--part", str(i), "2", "-o", tmp_path / f"{i}.json")
+    parts = [tmp_path / "1.json", tmp_path / "0.json"]
+    merged = run("stats", "--merge", *parts, "-o", tmp_path / "merged.json", "--json").stdout
+    assert Statistics.load(tmp_path / "merged.json") == found
+    assert json.loads(merged)["argo"]["count"] == found["argo"].count
+    weighted = run(*base, "--area-weighted", "--patch-size", "8", "8", "--json").stdout
+    assert json.loads(weighted)["l4_ssh"]["mean"] != found["l4_ssh"].mean
 
 
 def test_coverage_and_what_is_chosen_by_it(ocean: Path, tmp_path: Path) -> None:
@@ -188,6 +215,9 @@ def test_doctor(ocean: Path, tmp_path: Path) -> None:
     ("words", "status", "text"),
     [
         (["info", "nowhere"], 1, "nowhere"),
+        (["stats", "{ocean}"], 1, "name the dataset, --queries and --variables"),
+        (["stats", "{ocean}", "--merge", "{tmp}/a.json"], 1, "--merge joins files"),
+        (["stats", "--merge", "{tmp}/a.json"], 1, "no statistics file"),
         (["coverage", "{ocean}", "--variables", "sea", "-o", "{tmp}/c"], 1, "Unknown variables"),
         (["coverage", "{ocean}", "--cell", "0", "-o", "{tmp}/c.parquet"], 1, "cell must be"),
         (["queries", "train", "{ocean}", "-n", "5", "--patch", "ten", "-o", "q"], 2, "10deg"),

@@ -24,6 +24,7 @@ CONSUMES = {
     "export": {"collate"},
     "engine": {"store", "catalog", "plan", "granule", "render", "collate", "export"},
     "stream": {"plan", "granule", "render", "collate", "export", "engine"},
+    "statistics": {"catalog", "plan", "granule", "engine"},
     "subset": {"store", "catalog", "engine"},
     "indexing": {"store", "catalog", "plan", "granule"},
     "listing": {"store", "catalog", "granule"},

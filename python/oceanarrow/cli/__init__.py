@@ -26,12 +26,13 @@ from oceanarrow.cli import (
     report,
     sample,
     sample_data,
+    stats,
 )
 from oceanarrow.exceptions import OceanArrowError
 
 _COMMANDS = (
-    sample_data, info, catalog, coverage, queries, sample, report, bench, download, index, cache,
-    doctor,
+    sample_data, info, catalog, coverage, queries, stats, sample, report, bench, download, index,
+    cache, doctor,
 )  # fmt: skip
 _INTERRUPTED = 130
 

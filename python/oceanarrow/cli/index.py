@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from contextlib import AbstractContextManager, nullcontext
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from oceanarrow.cli.storage_options import add_storage_options, storage_options
 from oceanarrow.dataset.days import utc_day
 from oceanarrow.events import hand_over
 from oceanarrow.exceptions import InvalidInputError
+from oceanarrow.progress import progress_bar, reporter
 from oceanarrow.roots import dataset_roots
 from oceanarrow.variables import Variable, dataset_variables, find_variables
 
@@ -52,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
     roots, storage = dataset_roots(options.taco), storage_options(options)
     chosen = _chosen(options.variables, dataset_variables(roots, storage))
     hand_over()
-    with _progress() as bar:
+    with progress_bar(None, "granule") as bar:
         made = _engine.write_index(
             roots,
             options.output,
@@ -63,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
             ],
             days=_days(options.start_date, options.end_date),
             storage_options=storage,
-            progress=_report(bar),
+            progress=reporter(bar),
         )
     size = f"{made['bytes'] / 2**20:.1f} MiB" if made["bytes"] > 2**20 else f"{made['bytes']} bytes"
     sys.stdout.write(f"{options.output}: {made['entries']} entries, {size}\n")
@@ -91,24 +90,3 @@ def _days(start: str | None, end: str | None) -> tuple[int, int] | None:
     if first > last:
         raise InvalidInputError(f"--start-date {start} lies after --end-date {end}")
     return first, last
-
-
-def _report(bar: Any) -> Any:
-    def report(done: int, total: int) -> None:
-        hand_over()
-        if bar is not None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-    return report
-
-
-def _progress() -> AbstractContextManager[Any]:
-    """A bar on a terminal, if tqdm is installed; None inside where there is none."""
-    try:
-        tqdm: Any = import_module("tqdm")
-    except ImportError:
-        return nullcontext()
-    # disable=None: silent unless standard error is a terminal.
-    bar: AbstractContextManager[Any] = tqdm.tqdm(unit="granule", disable=None)
-    return bar

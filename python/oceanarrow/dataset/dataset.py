@@ -15,7 +15,7 @@ from oceanarrow.cache_directory import CacheDirectory
 from oceanarrow.dataset.query import Query, query_arrays
 from oceanarrow.events import hand_over
 from oceanarrow.exceptions import InvalidInputError
-from oceanarrow.normalization import Statistics
+from oceanarrow.normalization import Normalize
 from oceanarrow.request import (
     Grid,
     OnError,
@@ -86,7 +86,7 @@ class OceanTACODataset(Dataset[dict[str, Any]]):
         grid: Grid | Mapping[str, Grid] = "exact",
         min_support: float | Mapping[str, float] = 0.01,
         fill_value: float | Mapping[str, float] = 0.0,
-        normalize: Statistics | str | os.PathLike[str] | None = None,
+        normalize: Normalize = None,
         anomaly: Mapping[str, str] | None = None,
         on_error: OnError = "raise",
         cache_bytes: int | None = None,

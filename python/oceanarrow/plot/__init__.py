@@ -7,6 +7,7 @@ from oceanarrow.plot.batch import animate, plot_batch
 from oceanarrow.plot.coverage import plot_calendar, plot_coverage
 from oceanarrow.plot.queries import plot_queries, plot_split
 from oceanarrow.plot.sample import plot_sample
+from oceanarrow.plot.statistics import plot_statistics
 
 __all__ = [
     "animate",
@@ -16,4 +17,5 @@ __all__ = [
     "plot_queries",
     "plot_sample",
     "plot_split",
+    "plot_statistics",
 ]

@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from oceanarrow import _engine
+from oceanarrow.dataset.extent import check_gaps, extents
 from oceanarrow.dataset.query import Query
 from oceanarrow.events import hand_over
 from oceanarrow.inventory.climatology import climatology_queries
 from oceanarrow.request import check_positive
-from oceanarrow.splits.extent import check_gaps, extents
+from oceanarrow.summary import Statistics
 from oceanarrow.window import Window
 
 
@@ -42,7 +44,7 @@ class Leaks:
 
 
 def find_leaks(
-    a: Iterable[Query] | str | os.PathLike[str],
+    a: Iterable[Query] | Statistics | str | os.PathLike[str],
     b: Iterable[Query],
     *,
     gap_days: int = 0,
@@ -60,7 +62,8 @@ def find_leaks(
 
     Args:
         a, b: the lists, of training and of test, say. `a` may be a file that `climatology` wrote:
-            each run of days that it is made of is a query of all that its grid covers.
+            each run of days that it is made of is a query of all that its grid covers. Or
+            `Statistics`, or their file: they are what they saw, in whole degrees.
         gap_days: whole days that must lie between.
         gap_deg: degrees that must lie between, along at least one of latitude and longitude.
         windows: what is read on other days than the queries', which counts too; not of a file's.
@@ -69,7 +72,7 @@ def find_leaks(
 
     Raises:
         InvalidInputError: an argument is wrong.
-        InvalidDatasetError: the file is no climatology.
+        InvalidDatasetError, InvalidInputError: the file is no climatology or statistics.
     """
     check_gaps(gap_days, gap_deg)
     check_positive("max_pairs", max_pairs, minimum=0)
@@ -77,8 +80,8 @@ def find_leaks(
     hand_over()
     count, pairs = _engine.find_leaks(
         *(
-            extents(climatology_queries(a), (), (0.0, 0.0))
-            if isinstance(a, str | os.PathLike)
+            extents(_told(a), (), (0.0, 0.0))
+            if isinstance(a, str | os.PathLike | Statistics)
             else extents(a, windows, shift)
         ),
         *extents(b, windows, shift),
@@ -87,3 +90,12 @@ def find_leaks(
         most=max_pairs,
     )
     return Leaks(count, pairs)
+
+
+def _told(source: Statistics | str | os.PathLike[str]) -> list[Query]:
+    """What numbers were made of: statistics, or a climatology."""
+    if isinstance(source, Statistics):
+        return source.queries()
+    if Path(source).suffix == ".json":
+        return Statistics.load(source).queries()
+    return climatology_queries(source)

@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from oceanarrow.dataset.days import iso_day
+from oceanarrow.dataset.extent import check_gaps, extents
 from oceanarrow.dataset.query import Query, QueryArrays
 from oceanarrow.exceptions import InvalidInputError
 from oceanarrow.optional import require
 from oceanarrow.request import check_positive
-from oceanarrow.splits.extent import check_gaps, extents
 from oceanarrow.window import Window
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@
 //!
 //! A [`render::Recipe`] is made once for each (query, variable): plan it, bring its bytes, paint it.
 //! `engine` makes, brings and paints them; `stream` does so batch by batch, ahead of its consumer;
-//! `subset` copies and `indexing` describes the files of a dataset, `listing` makes one of files.
+//! `statistics` counts what they hold, `subset` copies and `indexing` describes the files of a dataset, `listing` makes one of files.
 //!
 //! The words (`calendar`, `error`, `events`, `geo`, `interrupt`, `memory`, `new_file`, `orientation`, `parallel`, `query`, `unit`, `variable`) may be used by every
 //! stage. A stage imports only words and the stages it consumes.
@@ -53,6 +53,8 @@ pub mod export;
 pub mod engine;
 
 pub mod stream;
+
+pub mod statistics;
 
 pub mod subset;
 

@@ -10,8 +10,9 @@ use oceanarrow_engine::engine::{
 use oceanarrow_engine::error::Error;
 use oceanarrow_engine::granule::Selection;
 use oceanarrow_engine::parallel;
-use oceanarrow_engine::plan::{Augment, Record, Value};
+use oceanarrow_engine::plan::{Augment, PlanDigests, Record, Value};
 use oceanarrow_engine::render::{NativePatch, PointRow};
+use oceanarrow_engine::statistics;
 use oceanarrow_engine::store::{DiskCacheOptions, Store};
 use oceanarrow_engine::stream::{self, StreamOptions};
 use oceanarrow_engine::subset;
@@ -25,9 +26,11 @@ use crate::augment::{Augmentation, augment_fields};
 use crate::error::{raise, run};
 use crate::options;
 use crate::order::Order;
+use crate::progress;
 use crate::query::queries;
 use crate::request::{Request, choice, rendering_fields, variable_fields};
 use crate::schema::{FieldRow, fields};
+use crate::statistics::GROUPINGS;
 use crate::stream::Stream;
 use crate::subset::Subset;
 
@@ -191,6 +194,23 @@ impl Engine {
         fields
     }
 
+    /// What decides the values of rows: one name for all of it, and the digest of each field.
+    fn content(&self, py: Python<'_>) -> (String, BTreeMap<String, String>) {
+        let engine = self.engine();
+        let fields = self.plan_fields();
+        py.detach(|| {
+            let setup = engine.setup();
+            let digests = fields
+                .iter()
+                .fold(PlanDigests::of_queries(&setup.queries), |d, (name, bytes)| {
+                    d.with(name, bytes)
+                })
+                .with("dataset", &Value::Record(setup.dataset_fields()).bytes())
+                .with("delivery", &Value::Record(setup.delivery_fields()).bytes());
+            (digests.content_id(), digests.by_field().clone())
+        })
+    }
+
     /// The axes of each file of a request on the first day that has one: latitudes and longitudes in
     /// degrees, strictly ascending. Only metadata are read.
     fn axes<'py>(&self, py: Python<'py>, request: usize) -> PyResult<Vec<Axes<'py>>> {
@@ -336,6 +356,33 @@ impl Engine {
             Err(error) => Ok(raise(error).into_value(py).into_bound(py).into_any()),
         };
         counted.into_iter().map(arrays).collect()
+    }
+
+    /// Goes through a part of the queries once; `summarize` tells what parts hold. `shapes` gives the
+    /// pixels of each request, `None` its native cells.
+    #[pyo3(signature = (shapes, *, by, area_weighted, part, threads, report))]
+    #[allow(clippy::too_many_arguments)]
+    fn statistics<'py>(
+        &self,
+        py: Python<'py>,
+        shapes: Vec<Option<(usize, usize)>>,
+        by: Option<&str>,
+        area_weighted: bool,
+        part: (u64, u64),
+        threads: Option<usize>,
+        report: Py<PyAny>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let engine = self.engine();
+        let by = by.map(|word| choice("by", word, &GROUPINGS)).transpose()?;
+        let setup = engine.setup();
+        let usual = || progress::threads(&setup.storage, setup.catalog.is_remote());
+        let threads = threads.unwrap_or_else(usual);
+        let plan = statistics::Plan { by, area_weighted, shapes, part, threads };
+        let part =
+            progress::reporting(py, &report, |report| statistics::measure(&engine, &plan, report))?;
+        let bytes = postcard::to_stdvec(&part)
+            .map_err(|e| raise(Error::internal(format!("cannot keep statistics: {e}"))))?;
+        Ok(PyBytes::new(py, &bytes))
     }
 
     /// The granules that the engine would open for any of its queries.

@@ -17,6 +17,7 @@ mod progress;
 mod query;
 mod request;
 mod schema;
+mod statistics;
 mod store;
 mod stream;
 mod subset;
@@ -56,5 +57,7 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(order::order_permute, module)?)?;
     module.add_function(wrap_pyfunction!(request::built_in_variables, module)?)?;
     module.add_function(wrap_pyfunction!(request::same_unit, module)?)?;
+    module.add_function(wrap_pyfunction!(statistics::seen_days, module)?)?;
+    module.add_function(wrap_pyfunction!(statistics::summarize, module)?)?;
     Ok(())
 }

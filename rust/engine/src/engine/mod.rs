@@ -9,6 +9,7 @@
 
 mod cells;
 mod columns;
+mod content;
 mod coverage;
 mod downloads;
 mod explain;

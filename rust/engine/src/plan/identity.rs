@@ -142,6 +142,11 @@ impl<'a> Record<'a> {
 pub struct PlanDigests(BTreeMap<String, String>);
 
 impl PlanDigests {
+    /// The digest of the queries, of what names the content of their rows.
+    pub fn of_queries(queries: &[Query]) -> Self {
+        Self::default().insert("queries", |out| query_columns(queries).write(out))
+    }
+
     /// The digests of what fixes the order of queries. The batch size and the number of lanes may
     /// change within a run, the ranks even more so: they are no fields.
     pub fn of_order(order: &Order, queries: &[Query]) -> Self {
@@ -178,10 +183,24 @@ impl PlanDigests {
 
     /// One name for the whole plan, 16 hexadecimal digits.
     pub fn plan_id(&self) -> String {
+        self.id("oceanarrow plan")
+    }
+
+    /// One name for all that decides the values of rows, 16 hexadecimal digits.
+    pub fn content_id(&self) -> String {
+        self.id("oceanarrow content")
+    }
+
+    /// The digests by field.
+    pub fn by_field(&self) -> &BTreeMap<String, String> {
+        &self.0
+    }
+
+    fn id(&self, of: &str) -> String {
         let fields = self.0.iter().map(|(name, digest)| (name.as_str(), Value::Text(digest)));
         let plan = Value::Record(Record(fields.collect()));
         digest(|out| {
-            Value::Text("oceanarrow plan").write(out);
+            Value::Text(of).write(out);
             plan.write(out);
         })
     }
