@@ -11,6 +11,7 @@ from oceanarrow.catalog_writer import write_catalog
 from oceanarrow.exceptions import OceanArrowError
 from oceanarrow.explanation import Explanation
 from oceanarrow.files import Files
+from oceanarrow.frozen.materialize import materialize, materialize_finish
 from oceanarrow.inventory.catalog import Catalog
 from oceanarrow.inventory.climatology import climatology
 from oceanarrow.inventory.coverage import Coverage
@@ -22,6 +23,7 @@ from oceanarrow.splits import Leaks, Split, find_leaks, split_queries
 from oceanarrow.subset.transfer import DownloadSummary, download
 from oceanarrow.summary import Statistics, Summary
 from oceanarrow.variables import Variable, register_variable, variables
+from oceanarrow.verification import Verification, verify
 from oceanarrow.window import Window
 
 __all__ = [
@@ -39,16 +41,20 @@ __all__ = [
     "Statistics",
     "Summary",
     "Variable",
+    "Verification",
     "Window",
     "__version__",
     "climatology",
     "coverage",
     "download",
     "find_leaks",
+    "materialize",
+    "materialize_finish",
     "open_patch",
     "register_variable",
     "split_queries",
     "statistics",
     "variables",
+    "verify",
     "write_catalog",
 ]

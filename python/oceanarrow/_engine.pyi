@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 __all__ = [
     "DISK_CACHE_FORMAT",
+    "RULES_VERSION",
     "Batch",
     "Catalog",
     "Engine",
@@ -22,6 +23,7 @@ __all__ = [
     "Transfer",
     "__version__",
     "built_in_variables",
+    "content_id",
     "error_kinds",
     "event_kinds",
     "find_leaks",
@@ -42,6 +44,7 @@ __all__ = [
 
 __version__: str
 DISK_CACHE_FORMAT: str
+RULES_VERSION: int
 
 def error_kinds() -> list[str]: ...
 def event_kinds() -> list[tuple[str, int]]:
@@ -113,6 +116,9 @@ def prune_disk_cache(path: str | os.PathLike[str], max_bytes: int | None) -> tup
     Returns:
         How many, and their bytes.
     """
+
+def content_id(fields: Mapping[str, str]) -> str:
+    """One name for what decides the values of rows, of the digests of its fields."""
 
 def order_key(tag: str, numbers: Sequence[int]) -> int:
     """The 64-bit key of a tag and numbers: BLAKE2b over length-prefixed fields. For tests."""
@@ -250,9 +256,25 @@ class Engine:
         augment: dict[str, Any] | None = None,
     ) -> Engine: ...
     @staticmethod
+    def open_frozen(
+        shards: Sequence[str],
+        shard_rows: int,
+        boxes: npt.NDArray[np.float64],
+        days: npt.NDArray[np.int32],
+        requests: Sequence[Request],
+        *,
+        support: bool,
+        memory_limit: int | None,
+        augment: dict[str, Any] | None,
+    ) -> Engine:
+        """An engine of rows that were rendered before, in shards of `shard_rows` rows."""
+    @staticmethod
     def _restore(plan: bytes) -> Engine: ...
     def __reduce__(self) -> tuple[Any, tuple[bytes]]: ...
     def __len__(self) -> int: ...
+    @property
+    def is_frozen(self) -> bool:
+        """Whether its rows were rendered before."""
     @property
     def column_names(self) -> list[str]: ...
     @property
@@ -264,8 +286,31 @@ class Engine:
     ) -> tuple[list[tuple[npt.NDArray[Any], ...] | None], int]: ...
     def plan_fields(self) -> dict[str, bytes]:
         """What belongs to the plan besides queries and order: canonical bytes by field."""
-    def content(self) -> tuple[str, dict[str, str]]:
-        """What decides the values of rows: one name for all of it, and the digest of each field."""
+    def content(self) -> dict[str, str]:
+        """What decides the values of rows: digests by field, of which `content_id` makes one."""
+    def cell_digests(self, batch: Batch) -> npt.NDArray[np.uint64]:
+        """The digests of a batch of this engine's: (rows, variables); see `docs/frozen.md`."""
+    def write_shard(
+        self,
+        path: str | os.PathLike[str],
+        order: Order,
+        rows: tuple[int, int],
+        *,
+        features: str | None,
+        compressed: bool,
+        threads: int | None,
+        prefetch_bytes: int,
+        report: Callable[[int, int], object],
+    ) -> int:
+        """Writes rows from the first to before the second, in blocks of the order's batches, into a
+        new file.
+
+        `features`: None for Arrow, else what a Parquet file says its columns are. `report` is
+        called with rows that were written since. Returns the bytes of the file.
+
+        Raises:
+            UnwritableError, TransientIoError: it cannot be written.
+        """
     def stream(
         self,
         order: Order,
@@ -280,6 +325,7 @@ class Engine:
         threads: int | None,
         local_ranks: int,
         prefetch_bytes: int,
+        end_step: int | None = None,
     ) -> Stream: ...
     def check_memory(
         self,
@@ -328,6 +374,10 @@ class Engine:
 
         `shapes` gives the pixels of each request, None its native cells.
         """
+    def pinned(self, roots: Sequence[str]) -> list[str]:
+        """Roots of the dataset as they are kept, with a branch pinned to its commit."""
+    def files_of(self, query: int, request: int) -> tuple[str, list[str]]:
+        """The name of a variable, and the files that it is read from for a query."""
     def subset(self) -> Subset:
         """The granules that the engine would open for any of its queries."""
     def __arrow_c_schema__(self) -> object: ...

@@ -34,6 +34,11 @@ class Batch:
         return len(self._native)
 
     @property
+    def native(self) -> _engine.Batch:
+        """The engine's own, for what builds upon batches."""
+        return self._native
+
+    @property
     def schema(self) -> Schema:
         """The schema, with this batch's metadata."""
         return Schema(self._native)

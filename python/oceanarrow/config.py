@@ -39,6 +39,8 @@ RENDERING = (
 )
 """Arguments of a loader that decide its rows."""
 
+ROLES = ("input_variables", "target_variables")
+
 ORDER = ("lanes", "window", "weights", "shuffle", "seed", "tail")
 """Arguments that decide in which batches they come, besides the size of these."""
 
@@ -58,6 +60,8 @@ def config_of(
 ) -> dict[str, Any]:
     """The config of a loader of these arguments and columns."""
     config = {n: _plain(given[n]) for n in (*RENDERING, *ORDER) if n != "normalize"}
+    for role in ROLES:
+        config[role] = _told(given[role])
     statistics = read_statistics(given["normalize"], columns)
     config["normalize"] = {name: pair and list(pair) for name, pair in statistics.items()} or None
     used = {column.of: column for column in with_others(columns)}
@@ -67,6 +71,14 @@ def config_of(
         "global_batch_size": global_batch_size,
         "variables": variables_to_json({name: _definition(c) for name, c in used.items()}),
     }
+
+
+def reordered(
+    config: Mapping[str, Any], given: Mapping[str, Any], global_batch_size: int
+) -> dict[str, Any]:
+    """A config with the order and the augmentation of other arguments."""
+    other = {name: _plain(given[name]) for name in (*ORDER, "augment")}
+    return {**config, **other, "global_batch_size": global_batch_size}
 
 
 def read_config(config: Mapping[str, Any] | str | os.PathLike[str]) -> dict[str, Any]:
@@ -89,7 +101,7 @@ def read_config(config: Mapping[str, Any] | str | os.PathLike[str]) -> dict[str,
         raise InvalidInputError(f"{where} lacks {', '.join(sorted(missing))}")
     arguments = {name: value for name, value in told.items() if name != "format"}
     try:
-        for role in ("input_variables", "target_variables"):
+        for role in ROLES:
             arguments[role] = _asked(arguments[role])
         arguments["joint"] = [(u, v) for u, v in arguments["joint"]]
         if arguments["augment"] is not None:
@@ -136,10 +148,20 @@ def _plain(value: Any) -> Any:
             return [_plain(part) for part in value]
 
 
+def _told(asked: Any) -> Any:
+    """Variables as JSON has them; tensors as a list, because JSON's objects have no order."""
+    if not isinstance(asked, Mapping):
+        return _plain(asked)
+    return [{"tensor": name, "of": _plain(members)} for name, members in asked.items()]
+
+
 def _asked(told: Any) -> Any:
     """Variables as they were asked for."""
+    if isinstance(told, str):
+        return told
     if isinstance(told, Mapping):
-        if "variable" in told:
-            return Window(**told)
-        return {name: _asked(part) for name, part in told.items()}
-    return told if isinstance(told, str) else [_asked(part) for part in told]
+        return Window(**told)
+    tensors = [part for part in told if isinstance(part, Mapping) and "tensor" in part]
+    if tensors:
+        return {str(part["tensor"]): _asked(part["of"]) for part in told}
+    return [_asked(part) for part in told]

@@ -65,6 +65,21 @@ class Epochs:
     def _make_order(self) -> _engine.Order:
         return _engine.Order(*self._queries, **self._order_options)
 
+    @property
+    def engine(self) -> _engine.Engine:
+        """What makes the rows; for what builds upon loaders."""
+        return self._engine
+
+    @property
+    def query_arrays(self) -> QueryArrays:
+        """The queries' edges `(N, 4)` and days `(N, 2)`."""
+        return self._queries
+
+    @property
+    def threads(self) -> int | None:
+        """Threads of the engine; None: one a core."""
+        return self._threads
+
     def __len__(self) -> int:
         """Steps left in this epoch, the same on every rank: all of them, unless a state was loaded.
 
@@ -103,6 +118,31 @@ class Epochs:
                 stream.close()
             if finished and self._epoch == epoch:
                 self.set_epoch(epoch + 1)
+
+    def replay(self, steps: range, epoch: int) -> Iterator[Batch]:
+        """Global batches, of all ranks together: these steps of an epoch, from its start."""
+        check_positive("epoch", epoch, minimum=0)
+        if steps.step < 1 or steps.start < 0:
+            raise InvalidInputError(f"steps must be a range of steps that ascends, not {steps!r}")
+        last = self._order.steps_left(0)
+        if not steps or (last is not None and steps[-1] >= last):
+            raise InvalidInputError(f"an epoch has the steps 0 to {(last or 1) - 1}, not {steps!r}")
+        stream = self._engine.stream(
+            self._make_order(),
+            self._fields,
+            epoch=epoch,
+            lane_offset=0,
+            first_step=steps.start,
+            stride=steps.step,
+            end_step=steps[-1] + 1,
+            **{**self._share(), "rank": 0, "world_size": 1},
+        )
+        try:
+            for native in stream:
+                hand_over()
+                yield Batch(native)
+        finally:
+            stream.close()
 
     def _stream(self, first_step: int = 0, stride: int = 1) -> _engine.Stream:
         hand_over()

@@ -9,16 +9,19 @@ from typing import Any
 
 import numpy.typing as npt
 
+from oceanarrow import _engine
 from oceanarrow.augment import Augment
 from oceanarrow.cache_directory import CacheDirectory
-from oceanarrow.config import config_of, listed, read_config
+from oceanarrow.config import config_of, listed, read_config, reordered
 from oceanarrow.dataset.query import Query, query_arrays
 from oceanarrow.epochs import Epochs
 from oceanarrow.exceptions import InvalidInputError
 from oceanarrow.explanation import Explanation
+from oceanarrow.frozen.rows import FrozenRows
 from oceanarrow.normalization import Normalize
 from oceanarrow.order_options import Tail, global_batch, order_options
 from oceanarrow.ranks import RankSource, find_place
+from oceanarrow.receipt import receipt_of
 from oceanarrow.request import (
     Augmented,
     Grid,
@@ -217,6 +220,8 @@ class Loader(Epochs):
         )
         super().__init__(engine, arrays, order, place, threads, prefetch_bytes)
         self._config = config_of(given, columns, order["global_batch"])
+        self._content: dict[str, str] | None = None
+        self._roots = dataset_roots(taco_path)
 
     @classmethod
     def from_config(
@@ -262,7 +267,88 @@ class Loader(Epochs):
         augmentation, `support`, `on_error`, the rules version, and the dataset; not of their order
         (`docs/identity.md`).
         """
-        return self._engine.content()[0]
+        return _engine.content_id(self._digests())
+
+    @classmethod
+    def from_materialized(
+        cls,
+        directory: str | os.PathLike[str],
+        *,
+        batch_size: int | None = None,
+        global_batch_size: int | None = None,
+        lanes: int = 16,
+        window: int = 1024,
+        weights: npt.ArrayLike | None = None,
+        augment: Augment | None = None,
+        shuffle: bool = True,
+        seed: int = 0,
+        tail: Tail | None = None,
+        rank: RankSource = None,
+        world_size: int | None = None,
+        threads: int | None = None,
+        prefetch_bytes: int | None = None,
+        memory_limit_bytes: int | None = None,
+    ) -> Loader:
+        """A loader of the rows that `materialize` wrote: the same batches in the same order, and
+        with equal arguments the same plan, so that a state of one goes on with the other.
+
+        Rows are copied and compared with their digests. What was rendered stays as it was.
+
+        Args:
+            directory: a complete set of `format="arrow"`.
+            augment: flips and turns, as rows are copied; it cannot shift.
+            batch_size, global_batch_size, lanes, window, weights, shuffle, seed, tail, rank,
+                world_size, threads, prefetch_bytes, memory_limit_bytes: as of `Loader`.
+
+        Raises:
+            NotFoundError: there is no set.
+            InvalidInputError: it is not complete, or Parquet, or an argument is wrong.
+            CorruptGranuleError: a shard is not what was written; raised with the batch that needs
+                it, and names the row and the variable.
+        """
+        given = dict(locals())
+        rows = FrozenRows.open(directory, augment, seed, memory_limit_bytes)
+        place = find_place(rank, world_size)
+        order = order_options(
+            global_batch(batch_size, global_batch_size, place.world_size),
+            lanes,
+            window,
+            weights,
+            seed if shuffle else None,
+            tail or ("drop" if shuffle else "pad"),
+            rows.extra_days,
+        )
+        if threads is not None:
+            check_positive("threads", threads)
+        if prefetch_bytes is not None:
+            check_positive("prefetch_bytes", prefetch_bytes)
+        loader = cls.__new__(cls)
+        Epochs.__init__(loader, rows.engine, rows.queries, order, place, threads, prefetch_bytes)
+        loader._config = reordered(rows.config, given, order["global_batch"])
+        loader._content = rows.content
+        loader._roots = dataset_roots(directory)
+        return loader
+
+    def receipt(self, steps: range | None = None, *, epoch: int = 0) -> dict[str, Any]:
+        """What this loader's batches are made of, as JSON: its config, content id and plan id, the
+        versions of the library and of its rules, and the dataset, without secrets.
+
+        Args:
+            steps: also a digest of each variable of each row of these global batches (of all ranks
+                together), counted from the start of the epoch; `oceanarrow.verify` replays them.
+            epoch: of which epoch.
+
+        Raises:
+            InvalidInputError: there is no such step.
+            otherwise as the iteration.
+        """
+        return receipt_of(self, self._config, self._digests(), self._roots, steps, epoch)
+
+    def _digests(self) -> dict[str, str]:
+        """Of what decides the values of rows."""
+        if self._content is None:
+            self._content = self._engine.content()
+        return self._content
 
     def explain(
         self,
@@ -280,10 +366,12 @@ class Loader(Epochs):
                 With `tail="continue"` an epoch is N queries.
 
         Raises:
-            InvalidInputError: the world size does not divide the global batch, or a number is
-                negative.
+            InvalidInputError: the world size does not divide the global batch, a number is
+                negative, or the rows are of a frozen set.
             as the iteration, if a file cannot be opened.
         """
+        if self._engine.is_frozen:
+            raise InvalidInputError("a frozen set is copied: nothing of it is decoded")
         return Explanation.of(
             self._engine,
             self._order,

@@ -126,6 +126,50 @@ def open_engine(
         AccessDeniedError, TransientIoError: its server refuses, or cannot be reached.
     """
     wanted = distinct(inputs, targets)
+    requests = requests_of(inputs, targets, shapes, rendering)
+    if cache_bytes is None:
+        cache_bytes = DEFAULT_CACHE_BYTES
+    check_positive("cache_bytes", cache_bytes, minimum=0)
+    if disk_cache_bytes is None:
+        disk_cache_bytes = DEFAULT_DISK_CACHE_BYTES
+    check_positive("disk_cache_bytes", disk_cache_bytes)
+    if memory_limit_bytes is not None:
+        check_positive("memory_limit_bytes", memory_limit_bytes)
+    roots = dataset_roots(taco_path)
+    check_covered(roots, *(queries if augmented is None else augmented.widened), wanted)
+    path = choose_cache_directory(cache_dir, roots)
+    hand_over()
+    try:
+        engine = _engine.Engine.open(
+            roots,
+            *queries,
+            requests,
+            on_error=on_error,
+            support=support,
+            cache_bytes=cache_bytes,
+            disk_cache=None if path is None else (path, disk_cache_bytes),
+            memory_limit=memory_limit_bytes,
+            index=None if index is None else str(_local_path("index", index)),
+            storage_options=storage_options,
+            land=bundled("polygons.zlib") if _needs_land(wanted) else None,
+            augment=None if augmented is None else augmented.plan,
+        )
+    finally:
+        hand_over()
+    dated = [column for column in wanted if column.supply == "daily"]
+    for window in dict.fromkeys((column.first, column.last) for column in dated):
+        _warn_of_days(engine.days(), queries[1], window)
+    return engine
+
+
+def requests_of(
+    inputs: Sequence[Column],
+    targets: Sequence[Column],
+    shapes: Sequence[PatchShape | None],
+    rendering: Rendering,
+) -> list[_engine.Request]:
+    """What the engine is asked for, a request a column."""
+    wanted = distinct(inputs, targets)
 
     def request(
         column: Column,
@@ -162,39 +206,7 @@ def open_engine(
         partner = int(column.where is not None) if column.joint else None
         masks = [(other, i == partner) for i, other in enumerate(others)]
         requests.append(request(column, own, shape, masks, minus))
-    if cache_bytes is None:
-        cache_bytes = DEFAULT_CACHE_BYTES
-    check_positive("cache_bytes", cache_bytes, minimum=0)
-    if disk_cache_bytes is None:
-        disk_cache_bytes = DEFAULT_DISK_CACHE_BYTES
-    check_positive("disk_cache_bytes", disk_cache_bytes)
-    if memory_limit_bytes is not None:
-        check_positive("memory_limit_bytes", memory_limit_bytes)
-    roots = dataset_roots(taco_path)
-    check_covered(roots, *(queries if augmented is None else augmented.widened), wanted)
-    path = choose_cache_directory(cache_dir, roots)
-    hand_over()
-    try:
-        engine = _engine.Engine.open(
-            roots,
-            *queries,
-            requests,
-            on_error=on_error,
-            support=support,
-            cache_bytes=cache_bytes,
-            disk_cache=None if path is None else (path, disk_cache_bytes),
-            memory_limit=memory_limit_bytes,
-            index=None if index is None else str(_local_path("index", index)),
-            storage_options=storage_options,
-            land=bundled("polygons.zlib") if _needs_land(wanted) else None,
-            augment=None if augmented is None else augmented.plan,
-        )
-    finally:
-        hand_over()
-    dated = [column for column in wanted if column.supply == "daily"]
-    for window in dict.fromkeys((column.first, column.last) for column in dated):
-        _warn_of_days(engine.days(), queries[1], window)
-    return engine
+    return requests
 
 
 def _needs_land(columns: Sequence[Column]) -> bool:

@@ -12,6 +12,7 @@ from oceanarrow.dataset.extent import extents
 from oceanarrow.dataset.query import Query, query_arrays
 from oceanarrow.events import hand_over
 from oceanarrow.exceptions import InvalidInputError
+from oceanarrow.parts import check_part
 from oceanarrow.progress import progress_bar, reporter
 from oceanarrow.request import (
     Grid,
@@ -120,13 +121,13 @@ def statistics(
         index=index,
         storage_options=storage_options,
     )
-    content_id, content = engine.content()
+    content = engine.content()
     windows = [Window(c.of, c.first, c.last) for c in columns if c.supply == "daily"]
     own, parts = check_part(part)
     provenance: dict[str, Any] = {
         "format": 1,
         "version": _engine.__version__,
-        "content_id": content_id,
+        "content_id": _engine.content_id(content),
         "content": content,
         "queries": len(queries),
         "by": by,
@@ -154,20 +155,3 @@ def statistics(
         )
     hand_over()
     return Statistics.of_states([state], provenance)
-
-
-def check_part(part: tuple[int, int]) -> tuple[int, int]:
-    """The number of a part and how many there are.
-
-    Raises:
-        InvalidInputError: it is none of them.
-    """
-    try:
-        own, parts = part
-        check_positive("part", own, minimum=0)
-        check_positive("part", parts)
-        if own < parts:
-            return int(own), int(parts)
-    except (TypeError, ValueError):
-        pass
-    raise InvalidInputError(f"part must be (i, n) with 0 <= i < n, not {part!r}")

@@ -18,7 +18,8 @@
 //!
 //! A [`render::Recipe`] is made once for each (query, variable): plan it, bring its bytes, paint it.
 //! `engine` makes, brings and paints them; `stream` does so batch by batch, ahead of its consumer;
-//! `statistics` counts what they hold, `subset` copies and `indexing` describes the files of a dataset, `listing` makes one of files.
+//! `statistics` counts what they hold, `materialize` writes rows as a `frozen` set, which an engine reads
+//! in the place of a dataset; `subset` copies and `indexing` describes the files of a dataset, `listing` makes one of files.
 //!
 //! The words (`calendar`, `error`, `events`, `geo`, `interrupt`, `memory`, `new_file`, `orientation`, `parallel`, `query`, `unit`, `variable`) may be used by every
 //! stage. A stage imports only words and the stages it consumes.
@@ -50,11 +51,15 @@ pub mod collate;
 
 pub mod export;
 
+pub mod frozen;
+
 pub mod engine;
 
 pub mod stream;
 
 pub mod statistics;
+
+pub mod materialize;
 
 pub mod subset;
 

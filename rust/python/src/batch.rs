@@ -27,6 +27,11 @@ impl Batch {
         Self { inner }
     }
 
+    /// The record batch.
+    pub fn record_batch(&self) -> &RecordBatch {
+        &self.inner
+    }
+
     fn column(&self, name: &str) -> PyResult<(&Arc<dyn Array>, &Field)> {
         let index = self.inner.schema_ref().index_of(name).map_err(|_| {
             let names: Vec<&str> =

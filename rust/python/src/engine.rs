@@ -1,14 +1,17 @@
 //! `_engine.Engine`: a plan and its caches, made anew in every process.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use numpy::{PyArray1, PyArrayMethods, PyReadonlyArray2};
+use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray2};
 use oceanarrow_engine::engine::{
     self, CellCounts, CoarseCells, OnError, Options, SampleColumn, Setup,
 };
 use oceanarrow_engine::error::Error;
+use oceanarrow_engine::frozen::{FrozenSet, cell_digests};
 use oceanarrow_engine::granule::Selection;
+use oceanarrow_engine::materialize::{Format, write_shard};
 use oceanarrow_engine::parallel;
 use oceanarrow_engine::plan::{Augment, PlanDigests, Record, Value};
 use oceanarrow_engine::render::{NativePatch, PointRow};
@@ -23,6 +26,7 @@ use pyo3_arrow::error::PyArrowResult;
 use pyo3_arrow::ffi::to_schema_pycapsule;
 
 use crate::augment::{Augmentation, augment_fields};
+use crate::batch::Batch;
 use crate::error::{raise, run};
 use crate::options;
 use crate::order::Order;
@@ -125,6 +129,38 @@ impl Engine {
         Ok(Self::new(opened))
     }
 
+    /// An engine of rows that were rendered before, in shards of `shard_rows` rows.
+    #[staticmethod]
+    #[allow(clippy::too_many_arguments)]
+    #[pyo3(signature = (shards, shard_rows, boxes, days, requests, *, support, memory_limit, augment))]
+    fn open_frozen(
+        py: Python<'_>,
+        shards: Vec<String>,
+        shard_rows: u64,
+        boxes: PyReadonlyArray2<'_, f64>,
+        days: PyReadonlyArray2<'_, i32>,
+        requests: Vec<PyRef<'_, Request>>,
+        support: bool,
+        memory_limit: Option<u64>,
+        augment: Option<Augmentation>,
+    ) -> PyResult<Self> {
+        let queries = queries(boxes.as_array(), days.as_array())?;
+        let requests = requests.iter().map(|r| r.inner.clone()).collect();
+        let options = Options {
+            on_error: OnError::Raise,
+            support,
+            cache_bytes: 0,
+            disk_cache: None,
+            memory_limit,
+            index: None,
+            augment: augment.map(Augment::from),
+            land: None,
+        };
+        let set = FrozenSet { shards, shard_rows };
+        let setup = Setup::of_frozen(set, queries, requests, options);
+        Ok(Self::new(py.detach(|| engine::Engine::new(setup))))
+    }
+
     /// Restores a pickled engine.
     #[staticmethod]
     fn _restore(plan: &[u8]) -> PyResult<Self> {
@@ -143,6 +179,12 @@ impl Engine {
             .map_err(|e| raise(Error::internal(format!("cannot pickle the engine: {e}"))))?;
         let restore = slf.get_type().getattr("_restore")?;
         Ok((restore, PyTuple::new(py, [PyBytes::new(py, &bytes)])?))
+    }
+
+    /// Whether its rows were rendered before.
+    #[getter]
+    fn is_frozen(&self) -> bool {
+        self.engine().setup().frozen.is_some()
     }
 
     /// The number of queries.
@@ -194,8 +236,8 @@ impl Engine {
         fields
     }
 
-    /// What decides the values of rows: one name for all of it, and the digest of each field.
-    fn content(&self, py: Python<'_>) -> (String, BTreeMap<String, String>) {
+    /// What decides the values of rows, field by field: digests, of which `content_id` is one.
+    fn content(&self, py: Python<'_>) -> BTreeMap<String, String> {
         let engine = self.engine();
         let fields = self.plan_fields();
         py.detach(|| {
@@ -207,7 +249,7 @@ impl Engine {
                 })
                 .with("dataset", &Value::Record(setup.dataset_fields()).bytes())
                 .with("delivery", &Value::Record(setup.delivery_fields()).bytes());
-            (digests.content_id(), digests.by_field().clone())
+            digests.by_field().clone()
         })
     }
 
@@ -222,7 +264,7 @@ impl Engine {
 
     /// Starts a stream: steps `first_step`, `first_step + stride`, ... counted from `lane_offset`.
     #[pyo3(signature = (order, fields, *, epoch, lane_offset, rank, world_size, first_step, stride,
-                        threads, local_ranks, prefetch_bytes))]
+                        threads, local_ranks, prefetch_bytes, end_step = None))]
     #[allow(clippy::too_many_arguments)]
     fn stream(
         &self,
@@ -238,6 +280,7 @@ impl Engine {
         threads: Option<usize>,
         local_ranks: u64,
         prefetch_bytes: usize,
+        end_step: Option<u64>,
     ) -> PyResult<Stream> {
         let engine = self.engine();
         let rows = order.order().spec().rank_rows(rank, world_size).map_err(raise)?;
@@ -248,12 +291,64 @@ impl Engine {
             lane_offset,
             rows,
             first_step,
+            end_step,
             stride,
             threads,
             local_ranks,
             prefetch_bytes,
         };
         run(py, || stream::Stream::new(engine, options)).map(Stream::new)
+    }
+
+    /// The digests of a batch of this engine's: (rows, variables) uint64.
+    fn cell_digests<'py>(
+        &self,
+        py: Python<'py>,
+        batch: PyRef<'py, Batch>,
+    ) -> PyResult<Bound<'py, PyArray2<u64>>> {
+        let engine = self.engine();
+        let columns = engine.setup().columns().map_err(raise)?;
+        let batch = batch.record_batch();
+        let digests = py.detach(|| cell_digests(&columns, batch)).map_err(raise)?;
+        PyArray1::from_vec(py, digests).reshape([batch.num_rows(), columns.members.len()])
+    }
+
+    /// Writes rows `rows` of the list, in blocks of the order's batches, into a new file; returns its
+    /// bytes. `features`: None for Arrow, else what a Parquet file says its columns are.
+    #[pyo3(signature = (path, order, rows, *, features, compressed, threads, prefetch_bytes, report))]
+    #[allow(clippy::too_many_arguments)]
+    fn write_shard(
+        &self,
+        py: Python<'_>,
+        path: PathBuf,
+        order: PyRef<'_, Order>,
+        rows: (u64, u64),
+        features: Option<String>,
+        compressed: bool,
+        threads: Option<usize>,
+        prefetch_bytes: usize,
+        report: Py<PyAny>,
+    ) -> PyResult<u64> {
+        let engine = self.engine();
+        let block = order.order().spec().global_batch;
+        let options = StreamOptions {
+            order: order.order().clone(),
+            digests: order.digests(BTreeMap::new()),
+            epoch: 0,
+            lane_offset: rows.0,
+            rows: 0..block,
+            first_step: 0,
+            end_step: Some(rows.1.saturating_sub(rows.0).div_ceil(block)),
+            stride: 1,
+            threads,
+            local_ranks: 1,
+            prefetch_bytes,
+        };
+        let format =
+            features.map_or(Format::Arrow, |features| Format::Parquet { compressed, features });
+        progress::reporting(py, &report, |report| {
+            write_shard(&engine, options, &path, &format, |rows| report(rows, 0))
+        })
     }
 
     /// Checks that the batches of a stream fit the memory: those made ahead, and the one in use.
@@ -276,6 +371,7 @@ impl Engine {
             lane_offset: 0,
             rows,
             first_step: 0,
+            end_step: None,
             stride: 1,
             threads,
             local_ranks,
@@ -383,6 +479,17 @@ impl Engine {
         let bytes = postcard::to_stdvec(&part)
             .map_err(|e| raise(Error::internal(format!("cannot keep statistics: {e}"))))?;
         Ok(PyBytes::new(py, &bytes))
+    }
+
+    /// Roots of the dataset as they are kept, with a branch pinned to its commit.
+    fn pinned(&self, py: Python<'_>, roots: Vec<String>) -> PyResult<Vec<String>> {
+        let engine = self.engine();
+        run(py, || engine.pinned(&roots))
+    }
+
+    /// The name of a variable, and the files that it is read from for a query.
+    fn files_of(&self, query: usize, request: usize) -> PyResult<(String, Vec<String>)> {
+        self.engine().files_of(query, request).map_err(raise)
     }
 
     /// The granules that the engine would open for any of its queries.

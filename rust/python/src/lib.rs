@@ -23,6 +23,7 @@ mod stream;
 mod subset;
 mod tensor;
 
+use oceanarrow_engine::render::RULES_VERSION;
 use oceanarrow_engine::store::DiskCache;
 use pyo3::prelude::*;
 
@@ -31,6 +32,7 @@ use pyo3::prelude::*;
 fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("DISK_CACHE_FORMAT", DiskCache::format())?;
+    module.add("RULES_VERSION", RULES_VERSION)?;
     module.add_class::<batch::Batch>()?;
     module.add_class::<catalog::Catalog>()?;
     module.add_class::<engine::Engine>()?;
@@ -53,6 +55,7 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(leaks::find_leaks, module)?)?;
     module.add_function(wrap_pyfunction!(listing::listed_variables, module)?)?;
     module.add_function(wrap_pyfunction!(listing::survey_files, module)?)?;
+    module.add_function(wrap_pyfunction!(order::content_id, module)?)?;
     module.add_function(wrap_pyfunction!(order::order_key, module)?)?;
     module.add_function(wrap_pyfunction!(order::order_permute, module)?)?;
     module.add_function(wrap_pyfunction!(request::built_in_variables, module)?)?;

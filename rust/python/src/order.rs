@@ -198,6 +198,12 @@ fn warn_of_rules(py: Python<'_>, saved: u32) -> PyResult<()> {
     PyErr::warn(py, &py.get_type::<PyUserWarning>(), &message, 2)
 }
 
+/// One name for what decides the values of rows, of the digests of its fields.
+#[pyfunction]
+pub fn content_id(fields: BTreeMap<String, String>) -> String {
+    PlanDigests::of_fields(fields).content_id()
+}
+
 /// The 64-bit key of a tag and numbers.
 #[pyfunction]
 pub fn order_key(tag: &str, numbers: Vec<u64>) -> u64 {

@@ -54,7 +54,7 @@ pub struct MetadataFiles {
 }
 
 /// All granules of a dataset, sorted by day, region name, source name and file name.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Catalog {
     granules: Vec<Granule>,
     undated: Vec<Undated>,

@@ -137,23 +137,31 @@ impl Engine {
         });
     }
 
-    /// Fills one (query, variable) of a batch, by the recipe that was made for it, if one was.
+    /// Fills one (query, variable) of a batch, by the recipe that was made for it, if one was; or with
+    /// row `row` of a frozen set.
     pub(crate) fn fill(
         &self,
-        query: &Query,
+        (row, query): (usize, &Query),
         request: usize,
         made: Option<Arc<Recipe>>,
-        cell: CellMut<'_>,
+        mut cell: CellMut<'_>,
         pose: Pose,
     ) -> Result<Outcome> {
-        self.telemetry().timed(request, || match cell {
-            CellMut::Points(row) => self.fill_points(&self.asked(query, request).0, request, row),
-            CellMut::Grid(mut patch) => {
-                let outcome = self.fill_patch(query, request, made, &mut patch)?;
+        self.telemetry().timed(request, || {
+            let outcome = match (self.frozen()?, &mut cell) {
+                (Some(rows), cell) => rows.fill(row, request, cell).map_err(|e| {
+                    e.variable(&self.setup().requests[request].variable.name).query(query)
+                })?,
+                (None, CellMut::Points(points)) => {
+                    self.fill_points(&self.asked(query, request).0, request, points)?
+                }
+                (None, CellMut::Grid(patch)) => self.fill_patch(query, request, made, patch)?,
+            };
+            if let CellMut::Grid(patch) = &mut cell {
                 let (_, width) = self.setup().requests[request].shape.unwrap_or_default();
                 patch.lay(pose.orientation, pose.negated, width);
-                Ok(outcome)
             }
+            Ok(outcome)
         })
     }
 
@@ -268,6 +276,24 @@ impl Engine {
         let Files { days, masks, minus } = self.candidates(query, request);
         let days = days.iter().chain(masks.iter().flatten()).chain(&minus);
         days.flat_map(DayCandidates::files).map(|file| self.granule(file)).collect()
+    }
+
+    /// What the files are called that a variable of a query is read from.
+    ///
+    /// # Errors
+    /// `InvalidInput`: there is no such query or variable.
+    pub fn files_of(&self, index: usize, request: usize) -> Result<(String, Vec<String>)> {
+        let setup = self.setup();
+        let (Some(query), Some(wanted)) = (setup.queries.get(index), setup.requests.get(request))
+        else {
+            return Err(Error::invalid_input("there is no such query or variable"));
+        };
+        let granules = self.granules(&wanted.asked(query), request);
+        let mut files: Vec<String> =
+            granules.iter().map(|granule| setup.catalog.relative_path(granule.object)).collect();
+        files.sort_unstable();
+        files.dedup();
+        Ok((wanted.variable.name.clone(), files))
     }
 
     fn granule(&self, candidate: &Candidate) -> &Granule {

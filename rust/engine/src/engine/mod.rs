@@ -28,11 +28,12 @@ use crate::catalog::Catalog;
 use crate::collate::{Outcome, SlabPool};
 use crate::error::{Error, Result};
 use crate::export::batch_schema;
+use crate::frozen::FrozenRows;
 use crate::granule::GranuleReader;
 use crate::plan::Selector;
 use crate::query::Query;
 use crate::render::Land;
-use crate::store::{DiskCache, DiskCacheStats, Location, Store};
+use crate::store::{ByteSource, DiskCache, DiskCacheStats, Location, Store, normalise};
 use telemetry::Telemetry;
 
 pub use coverage::{CellCounts, CoarseCells};
@@ -63,6 +64,8 @@ pub struct Engine {
     downloads: OnceLock<Result<Downloads>>,
     /// Land, from when it is first asked for.
     land: OnceLock<Result<Land>>,
+    /// The rows of a frozen set, from when the first is read.
+    frozen: OnceLock<Result<FrozenRows>>,
 }
 
 /// What finds the files of a request, of those that mask it, and of that which it is an anomaly from;
@@ -131,6 +134,7 @@ impl Engine {
             ranks,
             downloads: OnceLock::new(),
             land: OnceLock::new(),
+            frozen: OnceLock::new(),
         }
     }
 
@@ -173,6 +177,14 @@ impl Engine {
         made.as_ref().map(Some).map_err(Clone::clone)
     }
 
+    /// Roots of a dataset as they are kept, with a branch pinned to its commit.
+    ///
+    /// # Errors
+    /// `InvalidInput`: one is no root. As reading, if a hub must be asked.
+    pub fn pinned(&self, roots: &[String]) -> Result<Vec<String>> {
+        roots.iter().map(|root| self.store.pinned(&normalise(root)?)).collect()
+    }
+
     pub(crate) fn store(&self) -> &Arc<Store> {
         &self.store
     }
@@ -190,6 +202,13 @@ impl Engine {
     fn land(&self) -> Result<&Land> {
         let open = || Land::of(self.setup.options.land.as_deref().unwrap_or_default());
         self.land.get_or_init(open).as_ref().map_err(Clone::clone)
+    }
+
+    /// The rows, where they were rendered before.
+    pub(crate) fn frozen(&self) -> Result<Option<&FrozenRows>> {
+        let Some(set) = &self.setup.frozen else { return Ok(None) };
+        let open = || Ok(FrozenRows::new(set.clone(), self.setup.columns()?, &self.schema([])?));
+        self.frozen.get_or_init(open).as_ref().map(Some).map_err(Clone::clone)
     }
 
     pub(crate) fn telemetry(&self) -> &Telemetry {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Catalog, index_beside, is_listing};
 use crate::error::{Error, Result};
+use crate::frozen::FrozenSet;
 use crate::granule::{Index, Selection};
 use crate::plan::{Augment, Selector};
 use crate::query::{Query, RelativeDays};
@@ -118,6 +119,8 @@ pub struct Setup {
     pub indexes: Vec<String>,
     /// How the dataset's store is reached; may hold secrets.
     pub storage: StorageOptions,
+    /// The rows, where they were rendered before; there is no dataset then.
+    pub frozen: Option<FrozenSet>,
 }
 
 impl Setup {
@@ -175,7 +178,37 @@ impl Setup {
         let listings = roots.iter().filter(|root| is_listing(root));
         let indexes = listings.map(|root| Ok(index_beside(&normalise(root)?)));
         let indexes = indexes.collect::<Result<_>>()?;
-        Ok(Self { catalog, days, queries, requests, options, state, indexes, storage })
+        Ok(Self {
+            catalog,
+            days,
+            queries,
+            requests,
+            options,
+            state,
+            indexes,
+            storage,
+            frozen: None,
+        })
+    }
+
+    /// Of rows that were rendered before: row k is that of query k.
+    pub fn of_frozen(
+        set: FrozenSet,
+        queries: Vec<Query>,
+        requests: Vec<Request>,
+        options: Options,
+    ) -> Self {
+        Self {
+            catalog: Catalog::default(),
+            days: Vec::new(),
+            queries,
+            requests,
+            options,
+            state: Vec::new(),
+            indexes: Vec::new(),
+            storage: StorageOptions::default(),
+            frozen: Some(set),
+        }
     }
 }
 

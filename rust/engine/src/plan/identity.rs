@@ -191,6 +191,11 @@ impl PlanDigests {
         self.id("oceanarrow content")
     }
 
+    /// Of digests that were made before.
+    pub fn of_fields(fields: BTreeMap<String, String>) -> Self {
+        Self(fields)
+    }
+
     /// The digests by field.
     pub fn by_field(&self) -> &BTreeMap<String, String> {
         &self.0

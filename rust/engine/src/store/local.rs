@@ -1,7 +1,7 @@
 //! Local files, read with `pread`: no shared file position, so safe across threads and forks.
 
 use std::fs::File;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, IoSliceMut};
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use lru::LruCache;
 use rustix::buffer::spare_capacity;
-use rustix::io::{Errno, pread};
+use rustix::io::{Errno, pread, preadv};
 
 use super::{ByteSource, Location};
 use crate::error::{Error, Result};
@@ -18,6 +18,9 @@ use crate::events::{self, Kind};
 
 /// Open files kept at most; far below the usual limit of 1,024 descriptors a process.
 const MAX_OPEN_FILES: NonZeroUsize = NonZeroUsize::new(256).unwrap();
+
+/// Slices that the system fills at once.
+const MAX_SLICES: usize = 1024;
 
 /// A file, and its size and time of last change when it was opened.
 struct OpenFile {
@@ -62,6 +65,35 @@ impl LocalFiles {
 
     fn lock(&self) -> MutexGuard<'_, OpenFiles> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl LocalFiles {
+    /// Fills slices one after the other with the bytes from `offset` on.
+    ///
+    /// # Errors
+    /// `CorruptGranule`: the file ends before. `NotFound`, `Io`.
+    pub fn read_into(
+        &self,
+        location: &Location,
+        mut offset: u64,
+        mut slices: &mut [IoSliceMut<'_>],
+    ) -> Result<()> {
+        let file = self.open(location)?;
+        IoSliceMut::advance_slices(&mut slices, 0);
+        while !slices.is_empty() {
+            let some = slices.len().min(MAX_SLICES);
+            match preadv(&file.file, &mut slices[..some], offset) {
+                Ok(0) => return Err(read_error(&ErrorKind::UnexpectedEof.into(), location)),
+                Ok(read) => {
+                    IoSliceMut::advance_slices(&mut slices, read);
+                    offset = offset.saturating_add(read as u64);
+                }
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(read_error(&error.into(), location)),
+            }
+        }
+        Ok(())
     }
 }
 

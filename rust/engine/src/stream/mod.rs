@@ -47,6 +47,8 @@ pub struct StreamOptions {
     pub rows: Range<u64>,
     /// The first step to make, counted from `lane_offset`.
     pub first_step: u64,
+    /// The step to end before; `None` is at the end of the epoch.
+    pub end_step: Option<u64>,
     /// Every how many steps one is made; several workers share the steps of a rank.
     pub stride: u64,
     /// Threads of this process and of the workers that share the steps with it; `None` is one for
@@ -152,9 +154,11 @@ impl Stream {
         let rows = options.rows.end.saturating_sub(options.rows.start);
         let remote = engine.setup().catalog.is_remote();
         let depth = options.depth(batch_bytes(&columns.kinds, rows), remote);
-        let steps = options.order.steps_left(options.lane_offset);
+        let left = options.order.steps_left(options.lane_offset);
+        let steps = left.into_iter().chain(options.end_step).min();
         // Whole windows ahead are too much to ask of a network; the steps under way must do.
-        let decode_ahead = (!remote)
+        // A frozen set has nothing to decode.
+        let decode_ahead = (!remote && engine.setup().frozen.is_none())
             .then(|| DecodeAhead::new(&options.order, options.lane_offset, options.stride));
         let shared = Arc::new(Shared {
             engine,
@@ -393,13 +397,17 @@ impl Shared {
                 augment.map_or((variable, false), |a| a.source(variable, orientation));
             let made = self.recipes.take((subject.index, subject.draw, source));
             let pose = Pose { orientation, negated };
-            *outcome = self
-                .unless_cancelled(|| self.engine.fill(&subject.query, source, made, cell, pose))?;
+            *outcome = self.unless_cancelled(|| {
+                self.engine.fill((subject.index, &subject.query), source, made, cell, pose)
+            })?;
             Ok(())
         })?;
         telemetry.count_samples(slots.len());
-        let masked: Vec<&str> =
-            collated.outcomes.iter().filter_map(|o| o.unreadable.as_deref()).collect();
+        let variables = collated.members.len().max(1);
+        let outcomes = collated.outcomes.iter().enumerate();
+        let (masked_rows, masked): (Vec<usize>, Vec<&str>) = outcomes
+            .filter_map(|(i, outcome)| Some((i / variables, outcome.unreadable.as_deref()?)))
+            .unzip();
         let (epoch_after, offset_after) =
             order.advance(self.epoch, self.lane_offset + step * order.lane_rows());
         let cursor = Cursor::new(order, &self.digests, RULES_VERSION, epoch_after, offset_after)
@@ -408,6 +416,7 @@ impl Shared {
             ("oceanarrow.epoch".to_owned(), self.epoch.to_string()),
             ("oceanarrow.cursor".to_owned(), cursor),
             ("oceanarrow.masked".to_owned(), serde_json::json!(masked).to_string()),
+            ("oceanarrow.masked_rows".to_owned(), serde_json::json!(masked_rows).to_string()),
         ];
         record_batch(collated, &self.schema, metadata)
     }

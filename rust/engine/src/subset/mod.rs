@@ -98,7 +98,7 @@ impl Subset {
 
     /// What tells this state of the dataset from others: its roots, a branch pinned to its commit.
     pub fn pinned(&self, roots: &[String]) -> Result<Vec<String>> {
-        roots.iter().map(|root| self.engine.store().pinned(&normalise(root)?)).collect()
+        self.engine.pinned(roots)
     }
 
     /// The bytes of catalogues, each with the folder that its relative paths start from.

@@ -1,0 +1,1 @@
+"""Frozen sets: rows rendered once, in files that are read at the speed of memory."""
