@@ -259,6 +259,7 @@ class Engine:
     def open_frozen(
         shards: Sequence[str],
         shard_rows: int,
+        content_id: str,
         boxes: npt.NDArray[np.float64],
         days: npt.NDArray[np.int32],
         requests: Sequence[Request],
@@ -296,6 +297,7 @@ class Engine:
         order: Order,
         rows: tuple[int, int],
         *,
+        content_id: str,
         features: str | None,
         compressed: bool,
         threads: int | None,

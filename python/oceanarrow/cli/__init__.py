@@ -22,17 +22,19 @@ from oceanarrow.cli import (
     download,
     index,
     info,
+    materialize,
     queries,
     report,
     sample,
     sample_data,
     stats,
+    verify,
 )
 from oceanarrow.exceptions import OceanArrowError
 
 _COMMANDS = (
-    sample_data, info, catalog, coverage, queries, stats, sample, report, bench, download, index,
-    cache, doctor,
+    sample_data, info, catalog, coverage, queries, stats, sample, report, bench, materialize,
+    verify, download, index, cache, doctor,
 )  # fmt: skip
 _INTERRUPTED = 130
 

@@ -55,7 +55,7 @@ class FrozenDirectory:
         for name in (_MANIFEST, _UNFINISHED):
             try:
                 about = json.loads((path / name).read_text(encoding="utf-8"))
-            except FileNotFoundError:
+            except (FileNotFoundError, NotADirectoryError):
                 continue
             except (OSError, ValueError) as error:
                 raise InvalidInputError(f"cannot read {path / name}: {error}") from error

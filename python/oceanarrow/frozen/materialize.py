@@ -111,6 +111,7 @@ def materialize(
                 frozen.shard(number),
                 order,
                 (first, end),
+                content_id=receipt["content_id"],
                 features=features,
                 compressed=compression == "zstd",
                 threads=loader.threads,

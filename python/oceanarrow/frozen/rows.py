@@ -86,6 +86,7 @@ class FrozenRows:
         engine = _engine.Engine.open_frozen(
             [str(frozen.shard(number)) for number in range(frozen.shards)],
             about["shard_rows"],
+            about["content_id"],
             *queries,
             requests_of(inputs, targets, shapes, rendering),
             support=asked["support"],

@@ -20,7 +20,7 @@ use parquet::file::properties::WriterProperties;
 use crate::collate::Columns;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::frozen::{MASKED, cell_digests, shard_schema};
+use crate::frozen::{MASKED, SET, cell_digests, set_mark, shard_schema};
 use crate::interrupt;
 use crate::new_file::NewFile;
 use crate::stream::{Poll, Stream, StreamOptions};
@@ -43,7 +43,8 @@ pub enum Format {
     },
 }
 
-/// Writes the rows of a stream into a new file; returns its bytes. `progress` is told of rows.
+/// Writes the rows of a stream into a new file, of a set of this content id; returns its bytes.
+/// `progress` is told of rows.
 ///
 /// # Errors
 /// Those of the stream, and of `progress`. `Unwritable`, `Io`: it cannot be written. `Cancelled`.
@@ -52,12 +53,14 @@ pub fn write_shard(
     options: StreamOptions,
     path: &Path,
     format: &Format,
+    content_id: &str,
     mut progress: impl FnMut(u64) -> Result<()>,
 ) -> Result<u64> {
     let columns = engine.setup().columns()?;
     let schema = Arc::new(shard_schema(&engine.schema([])?, columns.members.len()));
+    let mark = set_mark(content_id, options.lane_offset);
     let mut stream = Stream::new(engine.clone(), options)?;
-    let mut shard = Shard::create(path, &schema, format)?;
+    let mut shard = Shard::create(path, &schema, format, &mark)?;
     loop {
         match stream.poll(TICK)? {
             Poll::Batch(batch) => {
@@ -88,11 +91,13 @@ enum Writer {
 }
 
 impl Shard {
-    fn create(path: &Path, schema: &Schema, format: &Format) -> Result<Self> {
+    fn create(path: &Path, schema: &Schema, format: &Format, mark: &str) -> Result<Self> {
         let file = NewFile::create(path, "shard")?;
         let writer = match format {
             Format::Arrow => {
-                let writer = FileWriter::try_new(file, schema).map_err(|e| unwritten(&e, path))?;
+                let mut writer =
+                    FileWriter::try_new(file, schema).map_err(|e| unwritten(&e, path))?;
+                writer.write_metadata(SET, mark);
                 Writer::Arrow(Box::new(writer))
             }
             Format::Parquet { compressed, features } => {
@@ -101,15 +106,14 @@ impl Shard {
                     true => Compression::ZSTD(ZstdLevel::default()),
                     false => Compression::UNCOMPRESSED,
                 };
-                let described = KeyValue::new("huggingface".to_owned(), features.clone());
+                let described = [("huggingface", features.as_str()), (SET, mark)];
+                let described =
+                    described.map(|(key, value)| KeyValue::new(key.to_owned(), value.to_owned()));
                 let properties = WriterProperties::builder()
                     .set_compression(compression)
-                    .set_key_value_metadata(Some(vec![described]))
+                    .set_key_value_metadata(Some(described.to_vec()))
                     .build();
-                // Whoever reads the nested lists needs no schema of Arrow's.
-                let options = ArrowWriterOptions::new()
-                    .with_properties(properties)
-                    .with_skip_arrow_metadata(true);
+                let options = ArrowWriterOptions::new().with_properties(properties);
                 let writer = ArrowWriter::try_new_with_options(file, nested.clone(), options)
                     .map_err(|e| unwritten_parquet(e, path))?;
                 Writer::Parquet(Box::new(writer), nested)
@@ -140,9 +144,7 @@ impl Shard {
             }
             Writer::Parquet(writer, nested) => {
                 for (array, field) in arrays.iter_mut().zip(schema.fields()) {
-                    if let Some(dims) = dims(field) {
-                        *array = nest(array, &dims).map_err(refused)?;
-                    }
+                    *array = nest(array, field).map_err(refused)?;
                 }
                 let rows = RecordBatch::try_new(nested.clone(), arrays).map_err(refused)?;
                 let written = writer.write(&rows).and_then(|()| writer.flush());
@@ -200,31 +202,53 @@ fn dims(field: &Field) -> Option<Vec<usize>> {
     Some(told.map_or_else(|| vec![*size as usize], |extension| extension.shape))
 }
 
-/// The schema with lists in lists in the place of tensors.
+/// The schema with lists in lists in the place of tensors, and nothing that may not be null: as
+/// `datasets` has it, whose own types of arrays the tensors are.
 fn nested_schema(schema: &Schema) -> Schema {
-    let field = |field: &Arc<Field>| {
-        let nested = match (dims(field), field.data_type()) {
-            (Some(dims), DataType::FixedSizeList(item, _)) => {
-                dims.iter().fold(item.data_type().clone(), |inner, _| {
-                    DataType::List(Arc::new(Field::new("item", inner, false)))
-                })
+    let field = |field: &Arc<Field>| match (dims(field), field.data_type()) {
+        (Some(dims), DataType::FixedSizeList(item, _)) => {
+            let nested = dims.iter().fold(item.data_type().clone(), |inner, _| list_of(inner));
+            let field = Field::new(field.name(), nested, true);
+            if dims.len() < 2 {
+                return field;
             }
-            (_, other) => other.clone(),
-        };
-        Field::new(field.name(), nested, false)
+            let dtype = if *item.data_type() == DataType::UInt8 { "uint8" } else { "float32" };
+            let sides: Vec<String> = dims.iter().map(usize::to_string).collect();
+            let kind = format!("datasets.features.features.Array{}DExtensionType", dims.len());
+            field.with_metadata(HashMap::from([
+                ("ARROW:extension:name".to_owned(), kind),
+                (
+                    "ARROW:extension:metadata".to_owned(),
+                    format!("[[{}], \"{dtype}\"]", sides.join(", ")),
+                ),
+            ]))
+        }
+        (_, DataType::List(item)) => {
+            Field::new(field.name(), list_of(item.data_type().clone()), true)
+        }
+        (_, other) => Field::new(field.name(), other.clone(), true),
     };
     Schema::new_with_metadata(schema.fields().iter().map(field).collect::<Vec<_>>(), HashMap::new())
 }
 
-/// The rows of a tensor's column as lists in lists.
-fn nest(array: &ArrayRef, dims: &[usize]) -> std::result::Result<ArrayRef, ArrowError> {
-    let values = array.as_fixed_size_list().values().clone();
-    let mut nested: ArrayRef = values;
+fn list_of(item: DataType) -> DataType {
+    DataType::List(Arc::new(Field::new("item", item, true)))
+}
+
+/// A column as the nested schema has it.
+fn nest(array: &ArrayRef, field: &Field) -> std::result::Result<ArrayRef, ArrowError> {
+    let lists = |offsets: OffsetBuffer<i32>, values: ArrayRef| {
+        let item = Arc::new(Field::new("item", values.data_type().clone(), true));
+        Ok(Arc::new(ListArray::try_new(item, offsets, values, None)?) as ArrayRef)
+    };
+    if let Some(list) = array.as_list_opt::<i32>() {
+        return lists(list.offsets().clone(), list.values().clone());
+    }
+    let Some(dims) = dims(field) else { return Ok(array.clone()) };
+    let mut nested: ArrayRef = array.as_fixed_size_list().values().clone();
     for side in dims.iter().rev() {
-        let item = Arc::new(Field::new("item", nested.data_type().clone(), false));
-        let lists = nested.len() / (*side).max(1);
-        let offsets = OffsetBuffer::from_lengths(std::iter::repeat_n(*side, lists));
-        nested = Arc::new(ListArray::try_new(item, offsets, nested, None)?);
+        let count = nested.len() / (*side).max(1);
+        nested = lists(OffsetBuffer::from_lengths(std::iter::repeat_n(*side, count)), nested)?;
     }
     Ok(nested)
 }

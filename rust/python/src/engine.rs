@@ -132,11 +132,12 @@ impl Engine {
     /// An engine of rows that were rendered before, in shards of `shard_rows` rows.
     #[staticmethod]
     #[allow(clippy::too_many_arguments)]
-    #[pyo3(signature = (shards, shard_rows, boxes, days, requests, *, support, memory_limit, augment))]
+    #[pyo3(signature = (shards, shard_rows, content_id, boxes, days, requests, *, support, memory_limit, augment))]
     fn open_frozen(
         py: Python<'_>,
         shards: Vec<String>,
         shard_rows: u64,
+        content_id: String,
         boxes: PyReadonlyArray2<'_, f64>,
         days: PyReadonlyArray2<'_, i32>,
         requests: Vec<PyRef<'_, Request>>,
@@ -156,7 +157,7 @@ impl Engine {
             augment: augment.map(Augment::from),
             land: None,
         };
-        let set = FrozenSet { shards, shard_rows };
+        let set = FrozenSet { shards, shard_rows, content_id };
         let setup = Setup::of_frozen(set, queries, requests, options);
         Ok(Self::new(py.detach(|| engine::Engine::new(setup))))
     }
@@ -315,7 +316,8 @@ impl Engine {
 
     /// Writes rows `rows` of the list, in blocks of the order's batches, into a new file; returns its
     /// bytes. `features`: None for Arrow, else what a Parquet file says its columns are.
-    #[pyo3(signature = (path, order, rows, *, features, compressed, threads, prefetch_bytes, report))]
+    #[pyo3(signature = (path, order, rows, *, content_id, features, compressed, threads,
+                        prefetch_bytes, report))]
     #[allow(clippy::too_many_arguments)]
     fn write_shard(
         &self,
@@ -323,6 +325,7 @@ impl Engine {
         path: PathBuf,
         order: PyRef<'_, Order>,
         rows: (u64, u64),
+        content_id: &str,
         features: Option<String>,
         compressed: bool,
         threads: Option<usize>,
@@ -347,7 +350,7 @@ impl Engine {
         let format =
             features.map_or(Format::Arrow, |features| Format::Parquet { compressed, features });
         progress::reporting(py, &report, |report| {
-            write_shard(&engine, options, &path, &format, |rows| report(rows, 0))
+            write_shard(&engine, options, &path, &format, content_id, |rows| report(rows, 0))
         })
     }
 

@@ -19,6 +19,7 @@ mod setup;
 mod telemetry;
 mod waiting;
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -207,7 +208,11 @@ impl Engine {
     /// The rows, where they were rendered before.
     pub(crate) fn frozen(&self) -> Result<Option<&FrozenRows>> {
         let Some(set) = &self.setup.frozen else { return Ok(None) };
-        let open = || Ok(FrozenRows::new(set.clone(), self.setup.columns()?, &self.schema([])?));
+        let open = || {
+            // How rows lie is drawn when they are read.
+            let schema = batch_schema(&self.setup.fields()?, false, HashMap::new())?;
+            Ok(FrozenRows::new(set.clone(), self.setup.columns()?, &schema))
+        };
         self.frozen.get_or_init(open).as_ref().map(Some).map_err(Clone::clone)
     }
 

@@ -3,12 +3,11 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use arrow_ipc::convert::fb_to_schema;
 use arrow_ipc::{root_as_footer, root_as_message};
 use arrow_schema::{DataType, Schema};
 
-use super::MASKED;
 use super::digest::parts;
+use super::{MASKED, SET};
 use crate::collate::{ColumnKind, Columns};
 use crate::error::{Error, Result};
 use crate::store::{ByteSource, LocalFiles, Location};
@@ -45,10 +44,12 @@ struct Part {
 }
 
 impl Layout {
-    /// Reads what tells where the rows lie, and what is small of them.
+    /// Reads what tells where the rows lie, and what is small of them; `set` is what the shard must say
+    /// of itself.
     pub(super) fn open(
         files: &LocalFiles,
         location: &Location,
+        set: &str,
         schema: &Schema,
         columns: &Columns,
     ) -> Result<Self> {
@@ -64,18 +65,21 @@ impl Layout {
         let start = start.ok_or_else(|| damaged("its footer is longer than it"))?;
         let footer = files.read(location, start..size - TAIL)?;
         let footer = root_as_footer(&footer).map_err(|e| damaged(&e.to_string()))?;
-        let stored =
-            footer.schema().map(fb_to_schema).ok_or_else(|| damaged("it has no schema"))?;
-        if let Some(problem) = difference(&stored, schema) {
-            return Err(
-                Error::corrupt(format!("the shard is of another set: {problem}")).asset(location)
-            );
+        let told: HashMap<&str, &str> = footer
+            .custom_metadata()
+            .into_iter()
+            .flatten()
+            .filter_map(|pair| Some((pair.key()?, pair.value()?)))
+            .collect();
+        if told.get(SET) != Some(&set) {
+            return Err(Error::corrupt(
+                "the shard is of another set, or of other rows of this one",
+            )
+            .asset(location));
         }
-        let masked = footer.custom_metadata().and_then(|pairs| {
-            pairs.iter().find(|pair| pair.key() == Some(MASKED)).and_then(|pair| pair.value())
-        });
-        let masked: Vec<(usize, String)> = serde_json::from_str(masked.unwrap_or("[]"))
-            .map_err(|e| damaged(&format!("its footer ({e})")))?;
+        let masked: Vec<(usize, String)> =
+            serde_json::from_str(told.get(MASKED).copied().unwrap_or("[]"))
+                .map_err(|e| damaged(&format!("its footer ({e})")))?;
         let mut blocks = Vec::new();
         let mut first = 0;
         for batch in footer.recordBatches().into_iter().flatten() {
@@ -113,21 +117,6 @@ impl Layout {
         let block = self.blocks.get(number)?;
         Some((block, row.checked_sub(block.rows.start)?))
     }
-}
-
-/// In what two schemas differ, but for what releases write of themselves.
-fn difference(stored: &Schema, wanted: &Schema) -> Option<String> {
-    if stored.fields().len() != wanted.fields().len() {
-        return Some(format!(
-            "it has {} columns, not {}",
-            stored.fields().len(),
-            wanted.fields().len()
-        ));
-    }
-    let differs = stored.fields().iter().zip(wanted.fields()).find(|(a, b)| a != b);
-    differs.map(|(a, b)| {
-        format!("its column {} is {}, not {}", a.name(), a.data_type(), b.data_type())
-    })
 }
 
 /// Goes through the buffers of a batch, column by column.

@@ -31,6 +31,14 @@ pub const DIGESTS: &str = "digests";
 /// pairs of a row of the shard and a text.
 pub const MASKED: &str = "oceanarrow.masked";
 
+/// The key of a shard's footer under which it says of which set it is and with which row it begins.
+pub const SET: &str = "oceanarrow.set";
+
+/// What a shard says under [`SET`].
+pub fn set_mark(content_id: &str, first_row: u64) -> String {
+    format!("{content_id} {first_row}")
+}
+
 /// A frozen set, as plain data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FrozenSet {
@@ -38,6 +46,8 @@ pub struct FrozenSet {
     pub shards: Vec<String>,
     /// Rows of each shard but the last.
     pub shard_rows: u64,
+    /// The content id of its rows.
+    pub content_id: String,
 }
 
 /// The schema of a shard: that of batches, and the digests of so many variables.
@@ -85,8 +95,10 @@ impl FrozenRows {
         let path = self.set.shards.get(shard);
         let path = path.ok_or_else(|| Error::invalid_input(format!("the set has no row {row}")))?;
         let location = Location::whole(path.as_str());
-        let layout = self.layouts[shard]
-            .get_or_init(|| Layout::open(&self.files, &location, &self.schema, &self.columns));
+        let layout = self.layouts[shard].get_or_init(|| {
+            let mark = set_mark(&self.set.content_id, (row - place) as u64);
+            Layout::open(&self.files, &location, &mark, &self.schema, &self.columns)
+        });
         let layout = layout.as_ref().map_err(Clone::clone)?;
         let (block, place) = layout.block(place).ok_or_else(|| {
             Error::corrupt(format!("the shard lacks row {place}")).asset(&location)
