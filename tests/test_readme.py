@@ -30,6 +30,7 @@ CHOOSING = examples_of("docs/choosing.md")
 CHANNELS = examples_of("docs/channels.md")
 PATCHES = examples_of("docs/patches.md")
 STATISTICS = examples_of("docs/statistics.md")
+FROZEN = examples_of("docs/frozen.md")
 LONGEST = 20
 
 
@@ -149,6 +150,12 @@ def test_patches_run_from_top_to_bottom(ocean: Path, tmp_path: Path) -> None:
 def test_statistics_run_from_top_to_bottom(ocean: Path, tmp_path: Path) -> None:
     checks = "assert found['l4_sst'].count and list(found.differences) == ['l4_ssh']"
     run("\n".join([*STATISTICS, checks]), ocean, tmp_path)
+
+
+def test_frozen_sets_run_from_top_to_bottom(ocean: Path, tmp_path: Path) -> None:
+    pytest.importorskip("datasets")
+    checks = "assert len(table) == 40 and len(list(flipped)) == 5 and len(list(frozen)) == 5"
+    run("\n".join([*FROZEN, checks]), ocean, tmp_path)
 
 
 def test_the_session_is_the_one_that_the_script_runs() -> None:

@@ -23,12 +23,15 @@ __all__ = [
     "Transfer",
     "__version__",
     "built_in_variables",
+    "cell_digests",
     "content_id",
     "error_kinds",
     "event_kinds",
     "find_leaks",
     "listed_variables",
     "measure_disk_cache",
+    "measure_statistics",
+    "open_frozen",
     "order_key",
     "order_permute",
     "prune_disk_cache",
@@ -40,6 +43,7 @@ __all__ = [
     "survey_files",
     "take_events",
     "write_index",
+    "write_shard",
 ]
 
 __version__: str
@@ -140,6 +144,61 @@ def find_leaks(
     the gaps: how many there are, and the first `most` of them, `(K, 2)`."""
 
 def built_in_variables() -> list[tuple[str, str, str, str, str, Any, Any]]: ...
+def cell_digests(engine: Engine, batch: Batch) -> npt.NDArray[np.uint64]:
+    """The digests of a batch of this engine's: (rows, variables); see `docs/frozen.md`."""
+
+def open_frozen(
+    shards: Sequence[str],
+    shard_rows: int,
+    content_id: str,
+    boxes: npt.NDArray[np.float64],
+    days: npt.NDArray[np.int32],
+    requests: Sequence[Request],
+    *,
+    support: bool,
+    memory_limit: int | None,
+    augment: dict[str, Any] | None,
+) -> Engine:
+    """An engine of rows that were rendered before, in shards of `shard_rows` rows."""
+
+def write_shard(
+    engine: Engine,
+    path: str | os.PathLike[str],
+    order: Order,
+    rows: tuple[int, int],
+    *,
+    content_id: str,
+    features: str | None,
+    compressed: bool,
+    threads: int | None,
+    prefetch_bytes: int,
+    report: Callable[[int, int], object],
+) -> int:
+    """Writes rows from the first to before the second, in blocks of the order's batches, into a
+    new file.
+
+    `features`: None for Arrow, else what a Parquet file says its columns are. `report` is
+    called with rows that were written since. Returns the bytes of the file.
+
+    Raises:
+        UnwritableError, TransientIoError: it cannot be written.
+    """
+
+def measure_statistics(
+    engine: Engine,
+    shapes: Sequence[tuple[int, int] | None],
+    *,
+    by: str | None,
+    area_weighted: bool,
+    part: tuple[int, int],
+    threads: int | None,
+    report: Callable[[int, int], object],
+) -> bytes:
+    """Goes through a part of the queries once; `summarize` tells what parts hold.
+
+    `shapes` gives the pixels of each request, None its native cells.
+    """
+
 def seen_days(
     boxes: npt.NDArray[np.float64], days: npt.NDArray[np.int32]
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
@@ -149,7 +208,7 @@ def seen_days(
 def summarize(
     parts: Sequence[bytes], quantiles: Sequence[float], partial: bool
 ) -> list[tuple[int, bool, str | None, dict[str, Any]]]:
-    """What the parts of `Engine.statistics`, all or (`partial`) some, tell together: the request,
+    """What the parts of `measure_statistics`, all or (`partial`) some, tell together: the request,
     whether of its differences, the group, and the numbers.
 
     Raises:
@@ -256,20 +315,6 @@ class Engine:
         augment: dict[str, Any] | None = None,
     ) -> Engine: ...
     @staticmethod
-    def open_frozen(
-        shards: Sequence[str],
-        shard_rows: int,
-        content_id: str,
-        boxes: npt.NDArray[np.float64],
-        days: npt.NDArray[np.int32],
-        requests: Sequence[Request],
-        *,
-        support: bool,
-        memory_limit: int | None,
-        augment: dict[str, Any] | None,
-    ) -> Engine:
-        """An engine of rows that were rendered before, in shards of `shard_rows` rows."""
-    @staticmethod
     def _restore(plan: bytes) -> Engine: ...
     def __reduce__(self) -> tuple[Any, tuple[bytes]]: ...
     def __len__(self) -> int: ...
@@ -289,30 +334,6 @@ class Engine:
         """What belongs to the plan besides queries and order: canonical bytes by field."""
     def content(self) -> dict[str, str]:
         """What decides the values of rows: digests by field, of which `content_id` makes one."""
-    def cell_digests(self, batch: Batch) -> npt.NDArray[np.uint64]:
-        """The digests of a batch of this engine's: (rows, variables); see `docs/frozen.md`."""
-    def write_shard(
-        self,
-        path: str | os.PathLike[str],
-        order: Order,
-        rows: tuple[int, int],
-        *,
-        content_id: str,
-        features: str | None,
-        compressed: bool,
-        threads: int | None,
-        prefetch_bytes: int,
-        report: Callable[[int, int], object],
-    ) -> int:
-        """Writes rows from the first to before the second, in blocks of the order's batches, into a
-        new file.
-
-        `features`: None for Arrow, else what a Parquet file says its columns are. `report` is
-        called with rows that were written since. Returns the bytes of the file.
-
-        Raises:
-            UnwritableError, TransientIoError: it cannot be written.
-        """
     def stream(
         self,
         order: Order,
@@ -362,20 +383,6 @@ class Engine:
     ) -> list[tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]] | Exception]:
         """Counts cells and valid cells by coarse cells of `side` degrees, of each (request, day):
         two arrays `(rows, columns)`, rows from the south pole, columns from 180 W; or the error."""
-    def statistics(
-        self,
-        shapes: Sequence[tuple[int, int] | None],
-        *,
-        by: str | None,
-        area_weighted: bool,
-        part: tuple[int, int],
-        threads: int | None,
-        report: Callable[[int, int], object],
-    ) -> bytes:
-        """Goes through a part of the queries once; `summarize` tells what parts hold.
-
-        `shapes` gives the pixels of each request, None its native cells.
-        """
     def pinned(self, roots: Sequence[str]) -> list[str]:
         """Roots of the dataset as they are kept, with a branch pinned to its commit."""
     def files_of(self, query: int, request: int) -> tuple[str, list[str]]:

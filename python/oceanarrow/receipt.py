@@ -44,7 +44,7 @@ def replayed(loader: Epochs, steps: range, epoch: int) -> list[dict[str, Any]]:
     """For each step its number, the queries of its rows, and their digests, a variable each."""
     found = []
     for step, batch in zip(steps, loader.replay(steps, epoch), strict=True):
-        digests = loader.engine.cell_digests(batch.native)
+        digests = _engine.cell_digests(loader.engine, batch.native)
         found.append(
             {
                 "step": step,

@@ -25,15 +25,17 @@ from oceanarrow.cli import (
     doctor,
     info,
     main,
+    materialize,
     queries,
     report,
     sample,
     stats,
+    verify,
 )
 from oceanarrow.dataset import Query, QueryGenerator
 
 DAY = "2023-04-01"
-NEW = (info, coverage, sample, report, bench, doctor, stats)
+NEW = (info, coverage, sample, report, bench, doctor, stats, materialize, verify)
 
 
 def run(*arguments: str | Path, status: int = 0) -> subprocess.CompletedProcess[str]:
@@ -76,7 +78,7 @@ def drawn(ocean: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_example_can_be_parsed() -> None:
     texts = [module._EXAMPLES for module in NEW] + [queries._TRAIN, queries._EVAL, queries._SPLIT]
     lines = [line for text in texts for line in text.replace("\\\n", " ").splitlines()]
-    assert len(lines) == 21
+    assert len(lines) == 27
     for line in lines:
         _parser().parse_args(line.split()[1:])
 
@@ -85,6 +87,7 @@ def test_every_example_can_be_parsed() -> None:
     "words",
     [
         ["info"], ["stats"], ["coverage"], ["queries"], ["queries", "train"], ["queries", "eval"],
+        ["materialize"], ["verify"],
         ["queries", "split"], ["sample"], ["report"], ["bench"], ["doctor"],
     ],
     ids=" ".join,
@@ -119,6 +122,42 @@ def test_stats_whole_and_in_parts(ocean: Path, drawn: Path, tmp_path: Path) -> N
     assert json.loads(merged)["argo"]["count"] == found["argo"].count
     weighted = run(*base, "--area-weighted", "--patch-size", "8", "8", "--json").stdout
     assert json.loads(weighted)["l4_ssh"]["mean"] != found["l4_ssh"].mean
+
+
+def test_freeze_verify_and_what_differs(ocean: Path, drawn: Path, tmp_path: Path) -> None:
+    base = [
+        "--queries",
+        drawn,
+        "--inputs",
+        "l4_sst",
+        "--targets",
+        "l4_ssh",
+        "--patch-size",
+        "8",
+        "8",
+    ]
+    told = run("materialize", ocean, tmp_path / "a", *base).stdout
+    assert told.startswith(f"{tmp_path / 'a'}: 40 rows, ")
+    for part in range(2):
+        own = ["--part", str(part), "2", "--shard-rows", "8"]
+        run("materialize", ocean, tmp_path / "b", *base, *own)
+    run("materialize", tmp_path / "b", "--finish")
+    assert run("verify", tmp_path / "b").stdout == "all holds (6 compared)\n"
+    queries_of = QueryGenerator.load_queries(drawn)[0]
+    loader = Loader(ocean, queries_of, ["l4_sst"], ["l4_ssh"], default_patch_size=8, batch_size=4)
+    (tmp_path / "loader.json").write_text(json.dumps(loader.config()))
+    (tmp_path / "receipt.json").write_text(json.dumps(loader.receipt(range(3))))
+    config = ["--queries", drawn, "--config", tmp_path / "loader.json"]
+    assert loader.content_id in run("materialize", ocean, tmp_path / "c", *config).stdout
+    frozen = Loader.from_materialized(tmp_path / "a", batch_size=4)
+    assert frozen.content_id == loader.content_id
+    receipt = ["verify", tmp_path / "receipt.json", ocean, "--queries"]
+    assert run(*receipt, drawn).stdout == "all holds (12 compared)\n"
+    other = tmp_path / "other"
+    run("queries", "train", ocean, "-n", "40", "--patch", "9deg", "--seed", "3", "-o", other)
+    told = run(*receipt, other, status=1).stdout
+    assert "the content differs in queries" in told
+    assert "variable 'l4_sst' differs" in told
 
 
 def test_coverage_and_what_is_chosen_by_it(ocean: Path, tmp_path: Path) -> None:
@@ -215,6 +254,10 @@ def test_doctor(ocean: Path, tmp_path: Path) -> None:
     ("words", "status", "text"),
     [
         (["info", "nowhere"], 1, "nowhere"),
+        (["materialize", "{ocean}", "{tmp}/f"], 1, "name the dataset, the directory and"),
+        (["materialize", "{ocean}", "{tmp}/f", "--finish"], 1, "takes the directory alone"),
+        (["materialize", "{tmp}/f", "--finish"], 1, "there is no frozen set"),
+        (["verify", "{tmp}/r.json"], 1, "no receipt"),
         (["stats", "{ocean}"], 1, "name the dataset, --queries and --variables"),
         (["stats", "{ocean}", "--merge", "{tmp}/a.json"], 1, "--merge joins files"),
         (["stats", "--merge", "{tmp}/a.json"], 1, "no statistics file"),

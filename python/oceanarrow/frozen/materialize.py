@@ -107,7 +107,8 @@ def materialize(
             if frozen.is_done(number):
                 report(end - first, 0)
                 continue
-            engine.write_shard(
+            _engine.write_shard(
+                engine,
                 frozen.shard(number),
                 order,
                 (first, end),

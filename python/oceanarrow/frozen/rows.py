@@ -83,7 +83,7 @@ class FrozenRows:
                 )
             plan = augment.plan(seed, columns, shapes, rendering, [], None)
         queries = frozen.queries()
-        engine = _engine.Engine.open_frozen(
+        engine = _engine.open_frozen(
             [str(frozen.shard(number)) for number in range(frozen.shards)],
             about["shard_rows"],
             about["content_id"],

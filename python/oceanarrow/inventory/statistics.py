@@ -145,7 +145,8 @@ def statistics(
         "seen": seen_by(*extents(queries, windows, (0.0, 0.0))),
     }
     with progress_bar(len(queries) // parts, "query", shown=progress) as bar:
-        state = engine.statistics(
+        state = _engine.measure_statistics(
+            engine,
             shapes,
             by=by,
             area_weighted=bool(area_weighted),

@@ -1,21 +1,17 @@
 //! `_engine.Engine`: a plan and its caches, made anew in every process.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray2};
+use numpy::{PyArray1, PyArrayMethods, PyReadonlyArray2};
 use oceanarrow_engine::engine::{
     self, CellCounts, CoarseCells, OnError, Options, SampleColumn, Setup,
 };
 use oceanarrow_engine::error::Error;
-use oceanarrow_engine::frozen::{FrozenSet, cell_digests};
 use oceanarrow_engine::granule::Selection;
-use oceanarrow_engine::materialize::{Format, write_shard};
 use oceanarrow_engine::parallel;
 use oceanarrow_engine::plan::{Augment, PlanDigests, Record, Value};
 use oceanarrow_engine::render::{NativePatch, PointRow};
-use oceanarrow_engine::statistics;
 use oceanarrow_engine::store::{DiskCacheOptions, Store};
 use oceanarrow_engine::stream::{self, StreamOptions};
 use oceanarrow_engine::subset;
@@ -26,15 +22,12 @@ use pyo3_arrow::error::PyArrowResult;
 use pyo3_arrow::ffi::to_schema_pycapsule;
 
 use crate::augment::{Augmentation, augment_fields};
-use crate::batch::Batch;
 use crate::error::{raise, run};
 use crate::options;
 use crate::order::Order;
-use crate::progress;
 use crate::query::queries;
 use crate::request::{Request, choice, rendering_fields, variable_fields};
 use crate::schema::{FieldRow, fields};
-use crate::statistics::GROUPINGS;
 use crate::stream::Stream;
 use crate::subset::Subset;
 
@@ -49,12 +42,13 @@ pub struct Engine {
 }
 
 impl Engine {
-    fn new(engine: engine::Engine) -> Self {
+    /// Wraps an engine of this process.
+    pub fn new(engine: engine::Engine) -> Self {
         Self { state: Mutex::new((std::process::id(), Arc::new(engine))) }
     }
 
     /// This process's engine.
-    fn engine(&self) -> Arc<engine::Engine> {
+    pub fn engine(&self) -> Arc<engine::Engine> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let pid = std::process::id();
         if state.0 != pid {
@@ -127,39 +121,6 @@ impl Engine {
             Ok(engine::Engine::with_store(plan, store))
         })?;
         Ok(Self::new(opened))
-    }
-
-    /// An engine of rows that were rendered before, in shards of `shard_rows` rows.
-    #[staticmethod]
-    #[allow(clippy::too_many_arguments)]
-    #[pyo3(signature = (shards, shard_rows, content_id, boxes, days, requests, *, support, memory_limit, augment))]
-    fn open_frozen(
-        py: Python<'_>,
-        shards: Vec<String>,
-        shard_rows: u64,
-        content_id: String,
-        boxes: PyReadonlyArray2<'_, f64>,
-        days: PyReadonlyArray2<'_, i32>,
-        requests: Vec<PyRef<'_, Request>>,
-        support: bool,
-        memory_limit: Option<u64>,
-        augment: Option<Augmentation>,
-    ) -> PyResult<Self> {
-        let queries = queries(boxes.as_array(), days.as_array())?;
-        let requests = requests.iter().map(|r| r.inner.clone()).collect();
-        let options = Options {
-            on_error: OnError::Raise,
-            support,
-            cache_bytes: 0,
-            disk_cache: None,
-            memory_limit,
-            index: None,
-            augment: augment.map(Augment::from),
-            land: None,
-        };
-        let set = FrozenSet { shards, shard_rows, content_id };
-        let setup = Setup::of_frozen(set, queries, requests, options);
-        Ok(Self::new(py.detach(|| engine::Engine::new(setup))))
     }
 
     /// Restores a pickled engine.
@@ -301,59 +262,6 @@ impl Engine {
         run(py, || stream::Stream::new(engine, options)).map(Stream::new)
     }
 
-    /// The digests of a batch of this engine's: (rows, variables) uint64.
-    fn cell_digests<'py>(
-        &self,
-        py: Python<'py>,
-        batch: PyRef<'py, Batch>,
-    ) -> PyResult<Bound<'py, PyArray2<u64>>> {
-        let engine = self.engine();
-        let columns = engine.setup().columns().map_err(raise)?;
-        let batch = batch.record_batch();
-        let digests = py.detach(|| cell_digests(&columns, batch)).map_err(raise)?;
-        PyArray1::from_vec(py, digests).reshape([batch.num_rows(), columns.members.len()])
-    }
-
-    /// Writes rows `rows` of the list, in blocks of the order's batches, into a new file; returns its
-    /// bytes. `features`: None for Arrow, else what a Parquet file says its columns are.
-    #[pyo3(signature = (path, order, rows, *, content_id, features, compressed, threads,
-                        prefetch_bytes, report))]
-    #[allow(clippy::too_many_arguments)]
-    fn write_shard(
-        &self,
-        py: Python<'_>,
-        path: PathBuf,
-        order: PyRef<'_, Order>,
-        rows: (u64, u64),
-        content_id: &str,
-        features: Option<String>,
-        compressed: bool,
-        threads: Option<usize>,
-        prefetch_bytes: usize,
-        report: Py<PyAny>,
-    ) -> PyResult<u64> {
-        let engine = self.engine();
-        let block = order.order().spec().global_batch;
-        let options = StreamOptions {
-            order: order.order().clone(),
-            digests: order.digests(BTreeMap::new()),
-            epoch: 0,
-            lane_offset: rows.0,
-            rows: 0..block,
-            first_step: 0,
-            end_step: Some(rows.1.saturating_sub(rows.0).div_ceil(block)),
-            stride: 1,
-            threads,
-            local_ranks: 1,
-            prefetch_bytes,
-        };
-        let format =
-            features.map_or(Format::Arrow, |features| Format::Parquet { compressed, features });
-        progress::reporting(py, &report, |report| {
-            write_shard(&engine, options, &path, &format, content_id, |rows| report(rows, 0))
-        })
-    }
-
     /// Checks that the batches of a stream fit the memory: those made ahead, and the one in use.
     #[pyo3(signature = (order, *, rank, world_size, threads, local_ranks, prefetch_bytes))]
     #[allow(clippy::too_many_arguments)]
@@ -455,33 +363,6 @@ impl Engine {
             Err(error) => Ok(raise(error).into_value(py).into_bound(py).into_any()),
         };
         counted.into_iter().map(arrays).collect()
-    }
-
-    /// Goes through a part of the queries once; `summarize` tells what parts hold. `shapes` gives the
-    /// pixels of each request, `None` its native cells.
-    #[pyo3(signature = (shapes, *, by, area_weighted, part, threads, report))]
-    #[allow(clippy::too_many_arguments)]
-    fn statistics<'py>(
-        &self,
-        py: Python<'py>,
-        shapes: Vec<Option<(usize, usize)>>,
-        by: Option<&str>,
-        area_weighted: bool,
-        part: (u64, u64),
-        threads: Option<usize>,
-        report: Py<PyAny>,
-    ) -> PyResult<Bound<'py, PyBytes>> {
-        let engine = self.engine();
-        let by = by.map(|word| choice("by", word, &GROUPINGS)).transpose()?;
-        let setup = engine.setup();
-        let usual = || progress::threads(&setup.storage, setup.catalog.is_remote());
-        let threads = threads.unwrap_or_else(usual);
-        let plan = statistics::Plan { by, area_weighted, shapes, part, threads };
-        let part =
-            progress::reporting(py, &report, |report| statistics::measure(&engine, &plan, report))?;
-        let bytes = postcard::to_stdvec(&part)
-            .map_err(|e| raise(Error::internal(format!("cannot keep statistics: {e}"))))?;
-        Ok(PyBytes::new(py, &bytes))
     }
 
     /// Roots of the dataset as they are kept, with a branch pinned to its commit.

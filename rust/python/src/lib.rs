@@ -7,6 +7,7 @@ mod disk_cache;
 mod engine;
 mod error;
 mod events;
+mod frozen;
 mod granule;
 mod indexing;
 mod leaks;
@@ -49,6 +50,9 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(error::error_kinds, module)?)?;
     module.add_function(wrap_pyfunction!(events::event_kinds, module)?)?;
     module.add_function(wrap_pyfunction!(events::take_events, module)?)?;
+    module.add_function(wrap_pyfunction!(frozen::cell_digests, module)?)?;
+    module.add_function(wrap_pyfunction!(frozen::open_frozen, module)?)?;
+    module.add_function(wrap_pyfunction!(frozen::write_shard, module)?)?;
     module.add_function(wrap_pyfunction!(granule::read_points, module)?)?;
     module.add_function(wrap_pyfunction!(granule::read_window, module)?)?;
     module.add_function(wrap_pyfunction!(indexing::write_index, module)?)?;
@@ -60,6 +64,7 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(order::order_permute, module)?)?;
     module.add_function(wrap_pyfunction!(request::built_in_variables, module)?)?;
     module.add_function(wrap_pyfunction!(request::same_unit, module)?)?;
+    module.add_function(wrap_pyfunction!(statistics::measure_statistics, module)?)?;
     module.add_function(wrap_pyfunction!(statistics::seen_days, module)?)?;
     module.add_function(wrap_pyfunction!(statistics::summarize, module)?)?;
     Ok(())

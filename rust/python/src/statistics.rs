@@ -3,16 +3,18 @@
 use numpy::ndarray::Array2;
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyReadonlyArray2};
 use oceanarrow_engine::error::Error;
-use oceanarrow_engine::statistics::{By, Part, Summary, seen};
+use oceanarrow_engine::statistics::{By, Part, Plan, Subject, Summary, measure, seen};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyBytes, PyDict};
 
+use crate::engine::Engine;
 use crate::error::{raise, run};
+use crate::progress;
 use crate::query::queries;
+use crate::request::choice;
 
 /// The words for what values are told apart by.
-pub const GROUPINGS: [(&str, By); 3] =
-    [("month", By::Month), ("region", By::Region), ("day", By::Day)];
+const GROUPINGS: [(&str, By); 3] = [("month", By::Month), ("region", By::Region), ("day", By::Day)];
 
 /// Bins of a histogram, between the 0.1 % and the 99.9 % quantile.
 const BINS: usize = 64;
@@ -21,7 +23,34 @@ const ENDS: [f64; 2] = [0.001, 0.999];
 /// What the parts tell together: the request, whether of its differences, the group, and the numbers.
 type Told<'py> = (u32, bool, Option<String>, Bound<'py, PyDict>);
 
-/// Joins the parts that `Engine.statistics` made, all or (`partial`) some.
+/// Goes through a part of an engine's queries once; `summarize` tells what parts hold. `shapes` gives
+/// the pixels of each request, `None` its native cells.
+#[pyfunction]
+#[pyo3(signature = (engine, shapes, *, by, area_weighted, part, threads, report))]
+#[allow(clippy::too_many_arguments)]
+pub fn measure_statistics<'py>(
+    py: Python<'py>,
+    engine: PyRef<'py, Engine>,
+    shapes: Vec<Option<(usize, usize)>>,
+    by: Option<&str>,
+    area_weighted: bool,
+    part: (u64, u64),
+    threads: Option<usize>,
+    report: Py<PyAny>,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let engine = engine.engine();
+    let by = by.map(|word| choice("by", word, &GROUPINGS)).transpose()?;
+    let setup = engine.setup();
+    let usual = || progress::threads(&setup.storage, setup.catalog.is_remote());
+    let threads = threads.unwrap_or_else(usual);
+    let plan = Plan { by, area_weighted, shapes, part, threads };
+    let part = progress::reporting(py, &report, |report| measure(&engine, &plan, report))?;
+    let bytes = postcard::to_stdvec(&part)
+        .map_err(|e| raise(Error::internal(format!("cannot keep statistics: {e}"))))?;
+    Ok(PyBytes::new(py, &bytes))
+}
+
+/// Joins the parts that `measure_statistics` made, all or (`partial`) some.
 #[pyfunction]
 pub fn summarize<'py>(
     py: Python<'py>,
@@ -35,7 +64,7 @@ pub fn summarize<'py>(
         let parts = parts.iter().map(part).collect::<Result<Vec<_>, _>>()?;
         if partial { Ok(Part::told(parts)) } else { Part::whole(parts) }
     })?;
-    let told = |(subject, summary): (oceanarrow_engine::statistics::Subject, Summary)| {
+    let told = |(subject, summary): (Subject, Summary)| {
         let numbers = numbers(py, &summary, &quantiles)?;
         Ok((subject.request, subject.differences, subject.group, numbers))
     };
