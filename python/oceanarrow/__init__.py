@@ -4,6 +4,7 @@ A Rust engine plans, reads, renders and collates; Python gets one Arrow record b
 `Loader` streams batches, `oceanarrow.dataset` holds the documented OceanTACO names.
 """
 
+from oceanarrow import scores
 from oceanarrow._engine import __version__
 from oceanarrow.augment import Augment
 from oceanarrow.batch import Batch
@@ -18,6 +19,8 @@ from oceanarrow.inventory.coverage import Coverage
 from oceanarrow.inventory.measure import coverage
 from oceanarrow.inventory.statistics import statistics
 from oceanarrow.loader import Loader
+from oceanarrow.maps.matchups import matchups
+from oceanarrow.maps.stitcher import Stitcher
 from oceanarrow.patch import open_patch
 from oceanarrow.splits import Leaks, Split, find_leaks, split_queries
 from oceanarrow.subset.transfer import DownloadSummary, download
@@ -39,6 +42,7 @@ __all__ = [
     "OceanArrowError",
     "Split",
     "Statistics",
+    "Stitcher",
     "Summary",
     "Variable",
     "Verification",
@@ -48,10 +52,12 @@ __all__ = [
     "coverage",
     "download",
     "find_leaks",
+    "matchups",
     "materialize",
     "materialize_finish",
     "open_patch",
     "register_variable",
+    "scores",
     "split_queries",
     "statistics",
     "variables",

@@ -46,13 +46,14 @@ def undone(
         for parts in made.values():
             for part in parts:
                 if part is not None:
-                    part[row] = _laid_back(part[row], code)
+                    part[row] = laid_back(part[row], code)
         for east, north in pairs:
             _turn_back(made, row, code, east, north)
     return made  # type: ignore[return-value]
 
 
-def _laid_back(array: Array, code: int) -> Array:
+def laid_back(array: Array, code: int) -> Array:
+    """Planes (..., H, W) as before what a code of `oceanarrow.Augment` says was done to them."""
     array = np.rot90(array, code >> 2, axes=(-2, -1))
     if code & 2:
         array = array[..., ::-1, :]

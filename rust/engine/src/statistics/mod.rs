@@ -30,7 +30,7 @@ use crate::query::Query;
 
 pub use moments::Moments;
 pub use seen::{SeenDay, seen};
-pub use summary::Summary;
+pub use summary::{Summary, Values};
 pub use tree::Forest;
 
 /// Queries a block.
@@ -157,20 +157,20 @@ pub fn measure(
 
 /// The summaries of a block, with the values that their sketches still lack.
 #[derive(Default)]
-struct Pending(BTreeMap<Subject, (Summary, Vec<(f32, f64)>)>);
+struct Pending(BTreeMap<Subject, (Summary, Values)>);
 
 impl Pending {
-    fn add(&mut self, subject: Subject, cells: u64, moments: &Moments, values: &[(f32, f64)]) {
+    fn add(&mut self, subject: Subject, cells: u64, moments: &Moments, values: &Values) {
         let (summary, waiting) = self.0.entry(subject).or_default();
         summary.count(cells, moments);
-        waiting.extend_from_slice(values);
-        if waiting.len() >= SKETCHED {
+        waiting.extend(values);
+        if waiting.numbers.len() >= SKETCHED {
             summary.sketch(waiting);
         }
     }
 
     fn finish(self) -> Tally {
-        let of = |(subject, (mut summary, mut waiting)): (_, (Summary, Vec<_>))| {
+        let of = |(subject, (mut summary, mut waiting)): (_, (Summary, Values))| {
             summary.sketch(&mut waiting);
             (subject, summary)
         };
@@ -192,7 +192,8 @@ fn tally(engine: &Engine, plan: &Plan, block: &[usize]) -> Result<Tally> {
             for (differences, seen) in
                 [false, true].into_iter().zip(looked_at(&column, request, plan))
             {
-                let moments = Moments::of(&seen.values);
+                let Values { numbers, weights } = &seen.values;
+                let moments = Moments::of(numbers, weights.as_deref());
                 for group in [None].into_iter().chain(group.clone().map(Some)) {
                     let subject = Subject { request: number as u32, differences, group };
                     pending.add(subject, seen.cells, &moments, &seen.values);
@@ -221,45 +222,44 @@ fn group(engine: &Engine, query: &Query, by: By) -> String {
     }
 }
 
-/// Cells and the valid ones' values, with their weights.
-#[derive(Default)]
+/// Cells and the valid ones' values.
 struct Seen {
     cells: u64,
-    values: Vec<(f32, f64)>,
+    values: Values,
 }
 
 /// The values of a variable of a sample; of a stack of days also the differences from each to the
 /// next.
 fn looked_at(column: &SampleColumn, request: &Request, plan: &Plan) -> Vec<Seen> {
-    let weight = |lat: f32| match plan.area_weighted {
-        true => f64::from(lat).to_radians().cos().max(0.0),
-        false => 1.0,
-    };
+    let weight = |lat: f32| f64::from(lat).to_radians().cos().max(0.0);
     let patch = match column {
         SampleColumn::Points(row) => {
-            let values = row.values.iter().zip(&row.lat).map(|(&v, &lat)| (v, weight(lat)));
-            let values: Vec<(f32, f64)> = values.collect();
-            return vec![Seen { cells: values.len() as u64, values }];
+            let weights = || row.lat.iter().map(|&lat| weight(lat)).collect();
+            let numbers = row.values.clone();
+            let values = Values { numbers, weights: plan.area_weighted.then(weights) };
+            return vec![Seen { cells: row.values.len() as u64, values }];
         }
         SampleColumn::Grid(patch) => patch,
     };
     let (planes, height, width) = patch.shape;
-    let weights: Vec<f64> = patch.lat.iter().map(|&lat| weight(lat)).collect();
-    let at =
-        |pixel: usize| weights.get(pixel / width.max(1) % height.max(1)).copied().unwrap_or(1.0);
-    let pixels = patch.values.iter().zip(&patch.mask).enumerate();
-    let valid = pixels.filter(|(_, (_, mask))| **mask != 0).map(|(i, (&v, _))| (v, at(i)));
-    let mut seen = vec![Seen { cells: patch.values.len() as u64, values: valid.collect() }];
+    let of_rows: Vec<f64> = patch.lat.iter().map(|&lat| weight(lat)).collect();
+    let at = |pixel: usize| of_rows.get(pixel / width.max(1) % height.max(1)).copied();
+    // The numbers of the pixels that count, as far as there are any.
+    let chosen = |cells: usize, counts: &dyn Fn(usize) -> bool, number: &dyn Fn(usize) -> f32| {
+        let pixels: Vec<usize> = (0..cells).filter(|&pixel| counts(pixel)).collect();
+        let weights = || pixels.iter().map(|&pixel| at(pixel).unwrap_or(1.0)).collect();
+        let numbers = pixels.iter().map(|&pixel| number(pixel)).collect();
+        let values = Values { numbers, weights: plan.area_weighted.then(weights) };
+        Seen { cells: cells as u64, values }
+    };
+    let (values, mask) = (patch.values.as_slice(), patch.mask.as_slice());
+    let mut seen = vec![chosen(values.len(), &|i| mask[i] != 0, &|i| values[i])];
     let levels = Selection::levels(&request.selections).unwrap_or(1).max(1);
     if request.is_stacked() && planes > levels {
         let day = levels * height * width;
-        let (values, mask) = (&patch.values, &patch.mask);
-        let next = values.iter().zip(mask).skip(day);
-        let pairs = values.iter().zip(mask).zip(next).enumerate();
-        let both = pairs.filter(|(_, ((_, a), (_, b)))| **a != 0 && **b != 0);
-        let steps: Vec<(f32, f64)> =
-            both.map(|(i, ((before, _), (after, _)))| (after - before, at(i))).collect();
-        seen.push(Seen { cells: values.len().saturating_sub(day) as u64, values: steps });
+        let cells = values.len().saturating_sub(day);
+        let both = |i: usize| mask[i] != 0 && mask[i + day] != 0;
+        seen.push(chosen(cells, &both, &|i| values[i + day] - values[i]));
     }
     seen
 }

@@ -30,10 +30,10 @@ impl Summary {
         self.moments.add(moments);
     }
 
-    /// Adds values to the sketch, each with its weight, and forgets them.
-    pub fn sketch(&mut self, values: &mut Vec<(f32, f64)>) {
-        if !values.is_empty() {
-            let new = sketch_of(values);
+    /// Adds values to the sketch, and forgets them.
+    pub fn sketch(&mut self, values: &mut Values) {
+        if !values.numbers.is_empty() {
+            let new = values.sketch();
             self.merge_sketch(&new);
             values.clear();
         }
@@ -67,22 +67,45 @@ impl Summary {
     }
 }
 
-/// The sketch of values: of those that are equal and have one weight, the library makes it itself.
-fn sketch_of(values: &mut [(f32, f64)]) -> TDigest {
-    values.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
-    let empty = TDigest::new_with_size(SKETCH_SIZE);
-    if values.iter().all(|&(_, weight)| weight == 1.0) {
-        return empty.merge_sorted(values.iter().map(|&(value, _)| value.into()).collect());
+/// Numbers, each with its weight if they have some.
+#[derive(Clone, Debug, Default)]
+pub struct Values {
+    /// The numbers.
+    pub numbers: Vec<f32>,
+    /// As many weights.
+    pub weights: Option<Vec<f64>>,
+}
+
+impl Values {
+    /// Adds others.
+    pub fn extend(&mut self, other: &Self) {
+        self.numbers.extend_from_slice(&other.numbers);
+        if let Some(weights) = &other.weights {
+            self.weights.get_or_insert_default().extend_from_slice(weights);
+        }
     }
-    let weighing = |&&(_, weight): &&(f32, f64)| weight > 0.0;
-    let centroids: Vec<Centroid> = values
-        .iter()
-        .filter(weighing)
-        .map(|&(value, weight)| Centroid::new(value.into(), weight))
-        .collect();
-    let (Some(first), Some(last)) = (centroids.first(), centroids.last()) else { return empty };
-    let (least, greatest) = (first.mean(), last.mean());
-    let weight = centroids.iter().map(Centroid::weight).sum();
-    let sum = centroids.iter().map(|c| c.mean() * c.weight()).sum();
-    TDigest::new(centroids, sum, weight, Some(greatest), Some(least), SKETCH_SIZE)
+
+    fn clear(&mut self) {
+        self.numbers.clear();
+        self.weights.as_mut().map(Vec::clear);
+    }
+
+    fn sketch(&mut self) -> TDigest {
+        let empty = TDigest::new_with_size(SKETCH_SIZE);
+        let Some(weights) = &self.weights else {
+            self.numbers.sort_unstable_by(f32::total_cmp);
+            return empty.merge_sorted(self.numbers.iter().map(|&number| number.into()).collect());
+        };
+        let mut weighted: Vec<(f32, f64)> =
+            self.numbers.iter().copied().zip(weights.iter().copied()).collect();
+        weighted.retain(|&(_, weight)| weight > 0.0);
+        weighted.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
+        let centroids = weighted.iter().map(|&(value, weight)| Centroid::new(value.into(), weight));
+        let centroids: Vec<Centroid> = centroids.collect();
+        let (Some(first), Some(last)) = (centroids.first(), centroids.last()) else { return empty };
+        let (least, greatest) = (first.mean(), last.mean());
+        let weight = centroids.iter().map(Centroid::weight).sum();
+        let sum = centroids.iter().map(|c| c.mean() * c.weight()).sum();
+        TDigest::new(centroids, sum, weight, Some(greatest), Some(least), SKETCH_SIZE)
+    }
 }

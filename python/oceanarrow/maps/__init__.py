@@ -1,0 +1,1 @@
+"""Back to the sphere: maps out of patches, and values at points."""
