@@ -31,6 +31,7 @@ CHANNELS = examples_of("docs/channels.md")
 PATCHES = examples_of("docs/patches.md")
 STATISTICS = examples_of("docs/statistics.md")
 FROZEN = examples_of("docs/frozen.md")
+MAPS = examples_of("docs/maps.md")
 LONGEST = 20
 
 
@@ -156,6 +157,11 @@ def test_frozen_sets_run_from_top_to_bottom(ocean: Path, tmp_path: Path) -> None
     pytest.importorskip("datasets")
     checks = "assert len(table) == 40 and len(list(flipped)) == 5 and len(list(frozen)) == 5"
     run("\n".join([*FROZEN, checks]), ocean, tmp_path)
+
+
+def test_maps_run_from_top_to_bottom(ocean: Path, tmp_path: Path) -> None:
+    checks = "assert errors.dims == score.dims[:1] == ('lead',) and table.num_rows == 1"
+    run("\n".join([*MAPS, checks]), ocean, tmp_path)
 
 
 def test_the_session_is_the_one_that_the_script_runs() -> None:

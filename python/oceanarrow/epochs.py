@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
+
+import numpy as np
 
 from oceanarrow import _engine
 from oceanarrow.batch import Batch
@@ -76,9 +79,32 @@ class Epochs:
         return self._queries
 
     @property
+    def steps(self) -> int | None:
+        """Steps of a whole epoch; None if it never ends."""
+        return self._order.steps_left(0)
+
+    @property
+    def global_batch_size(self) -> int:
+        """Rows of a batch of all ranks together."""
+        rows: int = self._order_options["global_batch"]
+        return rows
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of the tensors of a row."""
+        sizes = ((np.dtype(dtype).itemsize, dims) for _, dtype, dims, _ in self._engine.fields())
+        return sum(item * math.prod(dims or ()) for item, dims in sizes)
+
+    @property
     def threads(self) -> int | None:
         """Threads of the engine; None: one a core."""
         return self._threads
+
+    @threads.setter
+    def threads(self, threads: int | None) -> None:
+        if threads is not None:
+            check_positive("threads", threads)
+        self._threads = threads
 
     def __len__(self) -> int:
         """Steps left in this epoch, the same on every rank: all of them, unless a state was loaded.
@@ -119,7 +145,7 @@ class Epochs:
             if finished and self._epoch == epoch:
                 self.set_epoch(epoch + 1)
 
-    def replay(self, steps: range, epoch: int) -> Iterator[Batch]:
+    def replay(self, steps: range, epoch: int, threads: int | None = None) -> Iterator[Batch]:
         """Global batches, of all ranks together: these steps of an epoch, from its start."""
         check_positive("epoch", epoch, minimum=0)
         if steps.step < 1 or steps.start < 0:
@@ -135,7 +161,7 @@ class Epochs:
             first_step=steps.start,
             stride=steps.step,
             end_step=steps[-1] + 1,
-            **{**self._share(), "rank": 0, "world_size": 1},
+            **{**self._share(), "rank": 0, "world_size": 1, "threads": threads or self._threads},
         )
         try:
             for native in stream:

@@ -24,6 +24,7 @@ from golden import dataset
 from golden.loaders import LOADERS
 from hypothesis import given
 from hypothesis import strategies as st
+from same_bytes import assert_same, bytes_of, contents
 
 from oceanarrow import Augment, Loader, Window, materialize, materialize_finish
 from oceanarrow.dataset import Query
@@ -34,8 +35,6 @@ from oceanarrow.exceptions import (
     PlanMismatchError,
     UnwritableError,
 )
-
-from .same import assert_same, bytes_of, contents
 
 DAYS = [f"2023-04-{day:02d}" for day in range(1, 5)]
 QUERIES = [

@@ -52,7 +52,8 @@ class FrozenDirectory:
             InvalidInputError: it holds something else, or a set of a later release.
         """
         path = Path(directory).absolute()
-        for name in (_MANIFEST, _UNFINISHED):
+        # A set may be completed meanwhile.
+        for name in (_MANIFEST, _UNFINISHED, _MANIFEST):
             try:
                 about = json.loads((path / name).read_text(encoding="utf-8"))
             except (FileNotFoundError, NotADirectoryError):
@@ -81,18 +82,20 @@ class FrozenDirectory:
         """
         path = Path(directory).absolute()
         wanted = {"kind": _KIND, "format": FORMAT, **about}
+        strange = _strange(path)
         try:
             found = cls.open(path)
         except NotFoundError:
-            if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            if strange:
                 raise InvalidInputError(
-                    f"{path} holds something else; name an empty or new directory"
+                    f"{path} holds something else ({strange}); name an empty or new directory"
                 ) from None
+            found = cls(path, wanted, complete=False)
+            _write_json(path / _UNFINISHED, wanted)
+        # Parts of other processes may be at the same point: all write the same.
+        if not found.complete and not (path / _QUERIES).exists():
             boxes, days = queries
             replace_file(path / _QUERIES, lambda file: np.savez(file, boxes=boxes, days=days))
-            made = cls(path, wanted, complete=False)
-            _write_json(path / _UNFINISHED, wanted)
-            return made
         differing = [
             key
             for key in ("file_format", "compression", "shard_rows")
@@ -206,6 +209,16 @@ class FrozenDirectory:
                 f"{self.about['content_id']}: parts of different runs lie in one directory"
             )
         return told
+
+
+def _strange(path: Path) -> str | None:
+    """What is in a place of a new set that no set has; looked at before the marks of one are."""
+    if not path.exists():
+        return None
+    if not path.is_dir():
+        return path.name
+    own = (".new-", f".{_UNFINISHED}", f".{_QUERIES}", ".shard-", _UNFINISHED, _QUERIES)
+    return next((one.name for one in path.iterdir() if not one.name.startswith(own)), None)
 
 
 def _size(path: Path) -> int | None:

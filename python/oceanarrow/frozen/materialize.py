@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import json
-import math
 import os
+from functools import partial
+from pathlib import Path
 from typing import Any, Literal
-
-import numpy as np
 
 from oceanarrow import _engine
 from oceanarrow.events import hand_over
 from oceanarrow.exceptions import InvalidInputError
 from oceanarrow.frozen.manifest import FrozenDirectory
 from oceanarrow.loader import Loader
-from oceanarrow.parts import check_part, slice_of
+from oceanarrow.parts import check_part, in_parts, slice_of
 from oceanarrow.progress import progress_bar
 from oceanarrow.request import check_positive
 
@@ -32,6 +32,7 @@ def materialize(
     shard_rows: int = 1024,
     compression: Literal["zstd", "none"] | None = None,
     part: tuple[int, int] = (0, 1),
+    ray: bool = False,
     progress: bool = True,
 ) -> None:
     """Writes the rows of a loader's queries, row k that of query k, whatever its order.
@@ -50,6 +51,7 @@ def materialize(
         compression: of Parquet, `"zstd"` by default, or `"none"`; Arrow has none.
         part: `(i, n)`: the i-th of n runs of shards, from 0 on; `materialize_finish` completes
             the set when all are there.
+        ray: makes parts as tasks of Ray (`docs/clusters.md`), whose workers see the directory.
         progress: a bar on a terminal.
 
     Raises:
@@ -73,8 +75,23 @@ def materialize(
             "a set is frozen without augment; flips and turns are given when it is read: "
             "Loader.from_materialized(..., augment=)"
         )
+    if ray:
+        if parts > 1:
+            raise InvalidInputError("ray=True makes the parts itself; leave part out")
+        in_parts(
+            partial(
+                _one_part,
+                loader,
+                Path(directory).absolute(),
+                format=format,
+                shard_rows=shard_rows,
+                compression=compression,
+            )
+        )
+        materialize_finish(directory)
+        return
     engine, queries = loader.engine, loader.query_arrays
-    block_rows = _block_rows(engine, int(shard_rows))
+    block_rows = _block_rows(loader, int(shard_rows))
     compression = compression or ("zstd" if format == "parquet" else "none")
     receipt = loader.receipt()
     about = {
@@ -125,6 +142,13 @@ def materialize(
         frozen.finish()
 
 
+def _one_part(loader: Loader, directory: Path, part: tuple[int, int], **options: Any) -> None:
+    """A task of a cluster has one core."""
+    one = copy.copy(loader)
+    one.threads = 1
+    materialize(one, directory, part=part, progress=False, **options)
+
+
 def materialize_finish(directory: str | os.PathLike[str]) -> None:
     """Completes a set of which all parts were made.
 
@@ -136,11 +160,9 @@ def materialize_finish(directory: str | os.PathLike[str]) -> None:
     FrozenDirectory.open(directory).finish()
 
 
-def _block_rows(engine: _engine.Engine, shard_rows: int) -> int:
+def _block_rows(loader: Loader, shard_rows: int) -> int:
     """Rows of a shard that are written at once: the same on every machine."""
-    sizes = ((np.dtype(dtype).itemsize, dims) for _, dtype, dims, _ in engine.fields())
-    row = sum(item * math.prod(dims or ()) for item, dims in sizes)
-    most = min(shard_rows, max(1, _BLOCK_BYTES // row))
+    most = min(shard_rows, max(1, _BLOCK_BYTES // loader.row_bytes))
     return next(rows for rows in range(most, 0, -1) if shard_rows % rows == 0)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal, get_args
 
 from oceanarrow import _engine
@@ -12,7 +13,7 @@ from oceanarrow.dataset.extent import extents
 from oceanarrow.dataset.query import Query, query_arrays
 from oceanarrow.events import hand_over
 from oceanarrow.exceptions import InvalidInputError
-from oceanarrow.parts import check_part
+from oceanarrow.parts import check_part, in_parts
 from oceanarrow.progress import progress_bar, reporter
 from oceanarrow.request import (
     Grid,
@@ -52,6 +53,7 @@ def statistics(
     quantiles: Sequence[float] = QUANTILES,
     area_weighted: bool = False,
     part: tuple[int, int] = (0, 1),
+    ray: bool = False,
     on_error: OnError = "raise",
     threads: int | None = None,
     cache_bytes: int | None = None,
@@ -82,6 +84,7 @@ def statistics(
         area_weighted: a value weighs as the cosine of its latitude; `count` stays a number.
         part: `(i, n)`: the i-th of n parts of the queries, from 0 on; `Statistics.merge` joins
             them.
+        ray: makes parts as tasks of Ray (`docs/clusters.md`).
         on_error: `"raise"`, or `"mask"` to go on without what an unreadable file has.
         threads: by default one a core; of a remote dataset as many as its `concurrency`.
         cache_bytes, index, storage_options: as of `Loader`.
@@ -95,6 +98,7 @@ def statistics(
             what masks them, and a patch size is needed.
         otherwise as `Loader`.
     """
+    given = dict(locals())
     if by is not None and by not in get_args(By):
         raise InvalidInputError(f'by must be "month", "region", "day" or None, not {by!r}')
     shares = [float(share) for share in quantiles]
@@ -102,6 +106,8 @@ def statistics(
         raise InvalidInputError(f"quantiles must be shares from 0 to 1, not {quantiles!r}")
     if threads is not None:
         check_positive("threads", threads)
+    if ray:
+        return _on_ray(given)
     queries = list(queries)
     if not queries:
         raise InvalidInputError("the list of queries is empty")
@@ -156,3 +162,17 @@ def statistics(
         )
     hand_over()
     return Statistics.of_states([state], provenance)
+
+
+def _on_ray(arguments: dict[str, Any]) -> Statistics:
+    """The same, a part a task."""
+    if check_part(arguments["part"]) != (0, 1):
+        raise InvalidInputError("ray=True makes the parts itself; leave part out")
+    told = {**arguments, "queries": list(arguments["queries"]), "ray": False, "progress": False}
+    told |= {"threads": 1, "variables": list(arguments["variables"])}
+    parts = in_parts(partial(_one_part, told))
+    return Statistics.merge(parts) if len(parts) > 1 else parts[0]
+
+
+def _one_part(arguments: dict[str, Any], part: tuple[int, int]) -> Statistics:
+    return statistics(**{**arguments, "part": part})
