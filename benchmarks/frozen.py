@@ -5,8 +5,9 @@ Each row is made in a process of its own, turn by turn, on the same dataset and 
 - the tutorial's five variables: a cold stream (each query on a day of its own); epochs of a frozen
   set that memory holds, in random order; copying the same rows out of mapped files with NumPy,
   which compares nothing and makes no batches;
-- an epoch of dense queries of the same variables: streaming it; `oceanarrow.statistics` of the same
-  pixels; NumPy's mean, deviation and quantiles of the streamed batches.
+- an epoch of dense queries of the same variables: streaming it; freezing it;
+  `oceanarrow.statistics` of the same pixels; NumPy's mean, deviation and quantiles of the streamed
+  batches.
 """
 
 import argparse
@@ -39,6 +40,7 @@ TABLES = {
     },
     "Numbers of an epoch": {
         "streamed": "streaming it",
+        "freezing": "`oceanarrow.materialize`",
         "ours": "`oceanarrow.statistics`",
         "numpy": "NumPy, of all values at once",
     },
@@ -67,6 +69,8 @@ def work(chosen: argparse.Namespace, scratch: Path) -> Callable[[], int]:
         for _ in copy:
             pass
         return epochs(copy) if chosen.row == "frozen" else copies(scratch / "set", copy)
+    if chosen.row == "freezing":
+        return lambda: freeze(made, scratch / "set")
     if chosen.row == "streamed":
         return lambda: sum(map(len, made))
     if chosen.row == "numpy":
@@ -80,6 +84,15 @@ def work(chosen: argparse.Namespace, scratch: Path) -> Callable[[], int]:
         return len(queries)
 
     return ours
+
+
+def freeze(made: Loader, directory: Path) -> int:
+    """Also says on standard error what the set takes, beside what the pages on costs predict."""
+    oceanarrow.materialize(made, directory, shard_rows=256, progress=False)
+    taken = sum(path.stat().st_size for path in directory.iterdir())
+    rows = len(made.query_arrays[0])
+    print(f"a set takes {taken / (rows * made.row_bytes):.3f} of rows * row_bytes", file=sys.stderr)
+    return rows
 
 
 def epochs(made: Loader) -> Callable[[], int]:

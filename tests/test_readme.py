@@ -32,6 +32,7 @@ PATCHES = examples_of("docs/patches.md")
 STATISTICS = examples_of("docs/statistics.md")
 FROZEN = examples_of("docs/frozen.md")
 MAPS = examples_of("docs/maps.md")
+CLUSTERS = examples_of("docs/clusters.md")
 LONGEST = 20
 
 
@@ -162,6 +163,13 @@ def test_frozen_sets_run_from_top_to_bottom(ocean: Path, tmp_path: Path) -> None
 def test_maps_run_from_top_to_bottom(ocean: Path, tmp_path: Path) -> None:
     checks = "assert errors.dims == score.dims[:1] == ('lead',) and table.num_rows == 1"
     run("\n".join([*MAPS, checks]), ocean, tmp_path)
+
+
+def test_clusters_run_from_top_to_bottom(ocean: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    quiet = "import os\nos.environ |= {'RAY_USAGE_STATS_ENABLED': '0', 'RAY_AUTH_MODE': 'disabled'}"
+    checks = "assert numbers['l4_sst'].count and os.path.exists('frozen_by_ray/manifest.json')"
+    run("\n".join([quiet, *CLUSTERS, checks]), ocean, tmp_path)
 
 
 def test_the_session_is_the_one_that_the_script_runs() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import random
 import resource
@@ -194,12 +193,12 @@ def run_in_a_process(ocean: Path, target: Path, part: tuple[int, int] = (0, 1)) 
     return subprocess.Popen([sys.executable, "-c", program, *arguments])
 
 
-def test_kills_at_any_point_leave_what_goes_on(ocean: Path, tmp_path: Path) -> None:
-    """Five kills here; OCEANARROW_KILLS says how many otherwise."""
+@pytest.mark.parametrize("wanted", [5, pytest.param(20, marks=pytest.mark.full)])
+def test_kills_at_any_point_leave_what_goes_on(ocean: Path, tmp_path: Path, wanted: int) -> None:
     materialize(Loader(ocean, QUERIES, **BASE), tmp_path / "whole", shard_rows=2)
     whole = contents(tmp_path / "whole")
-    chance = random.Random(3)
-    target, killed, wanted = tmp_path / "s", 0, int(os.environ.get("OCEANARROW_KILLS", "5"))
+    chance = random.Random(wanted)
+    target, killed = tmp_path / "s", 0
     while killed < wanted:
         shutil.rmtree(target, ignore_errors=True)
         process = run_in_a_process(ocean, target)

@@ -84,6 +84,47 @@ def plan_id(plan: Mapping[str, Any]) -> str:
     return _digest(encode("oceanarrow plan") + encode(digests(plan)))
 
 
+def content(
+    queries: Sequence[Query],
+    plan: Mapping[str, Any],
+    granules: Sequence[tuple[int, str, str, str]],
+    *,
+    rules: int,
+    support: bool = False,
+    masked: bool = False,
+) -> dict[str, Any]:
+    """The fields of the content of a loader of tiles, each a day, a region, a source and a file, in
+    the order of the catalogue."""
+    regions = sorted({region for _, region, _, _ in granules})
+    products = sorted({(source, file) for _, _, source, file in granules})
+    n = len(granules)
+    dataset = {
+        "regions": regions,
+        "sources": [source for source, _ in products],
+        "files": [file for _, file in products],
+        "day": Column("I", [day for day, *_ in granules]),
+        "place": Column("I", [-1] * n),
+        "region": Column("I", [regions.index(region) for _, region, _, _ in granules]),
+        "product": Column("I", [products.index((s, f)) for _, _, s, f in granules]),
+        "object": Column("I", range(n)),
+        "first_step": Column("I", [-1] * n),
+        "steps": Column("I", [0] * n),
+        "size": Column("U", [0] * n),
+        "header": Column("U", [0] * n),
+    }
+    delivery = {
+        "rules": rules,
+        "on_error": "mask" if masked else None,
+        "support": "yes" if support else None,
+    }
+    kept = {name: plan.get(name) for name in ("variables", "rendering", "augment")}
+    return {"queries": _columns(queries), **kept, "dataset": dataset, "delivery": delivery}
+
+
+def content_id(content: Mapping[str, Any]) -> str:
+    return _digest(encode("oceanarrow content") + encode(digests(content)))
+
+
 def plan(
     queries: Sequence[Query],
     inputs: list[str | Window],

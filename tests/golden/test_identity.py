@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from oceanarrow import Augment, Loader
+from oceanarrow import Augment, Catalog, Loader, Window
+from oceanarrow._engine import RULES_VERSION
+from oceanarrow.dataset.days import utc_day
 
-from . import identity, loaders, observe
+from . import dataset, identity, loaders, observe
 
 FROZEN = json.loads(observe.GOLDEN.read_text())["plans"]
 
@@ -111,3 +114,38 @@ def test_channels_joint_components_anomalies_and_augmentation(ocean) -> None:
     }
     assert made.state_dict()["digests"] == identity.digests(plan)
     assert made.plan_id == identity.plan_id(plan)
+
+
+@pytest.fixture(scope="module")
+def tiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return dataset.write(tmp_path_factory.mktemp("content") / "golden")
+
+
+@pytest.mark.parametrize("name", loaders.LOADERS)
+def test_content_ids_are_what_the_encoding_gives(tiles: Path, name: str) -> None:
+    queries, inputs, targets, options = loaders.LOADERS[name]
+    options = {key: value for key, value in options.items() if key != "ranks"}
+    if "global_batch_size" not in options:
+        options["batch_size"] = 4
+    options = loaders.DEFAULTS | options
+    loader = Loader(tiles, queries, inputs, targets, on_error="mask", **options)
+    windows = [w if isinstance(w, Window) else Window(w) for w in (*inputs, *targets)]
+    names = [name for w in windows for name in (w.variable, w.where) if name is not None]
+    asked = {identity.VARIABLES[name][:2] for name in names}
+    days = set()
+    for query in queries:
+        first, last = query.days()
+        for window in windows:
+            end = window.first if window.last is None else window.last
+            days |= set(range(first + window.first, last + end + 1))
+    granules = [
+        (utc_day(granule["day"]), granule["region"], granule["source"], granule["file"])
+        for granule in Catalog(tiles).granules()
+        if utc_day(granule["day"]) in days and (granule["source"], granule["file"]) in asked
+    ]
+    content = identity.content(
+        queries, _plan(name), granules, rules=RULES_VERSION,
+        support=options.get("support", False), masked=True,
+    )  # fmt: skip
+    assert loader.engine.content() == identity.digests(content)
+    assert loader.content_id == identity.content_id(content)

@@ -101,31 +101,34 @@ fn grid(
     planes: std::ops::Range<usize>,
 ) -> Option<u64> {
     let (size, pixels) = (shape.size(), shape.height * shape.width);
-    let mut digester = Digester::default();
-    let floats = |array: &ArrayRef, range: std::ops::Range<usize>| -> Option<Vec<u8>> {
-        let values = array.as_fixed_size_list_opt()?.values().as_primitive_opt::<Float32Type>()?;
-        Some(values.values().get(range)?.to_byte_slice().to_vec())
+    let floats = |part: usize| -> Option<&[f32]> {
+        let values = own.get(part)?.as_fixed_size_list_opt()?.values();
+        Some(values.as_primitive_opt::<Float32Type>()?.values())
     };
     let of_plane = |plane: usize| {
         let start = row * size + plane * pixels;
         start..start + pixels
     };
+    let mut digester = Digester::default();
+    let values = floats(0)?;
     for plane in planes.clone() {
-        digester.part(&floats(own[0], of_plane(plane))?);
+        digester.part(values.get(of_plane(plane))?.to_byte_slice());
     }
     let mask = own[1].as_fixed_size_list_opt()?.values().as_primitive_opt::<UInt8Type>()?;
     for plane in planes.clone() {
         digester.part(mask.values().get(of_plane(plane))?);
     }
     if shape.support {
+        let support = floats(3)?;
         for plane in planes {
-            digester.part(&floats(own[3], of_plane(plane))?);
+            digester.part(support.get(of_plane(plane))?.to_byte_slice());
         }
     }
     if shape.axes {
-        let [.., lat, lon] = own else { return None };
-        for (axis, length) in [(lat, shape.height), (lon, shape.width)] {
-            digester.part(&floats(axis, row * length..(row + 1) * length)?);
+        let sides = [(own.len() - 2, shape.height), (own.len() - 1, shape.width)];
+        for (part, length) in sides {
+            let axis = floats(part)?.get(row * length..(row + 1) * length)?;
+            digester.part(axis.to_byte_slice());
         }
     }
     Some(digester.finish(own[2].as_boolean_opt()?.value(row)))

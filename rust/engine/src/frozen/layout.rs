@@ -93,8 +93,9 @@ impl Layout {
             let message = root_as_message(&message).map_err(|e| damaged(&e.to_string()))?;
             let record = message.header_as_record_batch();
             let record = record.ok_or_else(|| damaged("a batch has no head"))?;
-            let rows =
-                usize::try_from(record.length()).map_err(|_| damaged("a batch of no rows"))?;
+            // As many as Arrow counts, so that no product of them is too large.
+            let rows = u32::try_from(record.length()).map_err(|_| damaged("a batch of no rows"))?;
+            let rows = rows as usize;
             let buffers = record.buffers().into_iter().flatten();
             let buffers =
                 buffers.map(|b| (body.wrapping_add(b.offset() as u64), b.length() as u64));
