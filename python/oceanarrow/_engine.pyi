@@ -293,6 +293,7 @@ class Request:
         supply: str,
         minus: Request | None,
         tensor: str | None,
+        holdout: tuple[float | Sequence[str], bool, int] | None,
     ) -> Request: ...
 
 @final

@@ -195,6 +195,7 @@ def requests_of(
             supply=column.supply,
             minus=minus,
             tensor=column.tensor,
+            holdout=column.holdout,
             **rules,
         )
 
@@ -277,7 +278,26 @@ def choose_variables(
                 f"{name!r} is an input and a target on other days, under another mask or of other "
                 "channels; give one of them a name of its own: Window(..., name=)"
             )
+    _warn_of_tracks(inputs, targets)
     return inputs, targets
+
+
+def _warn_of_tracks(inputs: Sequence[Column], targets: Sequence[Column]) -> None:
+    """Warns of inputs that show tracks which a target holds out."""
+    for target in targets:
+        if target.holdout is None or not target.holdout[1]:
+            continue
+        tracks, _, seed = target.holdout
+        for column in inputs:
+            same_file = (column.source, column.file) == (target.source, target.file)
+            named = isinstance(tracks, tuple) and any(
+                column.source.rpartition("_")[2].lower() == name.lower() for name in tracks
+            )
+            if (same_file and column.holdout != (tracks, False, seed)) or (named and not same_file):
+                warnings.warn(
+                    f"{column.name!r} shows the tracks that {target.name!r} holds out",
+                    stacklevel=4,
+                )
 
 
 def _by_tensor(columns: Iterable[Column]) -> dict[str, list[Column]]:

@@ -34,6 +34,11 @@ class Window:
         temporal_agg: how its days become a patch, where that differs from the loader's.
         where: a gridded variable: a pixel is valid only where that one, on the same days and
             pixels, is too, as if the field had been seen by that sensor.
+        holdout: of a variable along tracks (`l3_ssh`, `l3_swot`): the share of its tracks that are
+            held out, drawn by their ids, so that a pass is in one part in every tile; or the names
+            of satellites whose tracks are. Cells of several tracks belong to neither part.
+        part: `"input"`, what is not held out, or `"target"`, what is.
+        seed: draws the tracks of a share.
 
     Raises:
         InvalidInputError: an argument is wrong.
@@ -45,6 +50,9 @@ class Window:
     name: str | None = field(default=None, kw_only=True)
     temporal_agg: TemporalAgg | None = field(default=None, kw_only=True)
     where: str | None = field(default=None, kw_only=True)
+    holdout: float | Sequence[str] | None = field(default=None, kw_only=True)
+    part: Literal["input", "target"] | None = field(default=None, kw_only=True)
+    seed: int = field(default=0, kw_only=True)
 
     def __post_init__(self) -> None:
         if not isinstance(self.variable, str):
@@ -63,6 +71,33 @@ class Window:
                 )
         if self.name is not None:
             check_name(self.name)
+        self._check_holdout()
+
+    def _check_holdout(self) -> None:
+        if (self.holdout is None) != (self.part is None):
+            raise InvalidInputError(
+                'holdout= says which tracks, part="input" or "target" what is wanted: give both'
+            )
+        if self.holdout is None:
+            return
+        if self.part not in ("input", "target"):
+            raise InvalidInputError(f'part must be "input" or "target", not {self.part!r}')
+        tracks: object = self.holdout
+        if isinstance(tracks, Sequence) and not isinstance(tracks, str):
+            # Windows are compared and hashed.
+            object.__setattr__(self, "holdout", tuple(tracks))
+            fits = len(tracks) > 0 and all(isinstance(name, str) for name in tracks)
+        else:
+            number = isinstance(tracks, int | float) and not isinstance(tracks, bool)
+            fits = number and 0 < tracks < 1  # type: ignore[operator]
+        if not fits:
+            raise InvalidInputError(
+                f"holdout must be a share between 0 and 1, or names of satellites, not "
+                f"{self.holdout!r}"
+            )
+        seed: object = self.seed
+        if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**64:
+            raise InvalidInputError(f"seed must be a whole number from 0, not {self.seed!r}")
 
     @property
     def column(self) -> str:
@@ -92,6 +127,7 @@ class Column(Variable):
         joint: the other component of the field that it is one of, and what masks that one.
         minus: what its days are anomalies from, if they are.
         tensor: the column whose channels it is, with others; None: it has one of its own.
+        holdout: tracks that are held out, whether it has these and not the others, and a seed.
     """
 
     of: str = ""
@@ -102,6 +138,7 @@ class Column(Variable):
     joint: tuple[Column, ...] = ()
     minus: Column | None = None
     tensor: str | None = None
+    holdout: tuple[float | tuple[str, ...], bool, int] | None = None
 
     @property
     def others(self) -> list[Column]:
@@ -290,7 +327,21 @@ def _column(
         _check_anomaly(name, variable, climatology)
         minus = _under(climatology, climatology.name, days, window.temporal_agg)
     own = _under(variable, name, days, window.temporal_agg)
-    return replace(own, where=where, minus=minus, tensor=tensor)
+    return replace(own, where=where, minus=minus, tensor=tensor, holdout=_holdout(window, variable))
+
+
+def _holdout(
+    window: Window, variable: Variable
+) -> tuple[float | tuple[str, ...], bool, int] | None:
+    if window.holdout is None:
+        return None
+    if variable.geometry == "points" or variable.supply != "daily":
+        raise InvalidInputError(
+            f"holdout of {window.column!r}: only gridded variables of days have tracks"
+        )
+    given = window.holdout
+    tracks = float(given) if isinstance(given, int | float) else tuple(given)
+    return tracks, window.part == "target", window.seed
 
 
 def _check_anomaly(name: str, variable: Variable, climatology: Variable) -> None:

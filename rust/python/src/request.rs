@@ -23,7 +23,7 @@ impl Request {
     #[new]
     #[pyo3(signature = (*, name, source, file, netcdf, unit, geometry, is_input, is_target, resample,
                         grid, temporal_agg, min_support, fill_value, normalize, shape, select,
-                        valid, days, masks, supply, minus, tensor))]
+                        valid, days, masks, supply, minus, tensor, holdout))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         name: String,
@@ -48,6 +48,7 @@ impl Request {
         supply: &str,
         minus: Option<PyRef<'_, Self>>,
         tensor: Option<String>,
+        holdout: Option<(Tracks, bool, u64)>,
     ) -> PyResult<Self> {
         use {GridRule as G, Resampling as R, TemporalAgg as T};
         let rules = Rules {
@@ -97,6 +98,11 @@ impl Request {
             role,
             selections,
             valid,
+            holdout: holdout.map(|(tracks, target, seed)| engine::Holdout {
+                of: tracks.into(),
+                target,
+                seed,
+            }),
             days,
             masks,
             minus,
@@ -106,6 +112,37 @@ impl Request {
         };
         Ok(Self { inner })
     }
+}
+
+/// Tracks that are held out: a share of all, or those of satellites.
+#[derive(FromPyObject)]
+pub enum Tracks {
+    Share(f64),
+    Platforms(Vec<String>),
+}
+
+impl From<Tracks> for engine::HeldOut {
+    fn from(tracks: Tracks) -> Self {
+        match tracks {
+            Tracks::Share(share) => Self::Share(share),
+            Tracks::Platforms(platforms) => Self::Platforms(platforms),
+        }
+    }
+}
+
+/// Them, as a plan names them.
+fn held_out(holdout: &engine::Holdout) -> Value<'_> {
+    let record = Record::default()
+        .with("part", Value::Text(if holdout.target { "target" } else { "input" }));
+    Value::Record(match &holdout.of {
+        engine::HeldOut::Share(share) => {
+            record.with("share", Value::Real(*share)).with("seed", Value::Count(holdout.seed))
+        }
+        engine::HeldOut::Platforms(platforms) => {
+            let platforms = platforms.iter().map(|platform| Value::Text(platform)).collect();
+            record.with("platforms", Value::List(platforms))
+        }
+    })
 }
 
 /// A dimension, whether a list was asked for, whether by position, and where.
@@ -203,6 +240,7 @@ pub fn variable_fields(request: &engine::Request) -> Record<'_> {
         .with("role", Value::Text(request.role.name()))
         .with_some("select", selected(&request.selections))
         .with_some("valid", validity(&request.valid))
+        .with_some("holdout", request.holdout.as_ref().map(held_out))
         .with_some("days", days(request.days))
         .with_some("supply", (*supply != Supply::Daily).then(|| Value::Text(supply.name())))
         .with_some("where", masks(&request.masks, false))

@@ -333,7 +333,7 @@ impl Engine {
         request: &Request,
         shape: Option<(usize, usize)>,
     ) -> Result<Vec<Day>> {
-        let Request { variable, selections, valid, rules, .. } = request;
+        let Request { variable, selections, valid, holdout, rules, .. } = request;
         let neighbours = rules.grid == GridRule::Exact && shape.is_some();
         self.read_index();
         let open = |(day, part): (i32, &PartCandidates)| {
@@ -347,7 +347,10 @@ impl Engine {
                 let condition =
                     |(name, rule): &(String, CellRule)| Ok((grid(name, None)?, rule.clone()));
                 let when = steps.map_or(When::Day(day), |s| When::Steps(s.first, s.count));
-                let conditions = valid.iter().map(condition).collect::<Result<_>>()?;
+                let mut conditions = valid.iter().map(condition).collect::<Result<Vec<_>>>()?;
+                if let Some(holdout) = holdout {
+                    conditions.extend(holdout.conditions(self.reader(), &location)?);
+                }
                 Ok(Tile { object, grid: opened, when, resolution, conditions })
             });
             Ok(Part { share: part.share, tiles: tiles.collect::<Result<_>>()? })

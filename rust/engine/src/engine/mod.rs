@@ -13,6 +13,7 @@ mod content;
 mod coverage;
 mod downloads;
 mod explain;
+mod holdout;
 mod memory;
 mod sample;
 mod setup;
@@ -39,6 +40,7 @@ use telemetry::Telemetry;
 
 pub use coverage::{CellCounts, CoarseCells};
 pub use explain::Cost;
+pub use holdout::{HeldOut, Holdout};
 pub use sample::{Sample, SampleColumn};
 pub use setup::{Mask, OnError, Options, Request, Setup};
 pub use telemetry::Stats;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::holdout::Holdout;
 use crate::catalog::{Catalog, index_beside, is_listing};
 use crate::error::{Error, Result};
 use crate::frozen::FrozenSet;
@@ -36,6 +37,8 @@ pub struct Request {
     pub selections: Vec<Selection>,
     /// Variables of the same file and grid that decide which cells count, and by which rule.
     pub valid: Vec<(String, CellRule)>,
+    /// Tracks that are hidden from it, or that it has alone.
+    pub holdout: Option<Holdout>,
     /// The days that it is read on.
     pub days: RelativeDays,
     /// A pixel of a day counts only where these are valid on that day, too; they have no column.

@@ -28,7 +28,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::error::{Error, Kind, Result};
 use crate::store::{ByteSource, DiskCache, DiskCacheStats, Location, Revalidated, is_remote};
 
-use chunks::cache::ByteCache;
+use chunks::cache::{ByteCache, Weigh};
 use chunks::decode::Chunks;
 use chunks::disk::DiskChunks;
 use format::blocks::Blocks;
@@ -54,11 +54,32 @@ const GRID_BYTES: usize = 64 << 20;
 /// Decoded axes kept while variables of the same file are opened.
 const AXIS_BYTES: usize = 8 << 20;
 
+/// Strings kept.
+const TEXT_BYTES: usize = 4 << 20;
+
 /// Decoded point data kept.
 const POINT_BYTES: usize = 64 << 20;
 
 /// File, variable, wanted unit, and levels as text.
 type Key = (Location, String, Option<String>, String);
+
+/// The strings of a variable.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Texts(Vec<String>);
+
+impl std::ops::Deref for Texts {
+    type Target = [String];
+
+    fn deref(&self) -> &[String] {
+        &self.0
+    }
+}
+
+impl Weigh for Texts {
+    fn bytes(&self) -> usize {
+        self.0.iter().map(|text| size_of::<String>() + text.len()).sum()
+    }
+}
 
 /// What is done with chunks before they are needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +130,7 @@ pub struct GranuleReader {
     opening_points: Opening,
     grids: ByteCache<Key, Grid>,
     points: ByteCache<Key, Points>,
+    texts: ByteCache<Key, Texts>,
     known: KnownGrids,
     bytes_read: Arc<AtomicU64>,
     files_opened: AtomicU64,
@@ -125,6 +147,7 @@ impl GranuleReader {
             source,
             grids: ByteCache::new(GRID_BYTES),
             points: ByteCache::new(POINT_BYTES),
+            texts: ByteCache::new(TEXT_BYTES),
             known: KnownGrids::default(),
             bytes_read,
             files_opened: AtomicU64::new(0),
@@ -317,6 +340,17 @@ impl GranuleReader {
             self.open(&self.opening_points, location, variable, |file, chunks, found| {
                 Points::open(file, chunks, found, unit)
             })
+        })
+    }
+
+    /// The strings of a variable of one dimension.
+    ///
+    /// # Errors
+    /// `NotFound`: no such file or variable. `CorruptGranule`: damage. `Unsupported`: other elements.
+    pub fn texts(&self, location: &Location, variable: &str) -> Result<Arc<Texts>> {
+        self.texts.get_or_make(&key(location, variable, None, &[]), || {
+            let opening = &self.opening;
+            self.open(opening, location, variable, |_, _, found| found.texts().map(Texts))
         })
     }
 

@@ -1,7 +1,7 @@
 //! An open file of either kind of NetCDF, and its variables: what the rest of the engine knows of
 //! formats.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::granule::format::array::Array;
 use crate::granule::format::attribute::Attribute;
 use crate::granule::format::blocks::Blocks;
@@ -137,6 +137,16 @@ impl Variable<'_> {
             Some(Attribute::Text(text)) => Some(text),
             _ => None,
         })
+    }
+
+    /// Its elements, which are strings.
+    pub(in crate::granule) fn texts(&self) -> Result<Vec<String>> {
+        match &self.stored {
+            Stored::Hdf5(dataset) => dataset.texts(),
+            Stored::Classic(_) => {
+                Err(Error::unsupported("strings are read of NetCDF-4 files only"))
+            }
+        }
     }
 
     /// Whether it only stands for a dimension, and holds no coordinates.

@@ -132,6 +132,11 @@ impl Dataset<'_> {
         Ok(matches!(name, Some(Attribute::Text(name)) if name.starts_with(BARE_DIMENSION)))
     }
 
+    /// Its elements, which are strings.
+    pub(super) fn texts(&self) -> Result<Vec<String>> {
+        self.dataset.read_strings().map_err(|e| self.file.explain(&e))
+    }
+
     /// For each dimension the address of its first dimension scale.
     pub(super) fn scales(&self) -> Result<Vec<Option<u64>>> {
         let mut scales = vec![None; self.shape().len()];
