@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
@@ -104,6 +105,7 @@ def read_config(config: Mapping[str, Any] | str | os.PathLike[str]) -> dict[str,
         for role in ROLES:
             arguments[role] = _asked(arguments[role])
         arguments["joint"] = [(u, v) for u, v in arguments["joint"]]
+        arguments["fill_value"] = _numbers(arguments["fill_value"])
         if arguments["augment"] is not None:
             augment = dict(arguments["augment"])
             augment["vectors"] = [(u, v) for u, v in augment["vectors"]]
@@ -140,12 +142,22 @@ def _plain(value: Any) -> Any:
             return {str(name): _plain(part) for name, part in value.items()}
         case np.ndarray() | np.generic():
             return value.tolist()
+        case float() if math.isnan(value):
+            # JSON has no such number.
+            return "nan"
         case str() | bool() | int() | float() | None:
             return value
         case os.PathLike():
             return os.fspath(value)
         case _:
             return [_plain(part) for part in value]
+
+
+def _numbers(told: Any) -> Any:
+    """Numbers, some of which were told as text."""
+    if isinstance(told, Mapping):
+        return {name: _numbers(part) for name, part in told.items()}
+    return float(told)
 
 
 def _told(asked: Any) -> Any:

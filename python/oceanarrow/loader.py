@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy.typing as npt
@@ -166,6 +166,7 @@ class Loader(Epochs):
         memory_limit_bytes: int | None = None,
     ) -> None:
         input_variables, target_variables = listed(input_variables), listed(target_variables)
+        joint = list(joint) if isinstance(joint, Iterator) else joint
         given = dict(locals())
         inputs, targets = choose_variables(
             input_variables,

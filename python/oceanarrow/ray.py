@@ -79,6 +79,8 @@ def _datasource(loader: Loader, epoch: int, steps: int) -> Any:
     datasource = require("ray.data.datasource", "read_patches", extra="ray")
     blocks = require("ray.data.block", "read_patches", extra="ray")
     rows, size = loader.global_batch_size, loader.row_bytes
+    # Of a last batch that may be short, only reading tells.
+    exact = loader.config()["tail"] != "partial"
 
     class Patches(datasource.Datasource):  # type: ignore[misc,name-defined]
         def estimate_inmemory_data_size(self) -> int:
@@ -90,7 +92,7 @@ def _datasource(loader: Loader, epoch: int, steps: int) -> Any:
             tasks = []
             for mine in (slice_of(steps, own, count) for own in range(count)):
                 told = blocks.BlockMetadata(
-                    num_rows=len(mine) * rows,
+                    num_rows=len(mine) * rows if exact else None,
                     size_bytes=len(mine) * rows * size,
                     input_files=None,
                     exec_stats=None,

@@ -97,6 +97,7 @@ _RESERVED = _COMPUTED | frozenset(
         "sample_weight",
         "augmentation",
         "oceanarrow",
+        "digests",
     ]
 )
 """Names that mean something else in every batch."""

@@ -98,6 +98,8 @@ def test_blocks_are_the_batches(ray: Any, ocean: Path) -> None:
     np.testing.assert_array_equal(
         np.concatenate([tensor.numpy() for tensor in tensors]), np.concatenate(rows["l4_sst"])
     )
+    short = read_patches(loader(ocean, shuffle=False, tail="partial"))
+    assert short.count() == 90
     again = read_patches(loader(ocean, tail="pad").config(), ocean, QUERIES, epoch=1, threads=1)
     assert again.select_columns(["query"]).take(7) == dataset.select_columns(["query"]).take(7)
 

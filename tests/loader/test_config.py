@@ -50,6 +50,7 @@ VALUES: dict[str, dict[str, Any]] = {
     "grid": {"grid": {"l4_sst": "crop"}},
     "min_support": {"min_support": 0.5},
     "fill_value": {"fill_value": -1.0},
+    "no fill_value": {"fill_value": {"l4_sst": float("nan")}},
     "normalize": {"normalize": {"l4_sst": (10.0, 3.0)}},
     "anomaly": {"anomaly": {"l4_sst": "glorys_sst"}},
     "joint": {
@@ -132,7 +133,7 @@ def test_files_of_a_catalogue_are_in_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", sorted({**VALUES, **ORDER}))
 def test_a_config_gives_the_same_batches(ocean: Path, name: str) -> None:
     loader = make(ocean, {**VALUES, **ORDER}[name])
-    config = json.loads(json.dumps(loader.config()))
+    config = json.loads(json.dumps(loader.config(), allow_nan=False))
     again = Loader.from_config(config, ocean, QUERIES)
     assert (again.content_id, again.plan_id) == (loader.content_id, loader.plan_id)
     assert again.config() == loader.config()
@@ -215,6 +216,14 @@ def test_what_is_no_config(ocean: Path, tmp_path: Path) -> None:
         Loader.from_config(tmp_path / "text.json", ocean, QUERIES)
     with pytest.raises(TypeError, match="colour"):
         Loader.from_config(config, ocean, QUERIES, colour="blue")
+
+
+def test_what_can_be_gone_through_once(ocean: Path) -> None:
+    pairs = [("glorys_uo", "glorys_vo")]
+    once = make(ocean, {"input_variables": iter(pairs[0]), "joint": iter(pairs)})
+    again = make(ocean, {"input_variables": pairs[0], "joint": pairs})
+    assert once.config() == again.config()
+    assert once.content_id == again.content_id
 
 
 def test_no_secret_is_in_a_config(ocean: Path) -> None:
