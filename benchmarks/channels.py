@@ -199,18 +199,24 @@ def contend(chosen: argparse.Namespace) -> None:
     print(json.dumps({"cpu": watch.cpu / samples, **told()}))
 
 
-def measure(chosen: argparse.Namespace, rows: dict[str, str]) -> dict[str, list[dict]]:
-    """Turn by turn; prints the table."""
+def rows_of(chosen: argparse.Namespace, script: str, rows: dict[str, str]) -> dict[str, list[dict]]:
+    """What `script --row NAME` printed, turn by turn."""
     found: dict[str, list[dict]] = {name: [] for name in rows}
     for _ in range(chosen.repetitions):
         for name in rows:
-            command = [sys.executable, __file__, "--row", name, "--samples", str(chosen.samples)]
+            command = [sys.executable, script, "--row", name, "--samples", str(chosen.samples)]
             command += ["--cores", str(chosen.cores), "--bbox", *map(str, chosen.bbox)]
             for option in ("dataset", "first", "last"):
                 if getattr(chosen, option):
                     command += [f"--{option}", getattr(chosen, option)]
             done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
             found[name].append(json.loads(done.stdout.splitlines()[-1]))
+    return found
+
+
+def measure(chosen: argparse.Namespace, rows: dict[str, str]) -> dict[str, list[dict]]:
+    """Turn by turn; prints the table."""
+    found = rows_of(chosen, __file__, rows)
 
     def median(name: str, key: str) -> float:
         return statistics.median(row[key] for row in found[name])

@@ -14,7 +14,6 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -22,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from channels import dense, loader
+from channels import dense, loader, rows_of
 from options import add_common, dataset_of, pick_days, printable
 from report import footnote, write_json
 from stopwatch import Stopwatch
@@ -156,16 +155,7 @@ def contend(chosen: argparse.Namespace) -> None:
 
 def measure(chosen: argparse.Namespace, rows: dict[str, str]) -> dict[str, list[dict]]:
     """Turn by turn; prints the table."""
-    found: dict[str, list[dict]] = {name: [] for name in rows}
-    for _ in range(chosen.repetitions):
-        for name in rows:
-            command = [sys.executable, __file__, "--row", name, "--samples", str(chosen.samples)]
-            command += ["--cores", str(chosen.cores), "--bbox", *map(str, chosen.bbox)]
-            for option in ("dataset", "first", "last"):
-                if getattr(chosen, option):
-                    command += [f"--{option}", getattr(chosen, option)]
-            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-            found[name].append(json.loads(done.stdout.splitlines()[-1]))
+    found = rows_of(chosen, __file__, rows)
     reference = next(iter(rows))
 
     def median(name: str, key: str) -> float:

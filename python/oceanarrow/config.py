@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from oceanarrow.augment import Augment
-from oceanarrow.exceptions import InvalidInputError, NotFoundError
+from oceanarrow.exceptions import InvalidInputError
+from oceanarrow.json_file import read_json
 from oceanarrow.normalization import read_statistics
 from oceanarrow.variables import Variable, parse_variables, variables_to_json
 from oceanarrow.window import Asked, Channels, Column, Window, with_others
@@ -90,10 +89,12 @@ def read_config(config: Mapping[str, Any] | str | os.PathLike[str]) -> dict[str,
         InvalidInputError: it is no config, or one of a later release.
         NotFoundError: there is no such file.
     """
-    where, told = "the config", config
-    if not isinstance(config, Mapping):
-        where, told = os.fspath(config), _read(Path(config))
-    if not isinstance(told, Mapping) or told.get("format") != CONFIG_FORMAT:
+    told: Mapping[str, Any]
+    if isinstance(config, Mapping):
+        where, told = "the config", config
+    else:
+        where, told = os.fspath(config), read_json(config, "config")
+    if told.get("format") != CONFIG_FORMAT:
         raise InvalidInputError(
             f"{where} is no config of a loader of this release (Loader.config() makes one)"
         )
@@ -114,15 +115,6 @@ def read_config(config: Mapping[str, Any] | str | os.PathLike[str]) -> dict[str,
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise InvalidInputError(f"{where} is damaged: {error}") from error
     return arguments
-
-
-def _read(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise NotFoundError(f"no config {path}") from error
-    except (OSError, ValueError) as error:
-        raise InvalidInputError(f"cannot read a config from {path}: {error}") from error
 
 
 def _definition(column: Column) -> Variable:

@@ -43,7 +43,9 @@ class Epochs:
         prefetch_bytes: int | None,
     ) -> None:
         self.place = place
-        self._threads = threads
+        self.threads = threads
+        if prefetch_bytes is not None:
+            check_positive("prefetch_bytes", prefetch_bytes)
         self._prefetch_bytes = prefetch_bytes or _PREFETCH_BYTES
         self._queries = queries
         self._order_options = dict(order_options)

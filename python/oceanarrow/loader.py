@@ -29,7 +29,6 @@ from oceanarrow.request import (
     PatchShape,
     Rendering,
     Resample,
-    check_positive,
     choose_variables,
     distinct,
     open_engine,
@@ -179,10 +178,6 @@ class Loader(Epochs):
         )
         columns = distinct(inputs, targets)
         place = find_place(rank, world_size)
-        if threads is not None:
-            check_positive("threads", threads)
-        if prefetch_bytes is not None:
-            check_positive("prefetch_bytes", prefetch_bytes)
         arrays = query_arrays(queries)
         order = order_options(
             global_batch(batch_size, global_batch_size, place.world_size),
@@ -319,10 +314,6 @@ class Loader(Epochs):
             tail or ("drop" if shuffle else "pad"),
             rows.extra_days,
         )
-        if threads is not None:
-            check_positive("threads", threads)
-        if prefetch_bytes is not None:
-            check_positive("prefetch_bytes", prefetch_bytes)
         loader = cls.__new__(cls)
         Epochs.__init__(loader, rows.engine, rows.queries, order, place, threads, prefetch_bytes)
         loader._config = reordered(rows.config, given, order["global_batch"])

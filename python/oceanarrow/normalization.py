@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, TypeAlias
 
-from oceanarrow.exceptions import InvalidInputError, NotFoundError
+from oceanarrow.exceptions import InvalidInputError
+from oceanarrow.json_file import read_json
 from oceanarrow.summary import Statistics, Summary
 from oceanarrow.window import Column
 
@@ -40,7 +39,7 @@ def read_statistics(source: Normalize, columns: Sequence[Column]) -> dict[str, P
     if isinstance(source, Mapping):
         where, entries = "normalize", dict[str, Any](source)
     else:
-        where, entries = os.fspath(source), _read(Path(source))
+        where, entries = os.fspath(source), read_json(source, "statistics file")
     told = {column: column.name if column.name in entries else column.of for column in columns}
     lacking = [column.name for column, key in told.items() if key not in entries]
     if lacking:
@@ -56,18 +55,6 @@ def read_statistics(source: Normalize, columns: Sequence[Column]) -> dict[str, P
 def denormalize(values: Any, mean: float, std: float) -> Any:
     """`values * std + mean`: the inverse of the loader's normalisation, for arrays and tensors."""
     return values * std + mean
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise NotFoundError(f"no statistics file {path}") from error
-    except (OSError, ValueError) as error:
-        raise InvalidInputError(f"cannot read statistics from {path}: {error}") from error
-    if not isinstance(content, dict):
-        raise InvalidInputError(f"{path} holds no object of variables")
-    return content
 
 
 def _check_alike(where: str, column: Column, entry: object) -> None:

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import base64
-import json
 import os
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from oceanarrow import _engine
-from oceanarrow.atomic_file import replace_file
 from oceanarrow.dataset.days import iso_day
 from oceanarrow.dataset.query import Query
-from oceanarrow.exceptions import InvalidInputError, NotFoundError, PlanMismatchError
+from oceanarrow.exceptions import InvalidInputError, PlanMismatchError
+from oceanarrow.json_file import read_json, write_json
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -147,8 +145,7 @@ class Statistics(Mapping[str, Summary]):
             if name in self.groups:
                 told["groups"] = {g: s.to_dict() for g, s in self.groups[name].items()}
             variables[name] = told
-        text = json.dumps({**variables, RESERVED: self.provenance}, indent=1) + "\n"
-        replace_file(Path(path), lambda file: file.write(text.encode()))
+        write_json(path, {**variables, RESERVED: self.provenance})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Statistics:
@@ -159,8 +156,8 @@ class Statistics(Mapping[str, Summary]):
             InvalidInputError: it is none of `oceanarrow.statistics`, or of a later release.
         """
         where = os.fspath(path)
+        told = read_json(path, "statistics file")
         try:
-            told = json.loads(Path(path).read_text(encoding="utf-8"))
             provenance = told.pop(RESERVED)
             if provenance["format"] != _FORMAT:
                 raise InvalidInputError(
@@ -177,11 +174,7 @@ class Statistics(Mapping[str, Summary]):
                 },
                 provenance,
             )
-        except FileNotFoundError as error:
-            raise NotFoundError(f"no statistics file {where}") from error
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            if isinstance(error, InvalidInputError):
-                raise
+        except (KeyError, TypeError, AttributeError) as error:
             raise InvalidInputError(
                 f"{where} is no file of oceanarrow.statistics: {error!r}"
             ) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import warnings
 from collections.abc import Iterable, Mapping
@@ -11,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from oceanarrow.dataset.query import Query
-from oceanarrow.exceptions import InvalidInputError, NotFoundError, OceanArrowError
+from oceanarrow.exceptions import InvalidInputError, OceanArrowError
 from oceanarrow.frozen.manifest import FrozenDirectory
+from oceanarrow.json_file import read_json
 from oceanarrow.loader import Loader
 from oceanarrow.progress import progress_bar
 from oceanarrow.receipt import KIND, RECEIPT_FORMAT, replayed
@@ -115,16 +115,12 @@ def _verify_directory(directory: str | os.PathLike[str], progress: bool) -> Veri
 
 
 def _read(receipt: Mapping[str, Any] | str | os.PathLike[str]) -> Mapping[str, Any]:
-    where, told = "the receipt", receipt
-    if not isinstance(receipt, Mapping):
-        where = os.fspath(receipt)
-        try:
-            told = json.loads(Path(receipt).read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise NotFoundError(f"no receipt {where}") from error
-        except (OSError, ValueError) as error:
-            raise InvalidInputError(f"cannot read a receipt from {where}: {error}") from error
-    if not isinstance(told, Mapping) or told.get("kind") != KIND:
+    told: Mapping[str, Any]
+    if isinstance(receipt, Mapping):
+        where, told = "the receipt", receipt
+    else:
+        where, told = os.fspath(receipt), read_json(receipt, "receipt")
+    if told.get("kind") != KIND:
         raise InvalidInputError(f"{where} is no receipt; Loader.receipt() makes one")
     if told.get("format") != RECEIPT_FORMAT:
         raise InvalidInputError(

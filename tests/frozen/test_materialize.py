@@ -408,6 +408,12 @@ def test_directories_that_hold_something_else(ocean: Path, frozen: Path, tmp_pat
     with pytest.raises(PlanMismatchError, match="differ in file_format, compression"):
         materialize(loader, frozen, shard_rows=13, format="parquet")
     assert contents(frozen) == before
+    # An unfinished set keeps what it has, and gets nothing of another.
+    materialize(loader, tmp_path / "begun", shard_rows=13, part=(0, 2))
+    (tmp_path / "begun/queries.npz").unlink()
+    with pytest.raises(PlanMismatchError, match="differ in queries"):
+        materialize(Loader(ocean, QUERIES[::-1], **BASE), tmp_path / "begun", shard_rows=13)
+    assert not (tmp_path / "begun/queries.npz").exists()
     (tmp_path / "other").mkdir()
     (tmp_path / "other/manifest.json").write_text("{}")
     with pytest.raises(InvalidInputError, match="is none of a frozen set"):

@@ -212,7 +212,7 @@ def test_what_is_no_config(ocean: Path, tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="no config"):
         Loader.from_config(tmp_path / "none.json", ocean, QUERIES)
     (tmp_path / "text.json").write_text("{")
-    with pytest.raises(InvalidInputError, match="cannot read a config"):
+    with pytest.raises(InvalidInputError, match="cannot read config"):
         Loader.from_config(tmp_path / "text.json", ocean, QUERIES)
     with pytest.raises(TypeError, match="colour"):
         Loader.from_config(config, ocean, QUERIES, colour="blue")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from oceanarrow.exceptions import (
     NotFoundError,
     PlanMismatchError,
 )
+from oceanarrow.json_file import read_json, write_json
 
 FORMAT = 1
 _KIND = "oceanarrow frozen set"
@@ -55,12 +55,10 @@ class FrozenDirectory:
         # A set may be completed meanwhile.
         for name in (_MANIFEST, _UNFINISHED, _MANIFEST):
             try:
-                about = json.loads((path / name).read_text(encoding="utf-8"))
-            except (FileNotFoundError, NotADirectoryError):
+                about = read_json(path / name, "manifest")
+            except NotFoundError:
                 continue
-            except (OSError, ValueError) as error:
-                raise InvalidInputError(f"cannot read {path / name}: {error}") from error
-            if not isinstance(about, dict) or about.get("kind") != _KIND:
+            if about.get("kind") != _KIND:
                 raise InvalidInputError(f"{path / name} is none of a frozen set")
             if about.get("format") != FORMAT:
                 raise InvalidInputError(
@@ -82,6 +80,7 @@ class FrozenDirectory:
         """
         path = Path(directory).absolute()
         wanted = {"kind": _KIND, "format": FORMAT, **about}
+        begun = cls(path, wanted, complete=False)
         strange = _strange(path)
         try:
             found = cls.open(path)
@@ -90,18 +89,14 @@ class FrozenDirectory:
                 raise InvalidInputError(
                     f"{path} holds something else ({strange}); name an empty or new directory"
                 ) from None
-            found = cls(path, wanted, complete=False)
-            _write_json(path / _UNFINISHED, wanted)
-        # Parts of other processes may be at the same point: all write the same.
-        if not found.complete and not (path / _QUERIES).exists():
-            boxes, days = queries
-            replace_file(path / _QUERIES, lambda file: np.savez(file, boxes=boxes, days=days))
+            found = begun
+            write_json(path / _UNFINISHED, wanted)
         differing = [
             key
             for key in ("file_format", "compression", "shard_rows")
             if found.about.get(key) != wanted[key]
         ]
-        content = (found.about["content"], wanted["content"])
+        content = [of.about["receipt"]["content"] for of in (found, begun)]
         fields = sorted(set(content[0]) | set(content[1]))
         differing += [field for field in fields if content[0].get(field) != content[1].get(field)]
         if differing:
@@ -109,6 +104,10 @@ class FrozenDirectory:
                 f"{path} holds another frozen set, {found.about['content_id']}; they differ in "
                 f"{', '.join(differing)}"
             )
+        # Parts of other processes may be at the same point: all write the same.
+        if not found.complete and not (path / _QUERIES).exists():
+            boxes, days = queries
+            replace_file(path / _QUERIES, lambda file: np.savez(file, boxes=boxes, days=days))
         return found
 
     @property
@@ -135,7 +134,7 @@ class FrozenDirectory:
         first, end = self.rows_of(number)
         path = self.shard(number)
         told = {"content_id": self.about["content_id"], "rows": end - first, **_digest(path)}
-        _write_json(self._note(number), told)
+        write_json(self._note(number), told)
 
     def finish(self) -> FrozenDirectory:
         """Writes the manifest.
@@ -161,7 +160,7 @@ class FrozenDirectory:
         ]
         queries = {"file": _QUERIES, **_digest(self.path / _QUERIES)}
         about = {**self.about, "queries": queries, "shards": shards}
-        _write_json(self.path / _MANIFEST, about)
+        write_json(self.path / _MANIFEST, about)
         (self.path / _UNFINISHED).unlink(missing_ok=True)
         for number in range(self.shards):
             self._note(number).unlink(missing_ok=True)
@@ -200,8 +199,8 @@ class FrozenDirectory:
 
     def _told(self, number: int) -> dict[str, Any] | None:
         try:
-            told: dict[str, Any] = json.loads(self._note(number).read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
+            told = read_json(self._note(number), "note of a shard")
+        except (NotFoundError, InvalidInputError):
             return None
         if told.get("content_id") != self.about["content_id"]:
             raise PlanMismatchError(
@@ -232,8 +231,3 @@ def _digest(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         return {"bytes": size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
-
-
-def _write_json(path: Path, value: Mapping[str, Any]) -> None:
-    text = json.dumps(value, indent=1, sort_keys=True) + "\n"
-    replace_file(path, lambda file: file.write(text.encode()))

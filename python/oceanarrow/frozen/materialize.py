@@ -95,10 +95,7 @@ def materialize(
     compression = compression or ("zstd" if format == "parquet" else "none")
     receipt = loader.receipt()
     about = {
-        "version": receipt["version"],
         "content_id": receipt["content_id"],
-        "content": receipt["content"],
-        "config": receipt["config"],
         "file_format": format,
         "compression": compression,
         "rows": len(queries[0]),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,7 +63,8 @@ class FrozenRows:
             )
         if memory_limit_bytes is not None:
             check_positive("memory_limit_bytes", memory_limit_bytes)
-        asked = read_config(about["config"])
+        receipt = about["receipt"]
+        asked = read_config(receipt["config"])
         roles = {role: asked[role] for role in ("input_variables", "target_variables")}
         known, joint = asked["variables"], asked["joint"]
         inputs, targets = columns_of(roles, known, asked["anomaly"], joint)
@@ -94,9 +94,6 @@ class FrozenRows:
             augment=plan,
         )
         # The dataset and the rules are those of when the rows were made.
-        content = {**engine.content(), **_of_then(about["content"])}
-        return cls(engine, queries, extra_days(columns), about["config"], content)
-
-
-def _of_then(content: Mapping[str, str]) -> dict[str, str]:
-    return {field: content[field] for field in ("dataset", "delivery")}
+        then = {field: receipt["content"][field] for field in ("dataset", "delivery")}
+        content = {**engine.content(), **then}
+        return cls(engine, queries, extra_days(columns), receipt["config"], content)

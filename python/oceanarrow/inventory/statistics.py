@@ -122,8 +122,6 @@ def statistics(
         Rendering(temporal_agg, resample, grid, min_support),
         on_error=on_error,
         cache_bytes=cache_bytes,
-        cache_dir="auto",
-        disk_cache_bytes=None,
         index=index,
         storage_options=storage_options,
     )

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from oceanarrow import _engine
-from oceanarrow.batch import Batch
 from oceanarrow.dataset.days import iso_day, utc_day
-from oceanarrow.dataset.query import Query, QueryArrays, query_arrays
-from oceanarrow.events import hand_over
+from oceanarrow.dataset.query import Query, query_arrays
+from oceanarrow.epochs import Epochs
 from oceanarrow.exceptions import InvalidInputError
 from oceanarrow.inventory.catalog import Catalog
 from oceanarrow.optional import require
+from oceanarrow.order_options import order_options
 from oceanarrow.progress import progress_bar
-from oceanarrow.ranks import local_ranks
+from oceanarrow.ranks import Place
 from oceanarrow.request import OnError, Rendering, choose_variables, distinct, open_engine
 from oceanarrow.roots import StorageOptions, TacoPath
 from oceanarrow.variables import find_variables
@@ -102,14 +101,14 @@ def matchups(
             Rendering("mean", "bilinear", "exact", min_support),
             on_error=on_error,
             cache_bytes=cache_bytes,
-            cache_dir="auto",
-            disk_cache_bytes=None,
             support=True,
             storage_options=storage_options,
         )
+        in_list_order = order_options(_BATCH, 1, 1, None, None, "partial", 0)
+        batches = Epochs(engine, queries, in_list_order, Place(0, 1, "here"), threads, None)
         start = 0
         with progress_bar(len(lat), "point", shown=progress) as bar:
-            for batch in _batches(engine, queries, threads):
+            for batch in batches:
                 place = order[start : start + len(batch)]
                 for column in columns:
                     name = column.name
@@ -128,29 +127,6 @@ def matchups(
         table[f"{column.name}_support"] = supports[column.name]
     made: pyarrow.Table = pa.table(table)
     return made
-
-
-def _batches(engine: _engine.Engine, queries: QueryArrays, threads: int | None) -> Iterable[Batch]:
-    order = _engine.Order(*queries, global_batch=_BATCH, seed=None, tail="partial")
-    stream = engine.stream(
-        order,
-        engine.plan_fields(),
-        epoch=0,
-        lane_offset=0,
-        rank=0,
-        world_size=1,
-        first_step=0,
-        stride=1,
-        threads=threads,
-        local_ranks=local_ranks(),
-        prefetch_bytes=1 << 26,
-    )
-    try:
-        for native in stream:
-            hand_over()
-            yield Batch(native)
-    finally:
-        stream.close()
 
 
 def _boxes(lat: npt.NDArray[np.float64], lon: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -229,10 +205,8 @@ def _measured(
         [],
         [None],
         Rendering(),
-        on_error="raise",
         cache_bytes=0,
         cache_dir=None,
-        disk_cache_bytes=None,
         storage_options=storage_options,
     )
     rows = [engine.sample(i, [None])[0][0] for i in range(len(days))]
