@@ -327,6 +327,10 @@ impl Step {
         for (reading, rules) in &self.conditions {
             let flags = read(reading)?;
             for (row, values) in values.chunks_mut(width.max(1)).enumerate() {
+                // Most rows of a file of tracks hold nothing.
+                if values.iter().all(|value| value.is_nan()) {
+                    continue;
+                }
                 line.read(&flags, row, width);
                 let flags = line.values(flags.unpack());
                 match rules.as_slice() {
@@ -334,7 +338,15 @@ impl Step {
                     [CellRule::Within(low, high)] => {
                         keep(values, flags, |flag| *low <= flag && flag <= *high);
                     }
-                    rules => keep(values, flags, |flag| rules.iter().any(|rule| rule.holds(flag))),
+                    rules => {
+                        let found = values.iter_mut().zip(flags).filter(|(v, _)| !v.is_nan());
+                        for (value, flag) in found {
+                            let flag = flag.unwrap_or(f64::NAN);
+                            if !rules.iter().any(|rule| rule.holds(flag)) {
+                                *value = f64::NAN;
+                            }
+                        }
+                    }
                 }
             }
         }
