@@ -19,11 +19,13 @@ REQUIREMENTS := requirements/test.txt
 ENVIRONMENT := $(VENV)/.made-from-lock
 PEERS := requirements/peers.txt
 PEERS_INSTALLED := $(VENV)/.has-peers
+FIGURES := docs/_figures/order.png
+EXECUTED := docs/_notebooks/tutorial.ipynb
 EXTENSION := python/oceanarrow/_engine.abi3.so
 RUST_SOURCES := $(shell find rust -name target -prune -o -type f -print) \
     Cargo.toml Cargo.lock pyproject.toml .cargo/config.toml
 
-.PHONY: demo test lint test-rust test-python test-full peers bench bench-kernels wheel notebooks lock clean help
+.PHONY: demo test lint test-rust test-python test-full docs peers bench bench-kernels wheel notebooks lock clean help
 
 demo: $(EXTENSION) ## Train a small network on real sea level, about two minutes; writes demo/sea_level.png
 	python demo/fetch.py
@@ -47,6 +49,9 @@ test-python: $(EXTENSION) ## Tests of the package
 
 test-full: $(EXTENSION) peers ## Also the slow tests and the comparisons with other libraries
 	python -m pytest $(PYTEST_ARGS) -m "" --hypothesis-profile=full
+
+docs: $(FIGURES) $(EXECUTED) ## The site, in docs/_build/html; warnings are errors
+	python -m sphinx --quiet --fail-on-warning --keep-going -b html docs docs/_build/html
 
 peers: $(PEERS_INSTALLED) ## Install the libraries that test-full and bench compare with
 
@@ -73,6 +78,7 @@ lock: $(ENVIRONMENT) ## Pin requirements/test.in again
 clean: ## Remove what was built or downloaded, not the environment
 	cargo clean
 	rm -rf dist demo/data demo/sea_level.png benchmarks/data $(EXTENSION)
+	rm -rf docs/_build docs/_figures docs/_notebooks docs/reference/generated
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -83,6 +89,12 @@ $(ENVIRONMENT): $(REQUIREMENTS)
 	test -x $(VENV)/bin/python || $(SYSTEM_PYTHON) -m venv $(VENV)
 	python -m pip install --quiet --disable-pip-version-check --requirement $(REQUIREMENTS)
 	touch $@
+
+$(FIGURES): $(EXTENSION) docs/figures.py
+	python docs/figures.py
+
+$(EXECUTED): $(EXTENSION) docs/notebooks.py $(wildcard notebooks/*.py)
+	python docs/notebooks.py
 
 $(PEERS_INSTALLED): $(ENVIRONMENT) $(PEERS)
 	python -m pip install --quiet --disable-pip-version-check --no-deps --ignore-requires-python \

@@ -6,8 +6,8 @@ Each row is made in a process of its own, turn by turn, on the same sample data 
   fifth of them hidden;
 - a million points of one variable: `oceanarrow.matchups`, and xarray's `interp` of each day and
   region;
-- an epoch of dense queries: what `docs/clusters.md` makes of a quarter of it and of `explain()`,
-  beside what the whole then takes.
+- an epoch of dense queries: what `docs/how_to/many_machines.md` makes of a quarter of it and of
+  `explain()`, beside what the whole then takes.
 """
 
 import argparse

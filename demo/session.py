@@ -1,4 +1,4 @@
-"""Writes docs/session.md: from an empty directory to a trained epoch, as a person types it.
+"""Writes docs/start/session.md: from an empty directory to a trained epoch, as a person types it.
 
 python demo/session.py            # runs the commands and writes the page
 python demo/session.py --check    # only runs them

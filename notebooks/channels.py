@@ -16,8 +16,8 @@
 #
 # The tutorial ends with tensors of observations. Models are trained on more: fields that never
 # change, the season, anomalies from a climatology, patches that are a little elsewhere in each
-# epoch. Here they become the channels of one tensor. `docs/channels.md` and `docs/patches.md` have
-# the rules.
+# epoch. Here they become the channels of one tensor. `docs/how_to/channels.md` and
+# `docs/how_to/patches.md` have the rules.
 
 # %% tags=["parameters"]
 # Where your dataset is, and days that it holds (both ends count).

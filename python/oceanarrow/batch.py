@@ -10,15 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from oceanarrow import _engine
+from oceanarrow.display import bar, view
 from oceanarrow.optional import require
-from oceanarrow.schema import POINT_COLUMNS, Schema, row_columns
+from oceanarrow.schema import POINT_COLUMNS, Schema, row_columns, told
 
 if TYPE_CHECKING:
     import xarray
 
 
 class Batch:
-    """One Arrow record batch (`docs/batch.md` lists its columns).
+    """One Arrow record batch (`docs/reference/batch.md` lists its columns).
 
     By name it is a mapping of columns to tensors: `batch["l4_ssh"]`, `"l4_ssh" in batch`, `keys`,
     `values`, `items`, `get`, and `dict(batch)`. Its length is that of its columns, B rows.
@@ -45,7 +46,7 @@ class Batch:
 
     @property
     def metadata(self) -> dict[str, str]:
-        """The schema's metadata; `docs/batch.md` lists the keys."""
+        """The schema's metadata; `docs/reference/batch.md` lists the keys."""
         return self._native.metadata
 
     @property
@@ -164,14 +165,13 @@ class Batch:
         """The batch as an `xarray.Dataset`, to look at and to compute with; copied.
 
         Each gridded variable has dimensions `sample, y, x` (`sample, day, y, x` for stacked days,
-        `sample, channel, y, x` for a tensor of several),
-        NaN where it is invalid, coordinates `lat (sample, y)` and `lon (sample, x)`, and CF
-        attributes. A variable whose pixels are not those of the first has `y_<name>`, `x_<name>`,
+        `sample, channel, y, x` for a tensor of several), NaN where it is invalid, coordinates
+        `lat (sample, y)` and `lon (sample, x)`, and CF attributes. A variable whose pixels are not those of the first has `y_<name>`, `x_<name>`,
         `lat_<name>` and `lon_<name>`, and of other days `day_<name>`. Point variables have
         dimensions `sample, level_<name>`, padded with NaN. `query`, `time_start`, `time_end`,
         `n_files`, `status` and `sample_weight` are coordinates of `sample` (flips and turns of an
-        `Augment` are undone, and what they were is `augmentation`), and `time (sample,
-        day)` of stacked days; `<name>_present` and `<name>_support` are variables.
+        `Augment` are undone, and what they were is `augmentation`), and `time (sample, day)` of
+        stacked days; `<name>_present` and `<name>_support` are variables.
 
         Raises:
             ImportError: xarray is not installed.
@@ -208,6 +208,14 @@ class Batch:
 
     def __repr__(self) -> str:
         return f"Batch({len(self)} rows; {', '.join(self.variables)})"
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for name, *rest in told(self.schema):
+            mask = self._array(f"{name}_mask") if f"{name}_mask" in self else None
+            rows.append((name, *rest, bar(float(mask.mean()) if mask is not None else None)))
+        head = ("variable", "role", "row", "dtype", "unit", "valid")
+        return view("Batch", f"{len(self)} rows", (), head, rows)
 
 
 def _copy(data: Any) -> Any:

@@ -66,7 +66,8 @@ def write_catalog(
             asked to list something else, or is not there, all are opened.
         on_error: `"raise"` one error that names the files that cannot be listed, once all others
             have been looked at; or `"skip"` them.
-        storage_options: {name: value} for files on servers; see `docs/remote.md`.
+        storage_options: {name: value} for files on servers; see
+            `docs/reference/storage_options.md`.
         progress: show a bar on a terminal.
 
     Returns:

@@ -13,11 +13,12 @@ import numpy as np
 from oceanarrow import _engine
 from oceanarrow.batch import Batch
 from oceanarrow.dataset.query import QueryArrays
+from oceanarrow.display import view
 from oceanarrow.events import hand_over
 from oceanarrow.exceptions import InvalidInputError
 from oceanarrow.ranks import Place, local_ranks
 from oceanarrow.request import check_positive
-from oceanarrow.schema import Schema, element_spec
+from oceanarrow.schema import Schema, element_spec, told
 
 _PREFETCH_BYTES = 256 * 2**20
 
@@ -249,8 +250,8 @@ class Epochs:
             InvalidInputError: it is no state, or that of another version of states.
 
         Warns:
-            UserWarning: a release with another rules version saved it (`docs/identity.md`): the
-                order is the same, but some values may differ.
+            UserWarning: a release with another rules version saved it
+                (`docs/reference/identity.md`): the order is the same, but some values may differ.
         """
         order, epoch, offset = self._make_order().resume(_state_text(state), self._fields)
         self.close()
@@ -335,11 +336,23 @@ class Epochs:
         self.load_state_dict(state["_order"])
 
     def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(self._summary())})"
+
+    def _repr_html_(self) -> str:
+        facts = [
+            ("plan", self.plan_id),
+            ("batch", f"{self.global_batch_size} rows of {self.row_bytes:,} bytes"),
+        ]
+        head = ("variable", "role", "row", "dtype", "unit")
+        rows = list(told(self.schema))
+        return view(type(self).__name__, ", ".join(self._summary()), facts, head, rows)
+
+    def _summary(self) -> tuple[str, str, str]:
         steps = self._order.steps_left(self._start_offset)
         return (
-            f"{type(self).__name__}({len(self._engine)} queries, "
-            f"{'endless' if steps is None else f'{steps} steps left in epoch {self._epoch}'}, "
-            f"rank {self.place.rank} of {self.place.world_size})"
+            f"{len(self._engine)} queries",
+            "endless" if steps is None else f"{steps} steps left in epoch {self._epoch}",
+            f"rank {self.place.rank} of {self.place.world_size}",
         )
 
 

@@ -1,4 +1,4 @@
-"""The engine's events as records of `logging`; see docs/logging.md.
+"""The engine's events as records of `logging`; see docs/how_to/logging.md.
 
 Engine threads note events in a bounded queue. Calls from Python hand over what waits there, so that
 no engine thread ever needs the interpreter.

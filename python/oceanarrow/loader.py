@@ -49,11 +49,11 @@ class Loader(Epochs):
     Args:
         taco_path: a TACO folder, a `.tacozip` (or the list of its parts), or a `.tacocat` folder: a
             path, or an address that begins with `https://`, `hf://datasets/`, `s3://`, `gs://` or
-            `az://` (`docs/remote.md`).
+            `az://` (`docs/reference/storage_options.md`).
         queries: where and when, N of them.
         input_variables: names of variables, or `Window`s; see `oceanarrow.variables()`. Or a
             mapping `{"x": ["l4_sst", "l4_ssh"]}` of tensors (B, C, H, W) whose channels they are, a
-            stack giving one a day and a list of levels one each (`docs/channels.md`).
+            stack giving one a day and a list of levels one each (`docs/how_to/channels.md`).
         target_variables: likewise; a variable may be both.
         batch_size: B, rows a batch on this rank; 16 by default. The global batch has B times
             `world_size` rows.
@@ -73,7 +73,7 @@ class Loader(Epochs):
         fill_value: what invalid pixels hold; may be NaN.
         anomaly: {variable: climatology}: on each day and pixel the variable less the climatology,
             both rendered by the same method, valid where both are, before `temporal_agg` and
-            `normalize`; their units agree (`docs/channels.md`).
+            `normalize`; their units agree (`docs/how_to/channels.md`).
         joint: pairs of variables that are components of one field, `[("glorys_uo", "glorys_vo")]`:
             a pixel of either is valid only where both are.
         augment: an `Augment`: how boxes move and patches are flipped and turned, drawn from `seed`.
@@ -106,7 +106,7 @@ class Loader(Epochs):
             the file in the batch's metadata and in `stats()`.
         support: adds a column `<variable>_support`, the valid share of weight behind each pixel.
         storage_options: {name: value} for a remote dataset: credentials, timeouts and the like,
-            see `docs/remote.md`. They travel with a pickled loader.
+            see `docs/reference/storage_options.md`. They travel with a pickled loader.
         memory_limit_bytes: what the batches made ahead and the one in use may take together; by
             default what the system (its control group, its available memory) leaves.
 
@@ -261,7 +261,7 @@ class Loader(Epochs):
     def content_id(self) -> str:
         """A digest of all that decides the values of rows: queries, variables, rendering,
         augmentation, `support`, `on_error`, the rules version, and the dataset; not of their order
-        (`docs/identity.md`).
+        (`docs/reference/identity.md`).
         """
         return _engine.content_id(self._digests())
 
@@ -293,8 +293,9 @@ class Loader(Epochs):
         Args:
             directory: a complete set of `format="arrow"`.
             augment: flips and turns, as rows are copied; it cannot shift.
-            batch_size, global_batch_size, lanes, window, weights, shuffle, seed, tail, rank,
-                world_size, threads, prefetch_bytes, memory_limit_bytes: as of `Loader`.
+            batch_size, global_batch_size, lanes, window, weights: as of `Loader`.
+            shuffle, seed, tail: likewise.
+            rank, world_size, threads, prefetch_bytes, memory_limit_bytes: likewise.
 
         Raises:
             NotFoundError: there is no set.

@@ -57,8 +57,9 @@ def open_patch(
         shape: pixels `(H, W)`, or by variable; None gives the files' own cells in the box.
         temporal_agg: `"stack"` gives every day of the query, NaN where there is no file; `"mean"`,
             `"first"` and `"last"` give one field.
-        resample, grid, min_support, normalize, anomaly, on_error, cache_bytes, cache_dir,
-            disk_cache_bytes, index, storage_options, memory_limit_bytes: as in `oceanarrow.Loader`.
+        resample, grid, min_support, normalize, anomaly, on_error: as in `oceanarrow.Loader`.
+        cache_bytes, cache_dir, disk_cache_bytes, index: likewise.
+        storage_options, memory_limit_bytes: likewise.
 
     Returns:
         Each gridded variable with dimensions `time, lat, lon` (`lat, lon` unless stacked), float32,

@@ -44,9 +44,9 @@ def read_patches(
         machine: of a config, as in `Loader.from_config`.
 
     Returns:
-        A dataset with the columns of a batch (`docs/batch.md`); tensors are Arrow's fixed-shape
-        tensors, which `iter_torch_batches` gives as (B, H, W); select the columns that torch can
-        take, which dates and lists are not.
+        A dataset with the columns of a batch (`docs/reference/batch.md`); tensors are Arrow's
+        fixed-shape tensors, which `iter_torch_batches` gives as (B, H, W); select the columns that
+        torch can take, which dates and lists are not.
 
     Raises:
         ImportError: ray or pyarrow is not installed.

@@ -52,7 +52,8 @@ DEFAULT_CACHE_BYTES = 512 * 2**20
 class Rendering:
     """How variables are rendered; each is one value for all, or a mapping by column or variable.
 
-    Variables that a mapping leaves out take the default. `docs/semantics.md` has the rules.
+    Variables that a mapping leaves out take the default. `docs/understand/semantics.md` has the
+    rules.
     `normalize` is by variable, and variables it leaves out keep their unit; or it is a file of
     statistics, which names every variable.
     """

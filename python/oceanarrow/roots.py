@@ -13,7 +13,7 @@ TacoPath = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 """Path or address of a dataset, or several."""
 
 StorageOptions = Mapping[str, Any]
-"""How a remote one is reached: `docs/remote.md`."""
+"""How a remote one is reached: `docs/reference/storage_options.md`."""
 
 
 def dataset_roots(taco_path: TacoPath) -> list[str]:

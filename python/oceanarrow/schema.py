@@ -34,7 +34,7 @@ class Field:
         dtype: of its numbers.
         shape: of one row: `()` for a number, `(H, W)` for a patch, `(None,)` for a list.
         metadata: of a variable's own column `role`, `unit`, `resample` and the like
-            (`docs/batch.md`), and what Arrow needs to know of a tensor.
+            (`docs/reference/batch.md`), and what Arrow needs to know of a tensor.
     """
 
     name: str
@@ -82,7 +82,7 @@ class Schema:
 
     @property
     def metadata(self) -> dict[str, str]:
-        """What is said of all columns together; `docs/batch.md` lists the keys."""
+        """What is said of all columns together; `docs/reference/batch.md` lists the keys."""
         return self._source.metadata
 
     def field(self, name: str) -> Field:
@@ -107,6 +107,15 @@ class Schema:
 
     def __repr__(self) -> str:
         return f"Schema({', '.join(self.names)})"
+
+
+def told(schema: Schema) -> Iterator[tuple[str, str, str, str, str]]:
+    """Of each variable what people want to see: name, role, shape of a row, type and unit."""
+    for column in schema:
+        if column.roles:
+            shape = " x ".join("n" if size is None else str(size) for size in column.shape)
+            roles = ", ".join(column.roles)
+            yield column.name, roles, shape, str(column.dtype), column.unit or ""
 
 
 class ArraySpec(NamedTuple):

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from oceanarrow import _engine
 from oceanarrow.dataset.days import iso_day
 from oceanarrow.dataset.query import Query
+from oceanarrow.display import curve, view
 from oceanarrow.exceptions import InvalidInputError, PlanMismatchError
 from oceanarrow.json_file import read_json, write_json
 
@@ -114,13 +115,7 @@ class Statistics(Mapping[str, Summary]):
         return len(self.summaries)
 
     def __repr__(self) -> str:
-        rows: list[tuple[str, ...]] = [("variable", "valid", "of all", "mean", "std", "min", "max")]
-        for name, summary in self.summaries.items():
-            rows.append(_row(name, summary))
-            if name in self.differences:
-                rows.append(_row(f"  {name}, day to day", self.differences[name]))
-            groups = self.groups.get(name, {})
-            rows += [_row(f"  {group}", groups[group]) for group in sorted(groups)]
+        rows = [_HEAD, *(_row(name, summary) for name, summary in self._named())]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = (
             [text.rjust(width) for text, width in zip(row, widths, strict=True)] for row in rows
@@ -130,6 +125,23 @@ class Statistics(Mapping[str, Summary]):
             for row, line in zip(rows, lines, strict=True)
         )
         return "\n".join(named)
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (*_row(name, summary), curve(summary.histogram[1] if summary.histogram else ()))
+            for name, summary in self._named()
+        ]
+        facts = [("queries", f"{self.provenance['queries']:,}")]
+        return view("Statistics", ", ".join(self), facts, (*_HEAD, ""), rows)
+
+    def _named(self) -> Iterator[tuple[str, Summary]]:
+        """Each summary under what it is of, groups below their variable."""
+        for name, summary in self.summaries.items():
+            yield name, summary
+            if name in self.differences:
+                yield f"  {name}, day to day", self.differences[name]
+            groups = self.groups.get(name, {})
+            yield from ((f"  {group}", groups[group]) for group in sorted(groups))
 
     def to_json(self, path: str | os.PathLike[str]) -> None:
         """Writes them as JSON, at once.
@@ -277,6 +289,9 @@ def seen_by(boxes: npt.NDArray[np.float64], days: npt.NDArray[np.int32]) -> dict
     maps, places = np.unique(bits, axis=0, return_inverse=True)
     packed = [base64.b64encode(zlib.compress(one.tobytes(), 9)).decode() for one in maps]
     return {"days": there.tolist(), "map_of_day": places.ravel().tolist(), "maps": packed}
+
+
+_HEAD = ("variable", "valid", "of all", "mean", "std", "min", "max")
 
 
 def _row(name: str, summary: Summary) -> tuple[str, ...]:

@@ -107,7 +107,7 @@ _registered: dict[str, Variable] = {}
 
 def variables() -> dict[str, Variable]:
     """All known variables by name: the OceanTACO ones, those that are computed at the pixels' own
-    coordinates (`docs/channels.md`), then those registered."""
+    coordinates (`docs/how_to/channels.md`), then those registered."""
     return {**_BUILT_IN, **_registered}
 
 

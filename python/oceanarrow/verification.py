@@ -51,7 +51,7 @@ def verify(
         receipt: what `Loader.receipt` gave, a JSON file of it, or the directory of a frozen set.
         taco_path, queries: the dataset, which may lie elsewhere, and the queries; not of a
             directory.
-        storage_options: for a remote dataset; see `docs/remote.md`.
+        storage_options: for a remote dataset; see `docs/reference/storage_options.md`.
         progress: a bar on a terminal.
 
     Returns:
@@ -136,7 +136,7 @@ def _differences(told: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     if told["rules_version"] != now["rules_version"]:
         problems.append(
             f"the rules version is {now['rules_version']}, not {told['rules_version']}: values may "
-            "differ (docs/identity.md)"
+            "differ (docs/reference/identity.md)"
         )
     pinned = [[_commit(root) for root in receipt["roots"]] for receipt in (told, now)]
     if any(commit is not None for commit in pinned[0]) and pinned[0] != pinned[1]:

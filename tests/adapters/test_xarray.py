@@ -36,7 +36,7 @@ def test_values_masks_and_coordinates(ocean: Path) -> None:
         np.testing.assert_array_equal(found[name].values[mask], values[mask])
         assert found[f"{name}_support"].dims == ("sample", "y", "x")
         np.testing.assert_array_equal(found[f"{name}_present"], tree["present"][name][:2])
-    # Pixels lie at linspace over the box (docs/semantics.md).
+    # Pixels lie at linspace over the box (docs/understand/semantics.md).
     np.testing.assert_allclose(found.lat[0], np.linspace(5, 50, 7))
     np.testing.assert_allclose(found.lon[0], np.linspace(-60, -20, 9))
     np.testing.assert_allclose(found.lon[1], np.linspace(170, 190, 9))

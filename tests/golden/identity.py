@@ -1,4 +1,4 @@
-"""The encoding of plans a second time, from docs/identity.md and without the engine."""
+"""The encoding of plans a second time, from docs/reference/identity.md and without the engine."""
 
 from __future__ import annotations
 

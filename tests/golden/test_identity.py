@@ -1,4 +1,5 @@
-"""Plan ids follow the written encoding (docs/identity.md), which others can compute too."""
+"""Plan ids follow the written encoding (docs/reference/identity.md), which
+others can compute too."""
 
 from __future__ import annotations
 

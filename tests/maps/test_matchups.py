@@ -67,7 +67,7 @@ def test_against_xarray(own: Path) -> None:
         rows = day == stamp
         there = {name: axis[rows] for name, axis in at.items()}
         expected[rows] = grid.sel(time=stamp).astype(float).interp(**there).values
-    # A point within a thousandth of a cell of a centre takes that cell (docs/identity.md).
+    # A point within a thousandth of a cell of a centre takes that cell (reference/identity.md).
     sure = ~beside_a_centre(points)
     np.testing.assert_allclose(found["full"].to_numpy()[sure], expected[sure], atol=2e-6)
     np.testing.assert_allclose(found["full"].to_numpy(), expected, atol=5e-3)

@@ -1,4 +1,4 @@
-"""The worked example of docs/semantics.md, and the fine print beside it."""
+"""The worked example of docs/understand/semantics.md, and the fine print beside it."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class OceanTACODataset(Dataset[dict[str, Any]]):
     Args:
         taco_path: a TACO folder, a `.tacozip` (or the list of its parts), or a `.tacocat` folder: a
             path, or an address that begins with `https://`, `hf://datasets/`, `s3://`, `gs://` or
-            `az://` (`docs/remote.md`).
+            `az://` (`docs/how_to/remote.md`).
         queries: where and when, one a sample.
         input_variables: names of variables; see `oceanarrow.variables()`.
         target_variables: likewise; a variable may be both.
@@ -57,9 +57,9 @@ class OceanTACODataset(Dataset[dict[str, Any]]):
         default_patch_size: pixels `(H, W)` of gridded variables; None delivers the native cells
             inside the box, with their own axes.
         patch_sizes: {variable: (H, W)}, where it differs.
-        resample, grid, min_support, fill_value, normalize, anomaly, on_error, cache_bytes,
-            cache_dir,
-            disk_cache_bytes, index, storage_options: as in `oceanarrow.Loader`.
+        resample, grid, min_support, fill_value, normalize, anomaly, on_error: as in
+            `oceanarrow.Loader`.
+        cache_bytes, cache_dir, disk_cache_bytes, index, storage_options: likewise.
         memory_limit_bytes: memory that a sample may take; by default what the system leaves.
 
     Raises:

@@ -26,7 +26,8 @@ class OpenedDataset:
 
     Args:
         taco_path: the dataset, as in `oceanarrow.Loader`.
-        storage_options: {name: value} for a remote dataset; see `docs/remote.md`.
+        storage_options: {name: value} for a remote dataset; see
+            `docs/reference/storage_options.md`.
 
     Attributes:
         roots: its paths or addresses.

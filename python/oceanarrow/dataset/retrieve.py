@@ -48,7 +48,8 @@ def load_hf_dataset(
 
     Args:
         url: the dataset's address; a path, or a list of them, as in `oceanarrow.Loader`, will do.
-        storage_options: {name: value} for a remote dataset; see `docs/remote.md`.
+        storage_options: {name: value} for a remote dataset; see
+            `docs/reference/storage_options.md`.
 
     Returns:
         The dataset, to be given as `dataset`. Its `catalog` has `days`, `regions` and `sources`.

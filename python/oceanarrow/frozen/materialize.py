@@ -51,7 +51,7 @@ def materialize(
         compression: of Parquet, `"zstd"` by default, or `"none"`; Arrow has none.
         part: `(i, n)`: the i-th of n runs of shards, from 0 on; `materialize_finish` completes
             the set when all are there.
-        ray: makes parts as tasks of Ray (`docs/clusters.md`), whose workers see the directory.
+        ray: makes parts as tasks of Ray (`docs/how_to/ray.md`), whose workers see the directory.
         progress: a bar on a terminal.
 
     Raises:

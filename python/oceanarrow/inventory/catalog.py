@@ -12,6 +12,7 @@ import numpy.typing as npt
 from oceanarrow import _engine
 from oceanarrow.dataset.days import iso_day
 from oceanarrow.dataset.regular_grid import RegularGrid
+from oceanarrow.display import bar, view
 from oceanarrow.events import hand_over
 from oceanarrow.optional import require
 from oceanarrow.roots import StorageOptions, TacoPath, dataset_roots
@@ -48,7 +49,8 @@ class Catalog:
     Args:
         taco_path: path or address of a dataset (a TACO folder, `.tacozip` or `.tacocat`, or a
             catalogue of one's own files), or a list of several.
-        storage_options: {name: value} for a remote dataset; see `docs/remote.md`.
+        storage_options: {name: value} for a remote dataset; see
+            `docs/reference/storage_options.md`.
 
     Raises:
         NotFoundError: there is no dataset (`oceanarrow.exceptions`; also a FileNotFoundError).
@@ -177,6 +179,23 @@ class Catalog:
 
     def __repr__(self) -> str:
         return self._told(2 * _SHOWN, _SHOWN)
+
+    def _repr_html_(self) -> str:
+        days = self.days
+        if days is None:
+            return view("Catalog", f"{', '.join(self._roots)}: no granule")
+        facts: list[tuple[str, object]] = [
+            ("days", f"{days.first} to {days.last}, {_gaps(days.missing)}"),
+            ("granules", f"{len(self):,} in {len(self.regions):,} regions"),
+            *(("warning", text) for text in self.warnings),
+        ]
+        span = int((np.datetime64(days.last) - np.datetime64(days.first)).astype(int)) + 1
+        rows = [
+            (v.name, v.unit, f"{self.days_of(v).size:,}", bar(self.days_of(v).size / span))
+            for v in self.variables.values()
+        ]
+        head = ("variable", "unit", "days with a file", "of all")
+        return view("Catalog", ", ".join(self._roots), facts, head, rows)
 
     def describe(self) -> str:
         """What a `repr` says, with all variables and warnings."""

@@ -72,7 +72,7 @@ def climatology(
             default all.
         smooth: an odd number of days, of `by="day_of_year"`: each day's mean is one of all values
             of the days around it, on the circle of the year.
-        storage_options: for a remote dataset; see `docs/remote.md`.
+        storage_options: for a remote dataset; see `docs/reference/storage_options.md`.
         progress: a bar on a terminal.
 
     Raises:

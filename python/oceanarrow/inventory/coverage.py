@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from oceanarrow.dataset.days import Time, iso_day, utc_day
 from oceanarrow.dataset.query import Query, query_arrays
+from oceanarrow.display import bar, view
 from oceanarrow.exceptions import InvalidInputError
 from oceanarrow.inventory import coverage_file
 from oceanarrow.optional import require
@@ -233,13 +234,25 @@ class Coverage:
             self.days.size
         )
         lines = [f"Coverage of {span}{self.days.size} days, {rows} x {columns} cells"]
+        for name, there, valid in self._shares():
+            share = "" if valid is None else f"{valid:.1%} valid"
+            lines.append(f"  {name:<18} {there:>5} days with a file  {share}")
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        title, *_ = repr(self).splitlines()
+        rows = [(name, f"{there:,}", bar(valid)) for name, there, valid in self._shares()]
+        head = ("variable", "days with a file", "valid")
+        return view("Coverage", title.removeprefix("Coverage of "), (), head, rows)
+
+    def _shares(self) -> Iterable[tuple[str, int, float | None]]:
+        """Of each variable the days that have a file, and the share of its cells that is valid."""
         for name, measured in self.measured.items():
             there = measured.valid.shape[0]
             cells = measured.cells.reshape(measured.cells.shape[0], -1).sum(axis=1, dtype=np.int64)
             total = int(cells[measured.grids].sum()) if there else 0
-            share = f"{measured.valid.sum(dtype=np.int64) / total:.1%} valid" if total else ""
-            lines.append(f"  {name:<18} {there:>5} days with a file  {share}")
-        return "\n".join(lines)
+            valid = int(measured.valid.sum(dtype=np.int64)) / total if total else None
+            yield name, there, valid
 
     def _of(self, variable: str) -> Measured:
         if variable not in self.measured:

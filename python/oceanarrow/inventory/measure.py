@@ -52,7 +52,7 @@ def coverage(
         days: first and last day; by default all.
         output: a Parquet file; where it is one of such cells already, what it has of files that
             have not changed since is taken from it.
-        storage_options: for a remote dataset; see `docs/remote.md`.
+        storage_options: for a remote dataset; see `docs/reference/storage_options.md`.
         progress: a bar on a terminal.
 
     Returns:

@@ -84,7 +84,7 @@ def statistics(
         area_weighted: a value weighs as the cosine of its latitude; `count` stays a number.
         part: `(i, n)`: the i-th of n parts of the queries, from 0 on; `Statistics.merge` joins
             them.
-        ray: makes parts as tasks of Ray (`docs/clusters.md`).
+        ray: makes parts as tasks of Ray (`docs/how_to/ray.md`).
         on_error: `"raise"`, or `"mask"` to go on without what an unreadable file has.
         threads: by default one a core; of a remote dataset as many as its `concurrency`.
         cache_bytes, index, storage_options: as of `Loader`.

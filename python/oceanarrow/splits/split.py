@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from oceanarrow.dataset.days import iso_day
 from oceanarrow.dataset.extent import check_gaps, extents
 from oceanarrow.dataset.query import Query, QueryArrays
+from oceanarrow.display import bar, view
 from oceanarrow.exceptions import InvalidInputError
 from oceanarrow.optional import require
 from oceanarrow.request import check_positive
@@ -45,17 +46,26 @@ class Split:
 
     def summary(self) -> str:
         """A line a part: queries, share, and days from the first to the last."""
-        total = sum(map(len, self.parts.values())) + len(self.left_out)
         width = max(len(name) for name in (*self.parts, "left out"))
-        lines = []
+        return "\n".join(
+            f"{name:<{width}} {count:>9,} {share:>6.1%}  {days}".rstrip()
+            for name, count, share, days in self._rows()
+        )
+
+    def _rows(self) -> Iterator[tuple[str, int, float, str]]:
+        """Of each part, and of what was left out: how many, which share, on which days."""
+        total = sum(map(len, self.parts.values())) + len(self.left_out)
         for name, queries in (*self.parts.items(), ("left out", self.left_out)):
-            line = f"{name:<{width}} {len(queries):>9,} {len(queries) / max(total, 1):>6.1%}"
-            if queries:
-                days = [query.days() for query in queries]
-                first, last = min(d[0] for d in days), max(d[1] for d in days)
-                line += f"  {iso_day(first)} to {iso_day(last)}"
-            lines.append(line)
-        return "\n".join(lines)
+            spans = [query.days() for query in queries]
+            days = ""
+            if spans:
+                first, last = min(span[0] for span in spans), max(span[1] for span in spans)
+                days = f"{iso_day(first)} to {iso_day(last)}"
+            yield name, len(queries), len(queries) / max(total, 1), days
+
+    def _repr_html_(self) -> str:
+        rows = [(name, f"{count:,}", bar(share), days) for name, count, share, days in self._rows()]
+        return view("Split", f"by {self.by}", (), ("part", "queries", "of all", "days"), rows)
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """The parts on a map, or, of a split by time, by day; see `oceanarrow.plot.plot_split`.

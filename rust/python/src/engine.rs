@@ -181,7 +181,7 @@ impl Engine {
     }
 
     /// What a plan consists of besides the queries and their order: canonical bytes by name
-    /// (`docs/identity.md`).
+    /// (`docs/reference/identity.md`).
     fn plan_fields(&self) -> BTreeMap<&'static str, Vec<u8>> {
         let engine = self.engine();
         let requests = &engine.setup().requests;

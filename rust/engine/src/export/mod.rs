@@ -1,4 +1,4 @@
-//! Collated batches as Arrow record batches (`docs/batch.md`).
+//! Collated batches as Arrow record batches (`docs/reference/batch.md`).
 
 mod schema;
 

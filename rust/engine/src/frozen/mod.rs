@@ -1,5 +1,5 @@
 //! Frozen sets: rows as they were rendered, in shards of the Arrow file format, read back where they
-//! lie (`docs/frozen.md`).
+//! lie (`docs/how_to/freezing.md`).
 //!
 //! ```text
 //!  row --shard, block, place--> Layout --pread--> a place in a batch --digest--> compared

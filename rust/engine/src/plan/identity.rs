@@ -1,4 +1,4 @@
-//! What a plan is, in bytes that stay the same: `docs/identity.md`.
+//! What a plan is, in bytes that stay the same: `docs/reference/identity.md`.
 //!
 //! A plan is a record of named fields. The bytes of a value say its type and how much follows, so
 //! that no two values have the same bytes; they depend on no struct and no library:
