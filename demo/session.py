@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-PAGE = Path(__file__).parents[1] / "docs" / "session.md"
+PAGE = Path(__file__).parents[1] / "docs" / "start" / "session.md"
 
 TRAIN = """\
 import torch

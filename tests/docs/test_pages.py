@@ -167,7 +167,8 @@ assert {name: (len(set(found)), max(found)) for name, found in days.items()} == 
     ),
     "docs/how_to/pytorch.md": "assert dataset.loader.epoch == 2 and '\"epoch\":2' in cursor",
     "docs/how_to/ray.md": (
-        "import os\nassert numbers['l4_sst'].count and os.path.exists('frozen_by_ray/manifest.json')"
+        "import os\n"
+        "assert numbers['l4_sst'].count and os.path.exists('frozen_by_ray/manifest.json')"
     ),
     "docs/how_to/several_processes.md": "assert torch.isfinite(loss)",
     "docs/how_to/sharing.md": (

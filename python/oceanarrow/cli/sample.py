@@ -19,7 +19,6 @@ from oceanarrow.cli.arguments import (
     talk,
 )
 from oceanarrow.cli.storage_options import storage_options
-from oceanarrow.dataset.dataset import OceanTACODataset
 from oceanarrow.dataset.query import Query
 from oceanarrow.exceptions import InvalidInputError
 from oceanarrow.optional import require
@@ -59,6 +58,9 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Reads and writes it."""
+    # Needs PyTorch, which the other commands do without.
+    from oceanarrow.dataset import OceanTACODataset
+
     path: Path = options.output
     if path.suffix.lower() not in _SUFFIXES:
         raise InvalidInputError(f"{path}: the suffix must be one of {', '.join(_SUFFIXES)}")

@@ -17,7 +17,6 @@ import numpy as np
 
 from oceanarrow import __version__
 from oceanarrow.atomic_file import replace_file
-from oceanarrow.dataset.dataset import OceanTACODataset
 from oceanarrow.dataset.days import iso_day
 from oceanarrow.dataset.query import Query
 from oceanarrow.exceptions import InvalidInputError, OceanArrowError
@@ -174,6 +173,9 @@ def _sample(
     storage_options: StorageOptions | None,
 ) -> tuple[str, Cost | None]:
     """A picture of the fullest of a day's files, its values' distribution, and what it cost."""
+    # Needs PyTorch, which nothing else here does.
+    from oceanarrow.dataset import OceanTACODataset
+
     day = int(catalog.days_of(variable)[-1])
     there = catalog.rows_of(variable) & (catalog.columns["day"] == day)
     best: Any = None
