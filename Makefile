@@ -19,13 +19,15 @@ REQUIREMENTS := requirements/test.txt
 ENVIRONMENT := $(VENV)/.made-from-lock
 PEERS := requirements/peers.txt
 PEERS_INSTALLED := $(VENV)/.has-peers
+PACKAGERS := requirements/package.txt
+PACKAGERS_INSTALLED := $(VENV)/.has-packagers
 FIGURES := docs/_figures/order.png
 EXECUTED := docs/_notebooks/tutorial.ipynb
 EXTENSION := python/oceanarrow/_engine.abi3.so
 RUST_SOURCES := $(shell find rust -name target -prune -o -type f -print) \
     Cargo.toml Cargo.lock pyproject.toml .cargo/config.toml
 
-.PHONY: demo test lint test-rust test-python test-full docs peers bench bench-kernels wheel notebooks lock clean help
+.PHONY: demo test lint test-rust test-python test-full docs peers bench bench-kernels wheel test-wheel notebooks lock clean help
 
 demo: $(EXTENSION) ## Train a small network on real sea level, about two minutes; writes demo/sea_level.png
 	python demo/fetch.py
@@ -63,17 +65,33 @@ bench: $(ENVIRONMENT) peers ## Measure, side by side with other libraries; ARGS=
 bench-kernels: $(ENVIRONMENT) ## Count the instructions of the inner loops; needs valgrind
 	python benchmarks/kernels.py $(ARGS)
 
-wheel: $(ENVIRONMENT) ## A release wheel in dist/
-	maturin build --locked --release --out dist
+# The wheel is built out of the sdist, elsewhere, so that it shows no path of this machine.
+wheel: $(PACKAGERS_INSTALLED) ## In dist/: the sdist, and a wheel for any Linux on x86-64; ten minutes
+	rm -rf dist
+	maturin sdist --out dist
+	build=$$(mktemp -d) && trap 'rm -rf "$$build"' EXIT && \
+	tar -xzf dist/*.tar.gz -C "$$build" --strip-components 1 && cd "$$build" && \
+	cargo=$${CARGO_HOME:-$$HOME/.cargo} && \
+	export CARGO_TARGET_DIR=$(CURDIR)/target/wheel CFLAGS="-ffile-prefix-map=$$cargo=/cargo" && \
+	export RUSTFLAGS="--remap-path-prefix=$$HOME=/home --remap-path-prefix=$$cargo=/cargo" && \
+	maturin build --locked --release --strip --zig --compatibility manylinux_2_17 --out $(CURDIR)/dist
+	auditwheel show dist/*.whl
+	twine check --strict dist/*
+
+test-wheel: $(EXTENSION) ## The wheel in dist/, in empty environments, with each extra; half an hour
+	python -m pytest -m full tests/packages
 
 notebooks: $(ENVIRONMENT) ## Write notebooks/*.ipynb from their text
 	jupytext --quiet --to ipynb notebooks/*.py
 
-lock: $(ENVIRONMENT) ## Pin requirements/test.in again
+lock: $(ENVIRONMENT) ## Pin requirements/*.in again
 	python -m pip install --quiet uv
 	cd requirements && uv pip compile --quiet --upgrade --python-version 3.11 --no-emit-index-url \
 	    --no-emit-find-links --annotation-style line --custom-compile-command "make lock" \
-	    test.in --output-file test.txt
+	    test.in --output-file test.txt && \
+	  uv pip compile --quiet --upgrade --python-version 3.11 --no-emit-index-url \
+	    --no-emit-find-links --annotation-style line --custom-compile-command "make lock" \
+	    package.in --output-file package.txt
 
 clean: ## Remove what was built or downloaded, not the environment
 	cargo clean
@@ -99,6 +117,10 @@ $(EXECUTED): $(EXTENSION) docs/notebooks.py $(wildcard notebooks/*.py)
 $(PEERS_INSTALLED): $(ENVIRONMENT) $(PEERS)
 	python -m pip install --quiet --disable-pip-version-check --no-deps --ignore-requires-python \
 	    --requirement $(PEERS)
+	touch $@
+
+$(PACKAGERS_INSTALLED): $(ENVIRONMENT) $(PACKAGERS)
+	python -m pip install --quiet --disable-pip-version-check --requirement $(PACKAGERS)
 	touch $@
 
 $(EXTENSION): $(ENVIRONMENT) $(RUST_SOURCES)

@@ -8,8 +8,6 @@ import http.server
 import json
 import os
 import re
-import shutil
-import subprocess
 import threading
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -17,6 +15,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from browser import dom_of
 
 SITE = Path(__file__).parents[2] / "docs/_build/html"
 # Loads one page after another into a frame as wide as a phone; tells how much wider each one is.
@@ -128,22 +127,6 @@ def server(built: None) -> Iterator[str]:
         threading.Thread(target=serving.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{serving.server_port}"
         serving.shutdown()
-
-
-def dom_of(address: str, profile: Path) -> str:
-    """What a browser has made of a page."""
-    browser = shutil.which("chromium")
-    if browser is None:
-        pytest.skip("chromium is not installed")
-    done = subprocess.run(
-        [
-            browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
-            "--disable-background-networking", f"--user-data-dir={profile}",
-            "--virtual-time-budget=60000", "--dump-dom", address,
-        ],
-        check=True, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
-    return done.stdout
 
 
 def test_no_page_is_wider_than_a_phone(server: str, tmp_path: Path) -> None:

@@ -55,8 +55,9 @@ def test_no_tracked_file_names_a_registry_host_or_a_private_path() -> None:
     assert found == []
 
 
-def test_requirements_are_pinned() -> None:
-    lines = (ROOT / "requirements" / "test.txt").read_text().splitlines()
+@pytest.mark.parametrize("name", ["test.txt", "package.txt"])
+def test_requirements_are_pinned(name: str) -> None:
+    lines = (ROOT / "requirements" / name).read_text().splitlines()
     pins = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
     assert pins
     assert [line for line in pins if not re.match(r"[\w.-]+==\S+", line)] == []
