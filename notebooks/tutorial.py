@@ -50,6 +50,7 @@ from oceanarrow.dataset import (
     collate_ocean_samples,
 )
 from oceanarrow.land import outlines
+from oceanarrow.plot import plot_coverage
 
 # %% [markdown]
 # What the model is to see. `l4_` products are maps without gaps on the sea; `l3_` products hold
@@ -275,3 +276,34 @@ with tempfile.TemporaryDirectory() as folder:
     again, metadata = QueryGenerator.load_queries(path)
 print(metadata)
 print("the same queries:", again == train_queries)
+
+# %% [markdown]
+# ## 10. What there is, and patches that see something
+#
+# A catalogue tells days, gaps and variables. A coverage has looked into the files: how many cells
+# of each sensor are valid, by day and place. With both, a generator draws only patches in which the
+# swath has passed, and a split gives parts that do not share ocean.
+
+# %%
+catalog = oceanarrow.Catalog(DATASET)
+catalog
+
+# %%
+coverage = oceanarrow.coverage(DATASET, ["l3_swot", "l4_ssh"], days=TRAIN_DATES, progress=False)
+plot_coverage(coverage, "l3_swot")
+plt.show()
+
+# %%
+seen = QueryGenerator("builtin", catalog=catalog, coverage=coverage).generate_training_queries(
+    60, PATCH_SIZE, TRAIN_DATES, STUDY_BBOX, seed=7, min_valid={"l3_swot": 0.02}, verbose=False
+)
+for name, queries in (("random", train_queries), ("chosen", seen)):
+    print(f"{name}: {coverage.valid_share(queries, 'l3_swot').mean():.1%} of a patch is valid")
+
+# %%
+split = oceanarrow.split_queries(seen, {"train": 0.6, "test": 0.4}, by="time", gap_days=1)
+split
+
+# %%
+split.plot()
+plt.show()

@@ -1,31 +1,22 @@
 """The notebooks run as they are, on the synthetic ocean and on a catalogue of its files, without a
 network or a screen."""
 
+import runpy
 from pathlib import Path
 
 import jupytext
 import nbformat
 import pytest
-from nbclient import NotebookClient
 
-NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.py"))
-PARAMETERS = """\
-DATASET = {dataset!r}
-TRAIN_DATES = ("2023-04-01", "2023-04-03")
-EVAL_DATES = ("2023-04-01", "2023-04-03")
-"""
+ROOT = Path(__file__).parents[2]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
+DAYS = ("2023-04-01", "2023-04-03")
 
 
 @pytest.mark.parametrize("source", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_runs(source: Path, dataset: Path, tmp_path: Path) -> None:
-    notebook = jupytext.read(source)
-    (parameters,) = [
-        cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])
-    ]
-    parameters.source = PARAMETERS.format(dataset=str(dataset))
-    NotebookClient(
-        notebook, timeout=180, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
-    ).execute()
+    run = runpy.run_path(str(ROOT / "docs/notebooks.py"))["run"]
+    notebook = run(source, str(dataset), DAYS, DAYS, tmp_path)
     figures = [
         output
         for cell in notebook.cells
