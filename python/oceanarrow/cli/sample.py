@@ -81,7 +81,8 @@ def run(options: argparse.Namespace) -> None:
     )
     sample = dataset[0]
     if path.suffix.lower() == ".nc":
-        require("xarray", "writing NetCDF", extra="xarray")
+        for module in ("xarray", "h5netcdf", "h5py"):
+            require(module, "writing NetCDF", extra="xarray")
         _write_netcdf(options, query, path)
     elif path.suffix.lower() == ".npz":
         arrays = _arrays(sample)

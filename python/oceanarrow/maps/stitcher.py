@@ -191,14 +191,15 @@ class Stitcher:
         Raises:
             InvalidInputError: the day is not open.
             UnwritableError, OSError: it cannot be written; the day stays open.
-            ImportError: xarray or h5netcdf is not installed.
+            ImportError: xarray, h5netcdf or h5py is not installed.
         """
         number = utc_day(day)
         if number not in self._days:
             raise InvalidInputError(
                 f"{iso_day(number)} is not open; open are {', '.join(self.days) or 'none'}"
             )
-        require("h5netcdf", "Stitcher.flush", extra="xarray")
+        for module in ("h5netcdf", "h5py"):
+            require(module, "Stitcher.flush", extra="xarray")
         dataset = self._dataset([number])
         replace_file(
             Path(path), lambda file: dataset.to_netcdf(file.name, engine="h5netcdf", mode="w")
