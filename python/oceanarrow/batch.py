@@ -166,8 +166,9 @@ class Batch:
 
         Each gridded variable has dimensions `sample, y, x` (`sample, day, y, x` for stacked days,
         `sample, channel, y, x` for a tensor of several), NaN where it is invalid, coordinates
-        `lat (sample, y)` and `lon (sample, x)`, and CF attributes. A variable whose pixels are not those of the first has `y_<name>`, `x_<name>`,
-        `lat_<name>` and `lon_<name>`, and of other days `day_<name>`. Point variables have
+        `lat (sample, y)` and `lon (sample, x)`, and CF attributes. A variable whose pixels are not
+        those of the first has `y_<name>`, `x_<name>`, `lat_<name>` and `lon_<name>`, and of other
+        days `day_<name>`. Point variables have
         dimensions `sample, level_<name>`, padded with NaN. `query`, `time_start`, `time_end`,
         `n_files`, `status` and `sample_weight` are coordinates of `sample` (flips and turns of an
         `Augment` are undone, and what they were is `augmentation`), and `time (sample, day)` of
