@@ -1,4 +1,5 @@
-//! What a dataset is, as far as a setup reads it: the same wherever it lies (`docs/reference/identity.md`).
+//! What a dataset is, as far as a setup reads it: the same wherever it lies
+//! (`docs/reference/identity.md`).
 
 use std::collections::BTreeSet;
 

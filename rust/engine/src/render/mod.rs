@@ -7,9 +7,9 @@
 //! A [`Recipe`] is plain data: making one reads nothing, and whoever has the readings' windows can
 //! paint it. This stage knows no reader.
 //!
-//! Conventions (`docs/understand/semantics.md`): output row `i` lies at `linspace(lat_min, lat_max, H)[i]`,
-//! column `j` likewise, and values are sampled exactly there, by mask-normalised weights;
-//! [`GridRule::Crop`] instead stretches the cells whose centres lie in the box.
+//! Conventions (`docs/understand/semantics.md`): output row `i` lies at
+//! `linspace(lat_min, lat_max, H)[i]`, column `j` likewise, and values are sampled exactly there, by
+//! mask-normalised weights; [`GridRule::Crop`] instead stretches the cells whose centres lie in the box.
 
 mod axis;
 mod computed;
