@@ -8,6 +8,7 @@ SHELL := /bin/bash
 
 VENV ?= .venv
 SYSTEM_PYTHON ?= $(shell command -v python3.11 || command -v python3)
+TARGETS ?= x86_64-unknown-linux-gnu
 PYTEST_ARGS ?= -n auto --dist loadfile
 
 export VIRTUAL_ENV := $(abspath $(VENV))
@@ -66,7 +67,7 @@ bench-kernels: $(ENVIRONMENT) ## Count the instructions of the inner loops; need
 	python benchmarks/kernels.py $(ARGS)
 
 # The wheel is built out of the sdist, elsewhere, so that it shows no path of this machine.
-wheel: $(PACKAGERS_INSTALLED) ## In dist/: the sdist, and a wheel for any Linux on x86-64; ten minutes
+wheel: $(PACKAGERS_INSTALLED) ## In dist/: the sdist, and a wheel for any Linux on x86-64, or TARGETS=...; ten minutes
 	rm -rf dist
 	maturin sdist --out dist
 	build=$$(mktemp -d) && trap 'rm -rf "$$build"' EXIT && \
@@ -74,8 +75,9 @@ wheel: $(PACKAGERS_INSTALLED) ## In dist/: the sdist, and a wheel for any Linux 
 	cargo=$${CARGO_HOME:-$$HOME/.cargo} && \
 	export CARGO_TARGET_DIR=$(CURDIR)/target/wheel CFLAGS="-ffile-prefix-map=$$cargo=/cargo" && \
 	export RUSTFLAGS="--remap-path-prefix=$$HOME=/home --remap-path-prefix=$$cargo=/cargo" && \
-	maturin build --locked --release --strip --zig --compatibility manylinux_2_17 --out $(CURDIR)/dist
-	auditwheel show dist/*.whl
+	for target in $(TARGETS); do maturin build --locked --release --strip --zig --target $$target \
+	    --compatibility manylinux_2_17 --out $(CURDIR)/dist; done
+	for wheel in dist/*.whl; do auditwheel show $$wheel; done
 	twine check --strict dist/*
 
 test-wheel: $(EXTENSION) ## The wheel in dist/, in empty environments, with each extra; half an hour

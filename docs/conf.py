@@ -6,12 +6,12 @@ import re
 
 from sphinx.application import Sphinx
 
-from oceanarrow import __version__
+import oceanarrow
 from oceanarrow.cli import _parser
 
 project = "oceanarrow"
 author = copyright = "the oceanarrow developers"  # noqa: A001  # Sphinx's name
-version = release = __version__
+version = release = oceanarrow.__version__
 
 extensions = [
     "myst_nb",
@@ -72,20 +72,39 @@ def link_pages(
         lines[number] = re.sub(r"(?<!`)`([^`]+)`(?=(\w?))(?!`)", marked, line)
 
 
-def add_commands(app: Sphinx, page: str, source: list[str]) -> None:
-    """The page of the command line ends with what each `--help` prints."""
-    if page == "reference/cli":
-        os.environ["COLUMNS"] = "88"
-        (commands,) = (
-            action
-            for action in _parser()._actions
-            if isinstance(action, argparse._SubParsersAction)
-        )
-        for name, command in commands.choices.items():
-            source[0] += f"\n## {name}\n\n```text\n{command.format_help()}```\n"
+def commands() -> str:
+    """What each `--help` prints."""
+    os.environ["COLUMNS"] = "88"
+    (found,) = (
+        action for action in _parser()._actions if isinstance(action, argparse._SubParsersAction)
+    )
+    return "".join(
+        f"\n## {name}\n\n```text\n{command.format_help()}```\n"
+        for name, command in found.choices.items()
+    )
+
+
+def known_variables() -> str:
+    """A row a variable that needs no definition."""
+    rows = ["", "| name | unit | file | variable in it | |", "|---|---|---|---|---|"]
+    for variable in oceanarrow.variables().values():
+        computed = variable.supply == "computed"
+        file, name = (f"`{variable.file}`", f"`{variable.netcdf}`") if not computed else ("", "")
+        kind = "computed" if computed else "profiles" if variable.geometry == "points" else "grid"
+        rows.append(f"| `{variable.name}` | {variable.unit} | {file} | {name} | {kind} |")
+    return "\n".join(rows)
+
+
+GENERATED = {"reference/cli": commands, "reference/variables": known_variables}
+
+
+def add_generated(app: Sphinx, page: str, source: list[str]) -> None:
+    """Some pages end with what the package says of itself."""
+    if page in GENERATED:
+        source[0] += GENERATED[page]()
 
 
 def setup(app: Sphinx) -> None:
     """Sphinx calls this."""
-    app.connect("source-read", add_commands)
+    app.connect("source-read", add_generated)
     app.connect("autodoc-process-docstring", link_pages)

@@ -42,6 +42,7 @@ def main() -> None:
         augment(dataset, days.last)
         batch(dataset, days)
         support(dataset, days.last)
+        resampling(dataset, days.last)
         order(dataset, days)
         batch(dataset, days)
         support(dataset, days.last)
@@ -183,6 +184,31 @@ def support(dataset: Path, day: str) -> None:
         panel.set_facecolor("#d9d9d9")
         panel.set(xticks=[], yticks=[])
     save(figure, "support.png")
+
+
+def resampling(dataset: Path, day: str) -> None:
+    """The cells of a file beside the pixels that the rules make of them."""
+    query = Query(-12.0, 0.0, 36.0, 48.0, day, day)
+    cells = oceanarrow.open_patch(dataset, query, ["l4_ssh"])["l4_ssh"].isel(time=0)
+    panels = [("the file's cells", cells.values)]
+    for rule in ("nearest", "bilinear", "area"):
+        loader = Loader(
+            dataset, [query], ["l4_ssh"], default_patch_size=(7, 7), resample=rule, batch_size=1
+        )
+        (tree,) = (made.to_numpy() for made in loader)
+        field = np.ma.masked_array(tree["inputs"]["l4_ssh"][0], ~tree["masks"]["l4_ssh"][0])
+        panels.append((f'resample="{rule}", 7 x 7', field))
+    most = np.nanmax(np.abs(cells.values))
+    figure, axes = plt.subplots(1, 4, figsize=(12, 3.2), layout="constrained")
+    for panel, (title, field) in zip(axes, panels, strict=True):
+        # Pixels lie at the box's edges too: each is drawn around its own place.
+        half = 6.0 / (np.shape(field)[0] - 1)
+        edges = (-12.0 - half, half, 36.0 - half, 48.0 + half)
+        panel.imshow(field, extent=edges, cmap="RdBu_r", vmin=-most, vmax=most, **LOOK)
+        panel.add_patch(plt.Rectangle((-12, 36), 12, 12, fill=False, linestyle="--"))
+        panel.set(xlim=(-13.2, 1.2), ylim=(34.8, 49.2), xticks=[], yticks=[], facecolor="#d9d9d9")
+        panel.set_title(title, fontsize=10)
+    save(figure, "resampling.png")
 
 
 def order(dataset: Path, days: Days) -> None:

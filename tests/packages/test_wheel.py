@@ -95,7 +95,7 @@ OLDEST_NUMPY = "numpy==1.26.0"
 def wheel() -> Path:
     (*_, found) = [
         None,
-        *sorted((ROOT / "dist").glob("*.whl")),
+        *sorted((ROOT / "dist").glob("*x86_64.whl")),
     ]
     if found is None:
         pytest.skip("there is no wheel: make wheel")
