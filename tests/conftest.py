@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +22,9 @@ settings.register_profile("full", max_examples=1000, print_blob=True, **_LENIENT
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell that starts us in the background ignores Ctrl-C for all that we start.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "peer: compares with another project's reader")
     if config.getoption("--hypothesis-profile", default=None) is None:
         settings.load_profile("quick")
