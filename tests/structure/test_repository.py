@@ -72,6 +72,13 @@ def test_installed_version_is_the_workspace_version() -> None:
     assert installed == workspace["workspace"]["package"]["version"]
 
 
+def test_everything_that_names_the_version_names_this_one() -> None:
+    version = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["version"]
+    assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text()
+    assert f"\n## {version}" in (ROOT / "CHANGELOG.md").read_text()
+    assert f"oceanarrow-{version}-" in (ROOT / "docs/start/index.md").read_text()
+
+
 def test_continuous_integration_runs_what_a_developer_runs() -> None:
     script = ROOT / ".ci" / "run"
     assert script.stat().st_mode & 0o111

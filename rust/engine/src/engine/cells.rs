@@ -349,7 +349,8 @@ impl Engine {
                 let when = steps.map_or(When::Day(day), |s| When::Steps(s.first, s.count));
                 let mut conditions = valid.iter().map(condition).collect::<Result<Vec<_>>>()?;
                 if let Some(holdout) = holdout {
-                    conditions.extend(holdout.conditions(self.reader(), &location)?);
+                    let file = (object, &location);
+                    conditions.extend(holdout.conditions(self.reader(), file, &self.drawn)?);
                 }
                 Ok(Tile { object, grid: opened, when, resolution, conditions })
             });

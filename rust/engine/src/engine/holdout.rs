@@ -1,7 +1,9 @@
 //! Whole tracks hidden from an input, or shown as a target: which cells of a file count.
 
-use std::sync::Arc;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use lru::LruCache;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result};
@@ -18,6 +20,33 @@ const OVERLAP: &str = "is_overlap";
 const IDS: &str = "track_ids";
 /// The satellites of the tracks.
 const PLATFORMS: &str = "track_platforms";
+
+/// Files whose tracks need not be drawn again.
+const KEPT: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4095);
+
+/// A file's number, the seed, the bits of the share, and whether the tracks held out are wanted.
+type Key = (u32, u64, u64, bool);
+
+/// The drawn tracks of the files that were last asked for.
+pub(super) struct DrawnTracks(Mutex<LruCache<Key, CellRule>>);
+
+impl Default for DrawnTracks {
+    fn default() -> Self {
+        Self(Mutex::new(LruCache::new(KEPT)))
+    }
+}
+
+impl DrawnTracks {
+    fn get_or_draw(&self, key: Key, draw: impl FnOnce() -> CellRule) -> CellRule {
+        let kept = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(rule) = kept().get(&key) {
+            return rule.clone();
+        }
+        let rule = draw();
+        kept().put(key, rule.clone());
+        rule
+    }
+}
 
 /// Which tracks are held out, and which part is wanted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,7 +76,8 @@ impl Holdout {
     pub(super) fn conditions(
         &self,
         reader: &GranuleReader,
-        location: &Location,
+        (object, location): (u32, &Location),
+        drawn: &DrawnTracks,
     ) -> Result<Vec<(Arc<Grid>, CellRule)>> {
         let list = match self.of {
             HeldOut::Share(_) => IDS,
@@ -68,11 +98,17 @@ impl Holdout {
         let names = reader.texts(location, list).map_err(explained)?;
         let grid = |name: &str| reader.grid(location, name, None, &[]).map_err(explained);
         let wanted = |(_, name): &(usize, &String)| self.holds_out(name) == self.target;
-        let places = names.iter().enumerate().filter(wanted).map(|(place, _)| place as f64);
-        Ok(vec![
-            (grid(TRACK)?, CellRule::OneOf(places.collect())),
-            (grid(OVERLAP)?, CellRule::Within(0.0, 0.0)),
-        ])
+        let places = || {
+            let places = names.iter().enumerate().filter(wanted).map(|(place, _)| place as f64);
+            CellRule::OneOf(places.collect())
+        };
+        let rule = match self.of {
+            HeldOut::Share(share) => {
+                drawn.get_or_draw((object, self.seed, share.to_bits(), self.target), places)
+            }
+            HeldOut::Platforms(_) => places(),
+        };
+        Ok(vec![(grid(TRACK)?, rule), (grid(OVERLAP)?, CellRule::Within(0.0, 0.0))])
     }
 
     /// Whether a track of this id, or of this satellite, is held out.

@@ -40,6 +40,7 @@ use telemetry::Telemetry;
 
 pub use coverage::{CellCounts, CoarseCells};
 pub use explain::Cost;
+use holdout::DrawnTracks;
 pub use holdout::{HeldOut, Holdout};
 pub use sample::{Sample, SampleColumn};
 pub use setup::{Mask, OnError, Options, Request, Setup};
@@ -65,6 +66,8 @@ pub struct Engine {
     ranks: Vec<usize>,
     /// Of remote datasets: the threads that wait for them, started by the first read.
     downloads: OnceLock<Result<Downloads>>,
+    /// Which tracks are held out of files.
+    drawn: DrawnTracks,
     /// Land, from when it is first asked for.
     land: OnceLock<Result<Land>>,
     /// The rows of a frozen set, from when the first is read.
@@ -136,6 +139,7 @@ impl Engine {
             no_disk_cache,
             ranks,
             downloads: OnceLock::new(),
+            drawn: DrawnTracks::default(),
             land: OnceLock::new(),
             frozen: OnceLock::new(),
         }
