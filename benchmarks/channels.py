@@ -16,17 +16,16 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from options import add_common, dataset_of, pick_days, printable
-from report import footnote, write_json
+from options import dataset_of, pick_days
+from rows import rows_of, run
 from stopwatch import Stopwatch, peak
-from workloads import BBOX, INPUTS, SIZES, TARGETS
+from workloads import INPUTS, SIZES, TARGETS
 
 import oceanarrow
 from oceanarrow import Augment, Loader
@@ -199,21 +198,6 @@ def contend(chosen: argparse.Namespace) -> None:
     print(json.dumps({"cpu": watch.cpu / samples, **told()}))
 
 
-def rows_of(chosen: argparse.Namespace, script: str, rows: dict[str, str]) -> dict[str, list[dict]]:
-    """What `script --row NAME` printed, turn by turn."""
-    found: dict[str, list[dict]] = {name: [] for name in rows}
-    for _ in range(chosen.repetitions):
-        for name in rows:
-            command = [sys.executable, script, "--row", name, "--samples", str(chosen.samples)]
-            command += ["--cores", str(chosen.cores), "--bbox", *map(str, chosen.bbox)]
-            for option in ("dataset", "first", "last"):
-                if getattr(chosen, option):
-                    command += [f"--{option}", getattr(chosen, option)]
-            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-            found[name].append(json.loads(done.stdout.splitlines()[-1]))
-    return found
-
-
 def measure(chosen: argparse.Namespace, rows: dict[str, str]) -> dict[str, list[dict]]:
     """Turn by turn; prints the table."""
     found = rows_of(chosen, __file__, rows)
@@ -243,30 +227,5 @@ SHOWN = {
 }
 
 
-def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add_common(parser, samples=55, repetitions=5)
-    rows = [name for table in TABLES.values() for name in table]
-    parser.add_argument("--row", choices=rows, help=argparse.SUPPRESS)
-    parser.set_defaults(bbox=list(BBOX))
-    return parser.parse_args()
-
-
-def main() -> None:
-    chosen = parse()
-    if chosen.row:
-        contend(chosen)
-        return
-    dataset_of(chosen)
-    tables = {}
-    for title, rows in TABLES.items():
-        print(f"\n### {title}\n")
-        tables[title] = measure(chosen, rows)
-    print("\n" + footnote(f"Medians of {chosen.repetitions} turns, {chosen.cores} cores."))
-    write_json(chosen.results / "channels.json", {"options": printable(chosen), "tables": tables})
-
-
 if __name__ == "__main__":
-    main()
+    run(__file__, str(__doc__), EXAMPLE, TABLES, contend, measure, dataset_of, samples=55)

@@ -21,11 +21,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from channels import dense, loader, rows_of
-from options import add_common, dataset_of, pick_days, printable
-from report import footnote, write_json
+from channels import dense, loader
+from options import dataset_of, pick_days
+from rows import rows_of, run
 from stopwatch import Stopwatch
-from workloads import BBOX, INPUTS, SIZES, TARGETS
+from workloads import INPUTS, SIZES, TARGETS
 
 import oceanarrow
 from oceanarrow import Loader
@@ -173,30 +173,5 @@ def measure(chosen: argparse.Namespace, rows: dict[str, str]) -> dict[str, list[
     return found
 
 
-def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add_common(parser, samples=55, repetitions=5)
-    rows = [name for table in TABLES.values() for name in table]
-    parser.add_argument("--row", choices=rows, help=argparse.SUPPRESS)
-    parser.set_defaults(bbox=list(BBOX))
-    return parser.parse_args()
-
-
-def main() -> None:
-    chosen = parse()
-    if chosen.row:
-        contend(chosen)
-        return
-    dataset_of(chosen)
-    tables = {}
-    for title, rows in TABLES.items():
-        print(f"\n### {title}\n")
-        tables[title] = measure(chosen, rows)
-    print("\n" + footnote(f"Medians of {chosen.repetitions} turns, {chosen.cores} cores."))
-    write_json(chosen.results / "frozen.json", {"options": printable(chosen), "tables": tables})
-
-
 if __name__ == "__main__":
-    main()
+    run(__file__, str(__doc__), EXAMPLE, TABLES, contend, measure, dataset_of, samples=55)
