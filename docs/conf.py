@@ -1,4 +1,4 @@
-"""How the site is made: `make docs`. Figures and notebooks are made first (figures.py, book.py)."""
+"""How the site is made: `make docs`. Figures and notebooks are made before (figures.py, notebooks.py)."""
 
 import argparse
 import os
@@ -23,9 +23,8 @@ extensions = [
 ]
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "_templates", "**/.ipynb_checkpoints"]
-nitpicky = False
 
-myst_enable_extensions = ["attrs_inline", "colon_fence"]
+myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 # Notebooks come with their outputs.
 nb_execution_mode = "off"

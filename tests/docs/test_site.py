@@ -113,11 +113,12 @@ def server(built: None) -> Iterator[str]:
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def do_GET(self) -> None:
             if not self.path.startswith("/probe"):
-                return super().do_GET()
+                super().do_GET()
+                return
             self.send_response(200)
             self.send_header("Content-Type", "text/html")
             self.end_headers()
-            return self.wfile.write(PROBE.encode()) and None
+            self.wfile.write(PROBE.encode())
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base's name
             pass

@@ -93,13 +93,10 @@ OLDEST_NUMPY = "numpy==1.26.0"
 
 @pytest.fixture(scope="module")
 def wheel() -> Path:
-    (*_, found) = [
-        None,
-        *sorted((ROOT / "dist").glob("*x86_64.whl")),
-    ]
-    if found is None:
+    wheels = sorted((ROOT / "dist").glob("*x86_64.whl"))
+    if not wheels:
         pytest.skip("there is no wheel: make wheel")
-    return found
+    return wheels[-1]
 
 
 @pytest.fixture(scope="module")
