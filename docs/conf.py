@@ -1,4 +1,4 @@
-"""How the site is made: `make docs`. Figures and notebooks are made before (figures.py, notebooks.py)."""
+"""How the site is made: `make docs`, which runs figures.py and notebooks.py before."""
 
 import argparse
 import os
