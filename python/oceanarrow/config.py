@@ -12,7 +12,7 @@ import numpy as np
 
 from oceanarrow.augment import Augment
 from oceanarrow.exceptions import InvalidInputError
-from oceanarrow.json_file import read_json
+from oceanarrow.json_file import given_or_read
 from oceanarrow.normalization import read_statistics
 from oceanarrow.variables import Variable, parse_variables, variables_to_json
 from oceanarrow.window import Asked, Channels, Column, Window, with_others
@@ -89,11 +89,7 @@ def read_config(config: Mapping[str, Any] | str | os.PathLike[str]) -> dict[str,
         InvalidInputError: it is no config, or one of a later release.
         NotFoundError: there is no such file.
     """
-    told: Mapping[str, Any]
-    if isinstance(config, Mapping):
-        where, told = "the config", config
-    else:
-        where, told = os.fspath(config), read_json(config, "config")
+    where, told = given_or_read(config, "config")
     if told.get("format") != CONFIG_FORMAT:
         raise InvalidInputError(
             f"{where} is no config of a loader of this release (Loader.config() makes one)"

@@ -30,6 +30,19 @@ def read_json(path: str | os.PathLike[str], what: str) -> dict[str, Any]:
     return content
 
 
+def given_or_read(
+    given: Mapping[str, Any] | str | os.PathLike[str], what: str
+) -> tuple[str, Mapping[str, Any]]:
+    """An object that was given, or that of the file that was; and what an error calls it.
+
+    Raises:
+        as `read_json`.
+    """
+    if isinstance(given, Mapping):
+        return f"the {what}", given
+    return os.fspath(given), read_json(given, what)
+
+
 def write_json(path: str | os.PathLike[str], value: Mapping[str, Any]) -> None:
     """Writes an object, in the order of its keys, at once.
 

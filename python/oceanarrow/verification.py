@@ -12,7 +12,7 @@ from typing import Any
 from oceanarrow.dataset.query import Query
 from oceanarrow.exceptions import InvalidInputError, OceanArrowError
 from oceanarrow.frozen.manifest import FrozenDirectory
-from oceanarrow.json_file import read_json
+from oceanarrow.json_file import given_or_read
 from oceanarrow.loader import Loader
 from oceanarrow.progress import progress_bar
 from oceanarrow.receipt import KIND, RECEIPT_FORMAT, replayed
@@ -115,11 +115,7 @@ def _verify_directory(directory: str | os.PathLike[str], progress: bool) -> Veri
 
 
 def _read(receipt: Mapping[str, Any] | str | os.PathLike[str]) -> Mapping[str, Any]:
-    told: Mapping[str, Any]
-    if isinstance(receipt, Mapping):
-        where, told = "the receipt", receipt
-    else:
-        where, told = os.fspath(receipt), read_json(receipt, "receipt")
+    where, told = given_or_read(receipt, "receipt")
     if told.get("kind") != KIND:
         raise InvalidInputError(f"{where} is no receipt; Loader.receipt() makes one")
     if told.get("format") != RECEIPT_FORMAT:

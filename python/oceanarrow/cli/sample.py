@@ -58,9 +58,6 @@ def add_parser(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Reads and writes it."""
-    # Needs PyTorch, which the other commands do without.
-    from oceanarrow.dataset import OceanTACODataset
-
     path: Path = options.output
     if path.suffix.lower() not in _SUFFIXES:
         raise InvalidInputError(f"{path}: the suffix must be one of {', '.join(_SUFFIXES)}")
@@ -71,6 +68,19 @@ def run(options: argparse.Namespace) -> None:
     check_output(path, options.overwrite)
     west, east, south, north = options.bbox
     query = Query(west, east, south, north, options.date[0], options.date[-1])
+    write = _write_netcdf if path.suffix.lower() == ".nc" else _write_sample
+    there = write(options, query, path)
+    missing = [name for name in options.variables if name not in there]
+    say(f"{path}: {', '.join(there) or 'nothing'}")
+    if missing:
+        talk(f"no file of {', '.join(missing)}")
+
+
+def _write_sample(options: argparse.Namespace, query: Query, path: Path) -> list[str]:
+    """Writes arrays or a picture; returns the variables that have a file."""
+    # Needs PyTorch, which NetCDF and the other commands do without.
+    from oceanarrow.dataset import OceanTACODataset
+
     dataset = OceanTACODataset(
         options.taco,
         [query],
@@ -80,33 +90,29 @@ def run(options: argparse.Namespace) -> None:
         storage_options=storage_options(options),
     )
     sample = dataset[0]
-    if path.suffix.lower() == ".nc":
-        for module in ("xarray", "h5netcdf", "h5py"):
-            require(module, "writing NetCDF", extra="xarray")
-        _write_netcdf(options, query, path)
-    elif path.suffix.lower() == ".npz":
+    suffix = path.suffix.lower()[1:]
+    if suffix == "npz":
         arrays = _arrays(sample)
         replace_file(path, lambda file: np.savez_compressed(file, **arrays))
     else:
-        suffix = path.suffix.lower()[1:]
         require("matplotlib", "drawing a picture", extra="plot").use("agg")
         figure = dataset.visualize_sample(sample)
         replace_file(path, lambda file: figure.savefig(file, format=suffix, dpi=150))
-    there = [name for name, found in sample["inputs"].items() if found is not None]
-    missing = [name for name in options.variables if name not in there]
-    say(f"{path}: {', '.join(there) or 'nothing'}")
-    if missing:
-        talk(f"no file of {', '.join(missing)}")
+    return [name for name, found in sample["inputs"].items() if found is not None]
 
 
-def _write_netcdf(options: argparse.Namespace, query: Query, path: Path) -> None:
+def _write_netcdf(options: argparse.Namespace, query: Query, path: Path) -> list[str]:
+    """Writes a dataset; returns the variables that have a file."""
     from oceanarrow.patch import open_patch
 
+    for module in ("xarray", "h5netcdf", "h5py"):
+        require(module, "writing NetCDF", extra="xarray")
     shape = options.patch_size and tuple(options.patch_size)
     patch = open_patch(
         options.taco, query, options.variables, shape, storage_options=storage_options(options)
     )
     replace_file(path, lambda file: file.write(bytes(patch.to_netcdf(engine="h5netcdf"))))
+    return [name for name in options.variables if name in patch]
 
 
 def _arrays(sample: dict[str, Any]) -> dict[str, Any]:
